@@ -1,0 +1,40 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { MeshFile } from './mesh-file.ts';
+import { writeFileAtomically } from './write-file-atomically.ts';
+
+/**
+ * Writes what psql and the nats CLI read by themselves, so that the lines to paste show no password,
+ * neither on the screen nor in the shell's history.
+ */
+export function writeClientFiles(dataFolder: string, mesh: MeshFile): void {
+  const folder = join(dataFolder, 'clients');
+  const contexts = join(folder, 'nats', 'context');
+  mkdirSync(contexts, { recursive: true, mode: 0o700 });
+  writeFileAtomically(join(folder, 'pg_service.conf'), postgresService(mesh.postgres.url));
+  writeFileAtomically(join(contexts, 'mesh.json'), natsContext(mesh.nats[0]!.url));
+}
+
+function postgresService(text: string): string {
+  const url = new URL(text);
+  const settings = {
+    host: url.hostname,
+    port: url.port || '5432',
+    dbname: url.pathname.slice(1),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    ...Object.fromEntries(url.searchParams),
+  };
+  const lines = Object.entries(settings).filter(([, value]) => value !== '');
+  return `[mesh]\n${lines.map(([name, value]) => `${name}=${value}\n`).join('')}`;
+}
+
+function natsContext(url: string): string {
+  const context = {
+    description: 'increment-mesh, read only',
+    url,
+    // The role may read no other inboxes than its own.
+    inbox_prefix: '_INBOX_inspector',
+  };
+  return `${JSON.stringify(context, null, 2)}\n`;
+}

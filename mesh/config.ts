@@ -1,0 +1,61 @@
+import { Type, type Static } from 'typebox';
+import { readEnvironment } from '../schema/environment.ts';
+
+/** What `npm start` itself reads. Every other variable is passed on to the services untouched. */
+export const MeshSettings = Type.Object({
+  GATEWAYS: Type.Integer({
+    minimum: 1,
+    maximum: 64,
+    default: 2,
+    description: 'how many gateways share the port',
+  }),
+  COUNTERS: Type.Integer({
+    minimum: 1,
+    maximum: 64,
+    default: 2,
+    description: 'how many counters share the consumer',
+  }),
+  PORT: Type.Integer({
+    minimum: 1,
+    maximum: 65_535,
+    default: 3000,
+    description: 'the port of the gateways',
+  }),
+  HOST: Type.String({ default: '127.0.0.1', description: 'the address the gateways listen on' }),
+  DATA_DIR: Type.String({
+    default: '.mesh',
+    description: 'the folder of everything that survives a restart',
+  }),
+  NATS_URL: Type.Optional(
+    Type.String({
+      pattern: '^(nats|tls|ws|wss)://',
+      description: 'an existing NATS server to use, as nats://user:password@host:port',
+    }),
+  ),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description:
+        "an existing database to use, its owner's postgres://user:password@host:port/name",
+    }),
+  ),
+  NATS_SERVER_BIN: Type.Optional(Type.String({ description: 'the path of a nats-server' })),
+  REPLICAS: Type.Integer({
+    minimum: 1,
+    maximum: 3,
+    default: 1,
+    description: 'how many servers of the cluster at NATS_URL keep each message: 1 or 3',
+  }),
+  FLUSH_INTERVAL_MS: Type.Integer({
+    minimum: 100,
+    maximum: 60_000,
+    default: 9000,
+    description: 'the time from the oldest increment to its flush, for the consumer’s ack_wait',
+  }),
+});
+export type MeshSettings = Static<typeof MeshSettings>;
+
+/** @throws ConfigurationError naming every variable that is wrong. */
+export function readMeshSettings(environment: NodeJS.ProcessEnv): MeshSettings {
+  return readEnvironment(MeshSettings, environment);
+}

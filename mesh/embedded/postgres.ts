@@ -1,0 +1,157 @@
+import { closeSync, mkdirSync, readlinkSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import {
+  spawnDetached,
+  stopProcess,
+  type DetachedProcess,
+  type StopStep,
+} from './detached-process.ts';
+import { openLogFile, readLogTail } from './log-file.ts';
+import { checkReachable, findPostgresAccount } from './postgres-account.ts';
+import { cleanEnvironment, createCluster, findBinaries, OWNER } from './postgres-cluster.ts';
+import { listProcesses } from './processes.ts';
+import { untilReady } from './until-ready.ts';
+
+export interface PostgresOptions {
+  /** The data; the log lies beside it as `<folder>.log`. */
+  folder: string;
+  port: number;
+  /** Of the role `owner`, which owns the database `increments`. */
+  password: string;
+  /** More settings, as `name=value`. */
+  settings?: string[];
+  signal?: AbortSignal;
+}
+
+export interface PostgresServer extends DetachedProcess {
+  /** The owner's. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Fast (a checkpoint, clients are sent away), then immediate. */
+export const postgresStopSteps: StopStep[] = [
+  { signal: 'SIGINT', waitMs: 20_000 },
+  { signal: 'SIGQUIT', waitMs: 5000 },
+  { signal: 'SIGKILL', waitMs: 5000 },
+];
+
+const DATABASE = 'increments';
+
+const SETTINGS = [
+  'listen_addresses=127.0.0.1',
+  // No socket files: their folder is not ours, and their paths may be too long.
+  'unix_socket_directories=',
+  'password_encryption=scram-sha-256',
+  'fsync=on',
+  'synchronous_commit=on',
+  'max_connections=100',
+  'shared_buffers=128MB',
+  'wal_compression=on',
+  'log_min_messages=warning',
+  'log_timezone=UTC',
+];
+
+/**
+ * Starts a real PostgreSQL on 127.0.0.1, made at the first start, and waits until the database
+ * `increments` can be used.
+ *
+ * @throws StartError with the end of its log or the folder that is out of reach.
+ */
+export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
+  const server = await launchPostgres(options);
+  try {
+    await untilPostgresAnswers(server, options);
+  } catch (error) {
+    server.kill('SIGQUIT');
+    throw error;
+  }
+  return {
+    ...server,
+    url: postgresUrl(options),
+    stop: async () => void (await stopProcess(server, postgresStopSteps)),
+  };
+}
+
+export async function launchPostgres(options: PostgresOptions): Promise<DetachedProcess> {
+  const { folder, port, password, signal } = options;
+  const binaries = await findBinaries();
+  const account = await findPostgresAccount();
+  mkdirSync(dirname(folder), { recursive: true });
+  if (account !== undefined) {
+    await checkReachable(account, dirname(folder), 'its data is');
+    await checkReachable(account, binaries.postgres, 'its programs are');
+  }
+  await createCluster(folder, password, { binaries, account, signal });
+  await untilPredecessorsLeft(folder);
+
+  const settings = [...SETTINGS, ...(options.settings ?? [])].flatMap((one) => ['-c', one]);
+  const log = openLogFile(`${folder}.log`);
+  try {
+    // The folder on the command line is how a later mesh recognises an orphan.
+    return await spawnDetached(binaries.postgres, ['-D', folder, '-p', String(port), ...settings], {
+      ...account,
+      cwd: folder,
+      env: cleanEnvironment(),
+      stdio: ['ignore', log, log],
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** After a crash the log is replayed first, which can take a while. */
+export function untilPostgresAnswers(
+  server: DetachedProcess,
+  options: PostgresOptions,
+): Promise<void> {
+  return untilReady(server, () => hasDatabase(options), {
+    name: 'PostgreSQL',
+    deadlineMs: 90_000,
+    readLog: () => readLogTail(`${options.folder}.log`),
+  });
+}
+
+export function postgresUrl({ port, password }: PostgresOptions, database = DATABASE): string {
+  return `postgres://${OWNER}:${password}@127.0.0.1:${port}/${database}`;
+}
+
+async function hasDatabase(options: PostgresOptions): Promise<boolean> {
+  const client = new Client({
+    connectionString: postgresUrl(options, 'postgres'),
+    connectionTimeoutMillis: 2000,
+  });
+  // A server that dies in between must not take us along; the query's own rejection tells.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [
+      DATABASE,
+    ]);
+    if (rowCount === 0) await client.query(`create database ${DATABASE}`);
+    return true;
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * When the main process was killed with SIGKILL its children leave by themselves, and until they
+ * did, a new one refuses to start. They are known by their working folder, which Linux shows.
+ */
+async function untilPredecessorsLeft(folder: string): Promise<void> {
+  const workingFolder = realpathSync(folder);
+  const deadline = performance.now() + 10_000;
+  while (performance.now() < deadline && listProcesses().some(worksThere)) await delay(25);
+
+  function worksThere({ pid, command }: { pid: number; command: string }): boolean {
+    if (process.platform !== 'linux' || !command.startsWith('postgres: ')) return false;
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === workingFolder;
+    } catch {
+      return false;
+    }
+  }
+}

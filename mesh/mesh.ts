@@ -1,0 +1,157 @@
+import { describeMesh } from './describe-mesh.ts';
+import type { MeshSettings } from './config.ts';
+import { openDataFolder, type DataFolder } from './embedded/data-folder.ts';
+import { endOrphans } from './embedded/orphans.ts';
+import { isPortFree, rememberPorts } from './embedded/ports.ts';
+import { removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.ts';
+import { natsServer, postgresServer } from './servers.ts';
+import { counterProgram, gatewayProgram, type ServiceContext } from './services.ts';
+import { StartError } from './start-error.ts';
+import { supervise, type Program, type Supervised } from './supervisor.ts';
+
+export interface Mesh {
+  /** Resolves when everything serves. Rejects when something does not start, or at a stop. */
+  start(): Promise<RunningMesh>;
+  /** Gateways drain, counters commit and ack, then the broker ends, then the database. */
+  stop(): Promise<void>;
+  stopAtOnce(): Promise<void>;
+}
+
+export interface RunningMesh {
+  gateways: Supervised[];
+  counters: Supervised[];
+  dataFolder: DataFolder;
+  describe(): MeshFile;
+}
+
+/** In the order of the stop; each tier is gone before the next is asked to go. */
+const TIERS = ['gateways', 'counters', 'nats', 'postgres'] as const;
+type Tier = (typeof TIERS)[number];
+
+export function createMesh(
+  settings: MeshSettings,
+  options: { environment: NodeJS.ProcessEnv; say: (line: string) => void },
+): Mesh {
+  const { environment, say } = options;
+  const running: Record<Tier, Supervised[]> = {
+    gateways: [],
+    counters: [],
+    nats: [],
+    postgres: [],
+  };
+  const stopping = new AbortController();
+  let dataFolder: DataFolder | undefined;
+  let onChange = () => {};
+
+  return {
+    start,
+    async stop() {
+      stopping.abort();
+      for (const tier of TIERS) await Promise.all(running[tier].map((one) => one.stop()));
+      leave();
+    },
+    async stopAtOnce() {
+      stopping.abort();
+      const all = TIERS.flatMap((tier) => running[tier]);
+      await Promise.all(all.map((one) => one.stopAtOnce()));
+      leave();
+    },
+  };
+
+  async function start(): Promise<RunningMesh> {
+    const folder = (dataFolder = openDataFolder(settings.DATA_DIR));
+    await endOrphans(folder.path, say);
+    removeMeshFile(folder.meshFile);
+    await checkPort();
+
+    const names = serviceNames(settings, say);
+    const all = ['nats', 'postgres', ...names.gateways, ...names.counters];
+    const ports = await rememberPorts(folder.ports, all);
+    const context = { settings, environment, dataFolder: folder, signal: stopping.signal, say };
+
+    const [nats, postgres] = await Promise.all([
+      startServer('nats', () => natsServer(context, ports.nats!)),
+      startServer('postgres', () => Promise.resolve(postgresServer(context, ports.postgres!))),
+    ]);
+    startServices(context, { names, ports, nats: nats.urls, database: postgres.urls });
+    await Promise.all([...running.gateways, ...running.counters].map(({ ready }) => ready));
+
+    const describe = () =>
+      describeMesh({
+        settings,
+        ports,
+        running,
+        natsUrl: nats.urls.inspector,
+        postgresUrl: postgres.urls.owner,
+      });
+    onChange = () => writeMeshFile(folder.meshFile, describe());
+    stopping.signal.throwIfAborted();
+    onChange();
+    return { ...running, dataFolder: folder, describe };
+  }
+
+  /** Two gateways share a port knowingly; nothing else may, or two meshes would mix their clients. */
+  async function checkPort(): Promise<void> {
+    const { PORT, HOST } = settings;
+    if (await isPortFree(PORT, HOST)) return;
+    throw new StartError(
+      `port ${PORT} on ${HOST} is taken by another program: choose one, PORT=${PORT + 1} npm start`,
+    );
+  }
+
+  async function startServer<
+    Server extends { program: Program | undefined; prepare(): Promise<void> },
+  >(tier: 'nats' | 'postgres', find: () => Promise<Server>): Promise<Server> {
+    const server = await find();
+    if (server.program !== undefined) await keepRunning(tier, server.program).ready;
+    stopping.signal.throwIfAborted();
+    await server.prepare();
+    return server;
+  }
+
+  function startServices(
+    context: ServiceContext,
+    options: {
+      names: Record<'gateways' | 'counters', string[]>;
+      ports: Record<string, number>;
+      nats: { gateway: string; counter: string };
+      database: { gateway: string; counter: string };
+    },
+  ): void {
+    const { names, ports, nats, database } = options;
+    const sharesPort = names.gateways.length > 1;
+    for (const name of names.counters) {
+      const urls = { nats: nats.counter, database: database.counter };
+      keepRunning('counters', counterProgram(name, ports[name]!, { urls, context }));
+    }
+    for (const name of names.gateways) {
+      const urls = { nats: nats.gateway, database: database.gateway };
+      keepRunning('gateways', gatewayProgram(name, ports[name]!, { urls, sharesPort, context }));
+    }
+  }
+
+  function keepRunning(tier: Tier, program: Program): Supervised {
+    stopping.signal.throwIfAborted();
+    const one = supervise(program, { say, onLaunch: () => onChange() });
+    running[tier].push(one);
+    return one;
+  }
+
+  function leave(): void {
+    if (dataFolder === undefined) return;
+    removeMeshFile(dataFolder.meshFile);
+    dataFolder.release();
+  }
+}
+
+function serviceNames({ GATEWAYS, COUNTERS }: MeshSettings, say: (line: string) => void) {
+  const canSharePort = process.platform === 'linux';
+  if (GATEWAYS > 1 && !canSharePort) {
+    say(`one gateway instead of ${GATEWAYS}: only Linux lets several share a port`);
+  }
+  const name = (kind: string) => (_: unknown, index: number) => `${kind}-${index + 1}`;
+  return {
+    gateways: Array.from({ length: canSharePort ? GATEWAYS : 1 }, name('gateway')),
+    counters: Array.from({ length: COUNTERS }, name('counter')),
+  };
+}

@@ -1,0 +1,139 @@
+import { isIPv6 } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { MeshSettings } from './config.ts';
+import { spawnDetached, type StopStep } from './embedded/detached-process.ts';
+import { readLogTail } from './embedded/log-file.ts';
+import { untilReady } from './embedded/until-ready.ts';
+import { keepLog } from './service-log.ts';
+import type { Program } from './supervisor.ts';
+
+/** What one role of service connects to. */
+export interface ServerUrls {
+  nats: string;
+  database: string;
+}
+
+export interface ServiceContext {
+  settings: MeshSettings;
+  /** Passed on whole, so that every variable of a service can be given to `npm start`. */
+  environment: NodeJS.ProcessEnv;
+  dataFolder: { path: string; logs: string };
+  say: (line: string) => void;
+}
+
+/** A gateway drains and a counter commits its last flush; both are bounded below this. */
+const STOP_STEPS: StopStep[] = [
+  { signal: 'SIGTERM', waitMs: 25_000 },
+  { signal: 'SIGKILL', waitMs: 5000 },
+];
+
+const PROJECT = fileURLToPath(new URL('..', import.meta.url));
+
+export function gatewayProgram(
+  name: string,
+  metricsPort: number,
+  options: { urls: ServerUrls; sharesPort: boolean; context: ServiceContext },
+): Program {
+  const { settings, environment } = options.context;
+  const url = gatewayUrl(settings);
+  const rateLimit = isLoopback(settings.HOST) ? { RATE_LIMIT_MAX: '0' } : {};
+  return serviceProgram('gateway', name, {
+    ...options,
+    metricsPort,
+    variables: {
+      ...rateLimit,
+      ...(environment.RATE_LIMIT_MAX ? { RATE_LIMIT_MAX: environment.RATE_LIMIT_MAX } : {}),
+      HOST: settings.HOST,
+      PORT: String(settings.PORT),
+      ...(options.sharesPort ? { REUSE_PORT: '1' } : {}),
+    },
+    // Gateways that share a port can't be asked one by one: the metrics tell that this one is up.
+    isReady: async () => (await answers(metricsUrl(metricsPort))) && answers(`${url}/readyz`),
+  });
+}
+
+export function counterProgram(
+  name: string,
+  metricsPort: number,
+  options: { urls: ServerUrls; context: ServiceContext },
+): Program {
+  return serviceProgram('counter', name, {
+    ...options,
+    metricsPort,
+    variables: {},
+    isReady: () => answers(metricsUrl(metricsPort)),
+  });
+}
+
+/** As a client on this machine reaches them. */
+export function gatewayUrl({ HOST, PORT }: MeshSettings): string {
+  const isAny = HOST === '0.0.0.0' || HOST === '::';
+  const host = isAny ? '127.0.0.1' : HOST;
+  return `http://${isIPv6(host) ? `[${host}]` : host}:${PORT}`;
+}
+
+export function metricsUrl(port: number): string {
+  return `http://127.0.0.1:${port}/metrics`;
+}
+
+function serviceProgram(
+  kind: 'gateway' | 'counter',
+  name: string,
+  options: {
+    urls: ServerUrls;
+    metricsPort: number;
+    variables: NodeJS.ProcessEnv;
+    isReady: () => Promise<boolean>;
+    context: ServiceContext;
+  },
+): Program {
+  const { urls, metricsPort, variables, isReady, context } = options;
+  const { dataFolder, environment, say } = context;
+  const logFile = join(dataFolder.logs, `${name}.log`);
+  return {
+    name,
+    stopSteps: STOP_STEPS,
+    endAtOnce: 'SIGKILL',
+    async launch() {
+      // The last argument is for no one but a later mesh, which recognises an orphan by it.
+      const args = [`${kind}/main.ts`, join(dataFolder.path, name)];
+      const service = await spawnDetached(process.execPath, args, {
+        cwd: PROJECT,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: {
+          ...environment,
+          NATS_URL: urls.nats,
+          DATABASE_URL: urls.database,
+          OTEL_METRICS_EXPORTER: withPrometheus(environment.OTEL_METRICS_EXPORTER),
+          OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort),
+          ...variables,
+        },
+      });
+      keepLog(service, logFile, { name, say });
+      return service;
+    },
+    ready: (service) =>
+      untilReady(service, isReady, {
+        name,
+        deadlineMs: 60_000,
+        readLog: () => readLogTail(logFile),
+      }),
+  };
+}
+
+/** The mesh asks every service for its metrics, whatever else the user sends them to. */
+function withPrometheus(exporters: string | undefined): string {
+  if (!exporters || exporters === 'none') return 'prometheus';
+  return exporters.split(',').includes('prometheus') ? exporters : `prometheus,${exporters}`;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host);
+}
+
+async function answers(url: string): Promise<boolean> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
+  await response.body?.cancel();
+  return response.ok;
+}

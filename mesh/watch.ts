@@ -1,0 +1,54 @@
+import { watch } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Supervised } from './supervisor.ts';
+
+type Services = Record<'gateways' | 'counters', Supervised[]>;
+type Kind = keyof Services;
+
+/** What a change in each folder means. `mesh/` itself and the servers' settings need a new start. */
+const FOLDERS: Record<string, Kind[]> = {
+  gateway: ['gateways'],
+  counter: ['counters'],
+  nats: ['gateways', 'counters'],
+  schema: ['gateways', 'counters'],
+  telemetry: ['gateways', 'counters'],
+};
+
+/** An editor that saves all files, or a change of branch, is one change. */
+const SETTLE_MS = 200;
+
+/** Restarts the services whose source changed, gracefully and one at a time, so that others serve. */
+export function restartOnChange(services: Services, say: (line: string) => void): void {
+  const due = new Set<Kind>();
+  let timer: NodeJS.Timeout | undefined;
+  let isBusy = false;
+
+  for (const [folder, kinds] of Object.entries(FOLDERS)) {
+    const path = fileURLToPath(new URL(`../${folder}`, import.meta.url));
+    watch(path, { recursive: true }, (_, file) => {
+      if (!/\.(ts|html|css|js)$/.test(file ?? '')) return;
+      for (const kind of kinds) due.add(kind);
+      clearTimeout(timer);
+      timer = setTimeout(() => void restartDue(), SETTLE_MS);
+    });
+  }
+  say('watching gateway, counter, nats, schema and telemetry');
+
+  async function restartDue(): Promise<void> {
+    // What changes meanwhile is done at the end of the round that runs.
+    if (isBusy) return;
+    isBusy = true;
+    while (due.size > 0) {
+      const kinds = [...due];
+      due.clear();
+      for (const service of kinds.flatMap((kind) => services[kind])) await restart(service);
+    }
+    isBusy = false;
+  }
+
+  /** Code that does not even start has been shown already; the next change tries again. */
+  async function restart(service: Supervised): Promise<void> {
+    say(`${service.program.name} restarts: its source changed`);
+    await service.restart().catch(() => {});
+  }
+}
