@@ -1,0 +1,48 @@
+import { Type, type Static } from 'typebox';
+
+/** The counter's settings, each an environment variable. The README's table is made from these. */
+export const CounterConfig = Type.Object({
+  NATS_URL: Type.String({
+    pattern: '^(nats|tls)://.+',
+    description: "The broker, with the counter's user and password: nats://user:password@host:4222",
+  }),
+  DATABASE_URL: Type.String({
+    pattern: '^postgres(ql)?://.+',
+    description: 'PostgreSQL for writes: postgres://mesh_counter:password@host:5432/increments',
+  }),
+  FLUSH_INTERVAL_MS: Type.Integer({
+    default: 9_000,
+    minimum: 100,
+    maximum: 9_000,
+    description: 'Age of the oldest increment held at which a counter flushes, at the latest',
+  }),
+  KEYS_HELD_MAX: Type.Integer({
+    default: 250_000,
+    minimum: 1_000,
+    maximum: 10_000_000,
+    description: 'Keys that a counter holds at most; it flushes at half of it and stops pulling at it',
+  }),
+  MESSAGES_HELD_MAX: Type.Integer({
+    default: 50_000,
+    minimum: 100,
+    maximum: 90_000,
+    description: 'Messages that a counter holds at most, in the same way',
+  }),
+  IDEMPOTENCY_KEY_KEPT_MS: Type.Integer({
+    default: 86_400_000,
+    minimum: 3_600_000,
+    maximum: 2_592_000_000,
+    description: 'How long an Idempotency-Key is known, in stream time',
+  }),
+  LOG_LEVEL: Type.Union(
+    [
+      Type.Literal('debug'),
+      Type.Literal('info'),
+      Type.Literal('warn'),
+      Type.Literal('error'),
+      Type.Literal('silent'),
+    ],
+    { default: 'info', description: 'debug, info, warn, error or silent' },
+  ),
+});
+export type CounterConfig = Static<typeof CounterConfig>;

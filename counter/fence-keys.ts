@@ -1,0 +1,92 @@
+import type { Kysely } from 'kysely';
+import type { Database } from '../schema/database.ts';
+import { digest, encodeIncrement } from '../schema/envelope.ts';
+import type { Increment } from '../schema/increment.ts';
+import { claimKeys, findKeyPayloads, type KeyClaim } from './ledger.ts';
+import type { HeldMessage } from './load.ts';
+
+/** A message with a body, after its idempotency keys were looked at. */
+export interface Judged {
+  message: HeldMessage;
+  /** What is to be added. */
+  counted: Increment[];
+  /** How many increments were counted before, under the same key with the same payload. */
+  repeated: number;
+  /** What came under a key that had another payload. */
+  reused: { index: number; item: unknown }[];
+}
+
+/** What one key decides about: an increment, or a batch as a whole. */
+interface Claim extends KeyClaim {
+  judged: Judged;
+  index: number;
+  increments: Increment[];
+}
+
+/**
+ * Step 2 of the flush: claims the idempotency keys of fresh messages and judges their increments.
+ * Payloads are compared as increments, not as bytes. Increments without a key are counted.
+ */
+export async function fenceKeys(db: Kysely<Database>, fresh: HeldMessage[]): Promise<Judged[]> {
+  const all: Judged[] = [];
+  const claims: Claim[] = [];
+  for (const message of fresh) {
+    if (message.body?.envelope === undefined) continue;
+    const judged: Judged = { message, counted: [], repeated: 0, reused: [] };
+    all.push(judged);
+    claims.push(...readClaims(judged, message.body.envelope.once));
+  }
+
+  const firsts = new Map<string, Claim>();
+  for (const claim of claims) if (!firsts.has(claim.key)) firsts.set(claim.key, claim);
+  const claimed = await claimKeys(
+    db,
+    [...firsts.values()].sort((left, right) => (left.key < right.key ? -1 : 1)),
+  );
+  const losers = [...firsts.keys()].filter((key) => !claimed.has(key));
+  const payloads = await findKeyPayloads(db, losers);
+
+  for (const claim of claims) judge(claim, firsts, claimed, payloads);
+  return all;
+}
+
+function readClaims(judged: Judged, batchKey: string | undefined): Claim[] {
+  const { message, counted } = judged;
+  const increments = message.body?.envelope?.increments ?? [];
+  const source = message.body?.subject.split('.').slice(1).join('.') ?? '';
+  const claim = (once: string, index: number, covered: Increment[]): Claim => ({
+    key: digest(`${source} ${once}`),
+    payload: digest(covered.map(canonical).join('\n')),
+    storedAtMs: message.storedAtMs,
+    judged,
+    index,
+    increments: covered,
+  });
+  if (batchKey !== undefined) return [claim(batchKey, 0, increments)];
+
+  const claims: Claim[] = [];
+  increments.forEach((increment, index) => {
+    if (increment.once === undefined) counted.push(increment);
+    else claims.push(claim(increment.once, index, [increment]));
+  });
+  return claims;
+}
+
+function judge(
+  claim: Claim,
+  firsts: Map<string, Claim>,
+  claimed: Set<string>,
+  payloads: Map<string, string>,
+): void {
+  const { judged, key, payload, increments, index } = claim;
+  const first = firsts.get(key);
+  const counts = first === claim && claimed.has(key);
+  const winner = claimed.has(key) ? first?.payload : payloads.get(key);
+  if (counts) judged.counted.push(...increments);
+  else if (winner === payload) judged.repeated += increments.length;
+  else judged.reused.push({ index, item: increments.length === 1 ? increments[0] : increments });
+}
+
+function canonical({ key, value }: Increment): string {
+  return encodeIncrement({ key, value });
+}

@@ -1,0 +1,222 @@
+/*
+ * The flush: one transaction that makes a load part of the database, or leaves no trace.
+ *
+ * 1. Message ids are inserted. What is there already was counted by an earlier delivery.
+ * 2. Idempotency keys of what remains are claimed. What is claimed already was counted before.
+ * 3. Each message's ledger total is summed from its own increments, never from the tally: the audit
+ *    compares the two.
+ * 4. The sums are added to the counters, keys sorted, so that two counters can't deadlock.
+ * 5. Dead letters are stored by the broker; their ids are fixed, so a second try stores nothing.
+ * 6. Commit. Before it nothing is acknowledged, and after it nothing can be counted again.
+ */
+import type { Kysely } from 'kysely';
+import type { Database } from '../schema/database.ts';
+import { digest, encodeIncrement, type DeadLetterReason } from '../schema/envelope.ts';
+import type { Increment } from '../schema/increment.ts';
+import type { DeadLetter } from './dead-letter.ts';
+import { fenceKeys, type Judged } from './fence-keys.ts';
+import {
+  correctTotals,
+  findMessages,
+  insertMessages,
+  upsertCounters,
+  type LedgerRow,
+} from './ledger.ts';
+import type { HeldMessage, Load } from './load.ts';
+import { addToTally, sumOf, type Tally } from './tally.ts';
+
+/**
+ * Raised where the tally holds a message that the database knows, beside others that it does not.
+ * The sums can't be taken apart again, so the load must come back from the broker with its bodies.
+ */
+export class TallyConflict extends Error {
+  override readonly name = 'TallyConflict';
+}
+
+export interface FlushOptions {
+  incarnation: number;
+  /** Resolves when the broker has stored it. */
+  storeDeadLetter: (letter: DeadLetter) => Promise<void>;
+}
+
+export interface FlushResult {
+  messages: number;
+  increments: number;
+  /** Messages that the ledger knew, and increments whose idempotency key it knew. */
+  alreadyApplied: number;
+  deadLetters: number;
+  keys: number;
+  /** When the oldest increment that this flush added was born; Infinity where none was. */
+  oldestBornAt: number;
+}
+
+/** @throws TallyConflict, or the database's error; either way nothing was changed. */
+export function flush(
+  database: Kysely<Database>,
+  load: Load,
+  options: FlushOptions,
+): Promise<FlushResult> {
+  return database.transaction().execute(async (transaction) => {
+    const { fresh, known, letters } = await fenceMessages(transaction, load, options.incarnation);
+
+    const eager = fresh.filter(({ body }) => body === undefined);
+    const judged = await fenceKeys(transaction, fresh);
+    const tally = judged.length === 0 && eager.length > 0 ? load.tally : new Map(eager.length > 0 ? load.tally : []);
+    for (const { counted } of judged) {
+      for (const { key, value } of counted) addToTally(tally, key, value);
+    }
+    await correctTotals(transaction, judged.filter(isReduced).map(asTotal));
+
+    await upsertCounters(transaction, sortedSums(tally));
+
+    letters.push(...judged.flatMap((each) => lettersOf(each, options.incarnation)));
+    await storeAll(letters, options.storeDeadLetter);
+
+    return {
+      messages: fresh.length,
+      increments: countIncrements(eager, judged),
+      alreadyApplied: known + judged.reduce((sum, { repeated }) => sum + repeated, 0),
+      deadLetters: letters.length,
+      keys: tally.size,
+      oldestBornAt: fresh.reduce((oldest, { bornAt }) => Math.min(oldest, bornAt), Infinity),
+    };
+  });
+}
+
+interface FencedMessages {
+  /** New to the ledger, and in it now. */
+  fresh: HeldMessage[];
+  /** How many were applied before. */
+  known: number;
+  letters: DeadLetter[];
+}
+
+/**
+ * Step 1. A message is fresh, or applied already (its sequence has a row), or a repeat (its id has
+ * another sequence's row), or refused. The last two get a row of their own that adds nothing, so
+ * that settled sequences have no hole.
+ */
+async function fenceMessages(
+  db: Kysely<Database>,
+  load: Load,
+  incarnation: number,
+): Promise<FencedMessages> {
+  const messages = [...load.messages.values()].sort((left, right) => left.sequence - right.sequence);
+  const firsts = new Map<string, HeldMessage>();
+  const others: HeldMessage[] = [];
+  const refused: HeldMessage[] = [];
+  for (const message of messages) {
+    if (message.body?.refusal !== undefined) refused.push(message);
+    else if (firsts.has(message.id)) others.push(message);
+    else firsts.set(message.id, message);
+  }
+
+  const inserted = await insertMessages(db, incarnation, sortedById([...firsts.values()]));
+  const fresh = messages.filter((message) => firsts.get(message.id) === message && inserted.has(message.id));
+  others.push(...[...firsts.values()].filter(({ id }) => !inserted.has(id)));
+
+  const letters = refused.map((message) => letterOf(message, incarnation));
+  const settling: HeldMessage[] = [...refused];
+  if (others.length > 0) {
+    refuseToSplitTally(load, others);
+    const rows = await findMessages(db, incarnation, others);
+    const settled = new Set(rows.filter((row) => row.incarnation === incarnation).map(({ sequence }) => sequence));
+    const digests = new Map(rows.map((row) => [row.id, row.digest]));
+    for (const message of others) {
+      if (settled.has(message.sequence)) continue;
+      const known = digests.get(message.id);
+      // The row was pruned between the two statements; the message comes again.
+      if (known === undefined) throw new TallyConflict('a ledger row vanished during the flush');
+      if (known !== message.digest) letters.push(reusedLetter(message, incarnation));
+      settling.push(message);
+    }
+  }
+  await insertMessages(db, incarnation, sortedById(settling.map((each) => emptyRow(each, incarnation))));
+  return { fresh, known: others.length, letters };
+}
+
+/** All of the tally is applied (a commit whose answer was lost), or none of it, or it is in doubt. */
+function refuseToSplitTally(load: Load, others: HeldMessage[]): void {
+  let eagerOthers = 0;
+  for (const { body } of others) if (body === undefined) eagerOthers++;
+  if (eagerOthers === 0) return;
+  let eager = 0;
+  for (const { body } of load.messages.values()) if (body === undefined) eager++;
+  if (eagerOthers < eager) {
+    throw new TallyConflict(`${eagerOthers} of ${eager} messages in the tally were applied before`);
+  }
+}
+
+function sortedById<Row extends { id: string }>(rows: Row[]): Row[] {
+  return rows.sort((left, right) => (left.id < right.id ? -1 : 1));
+}
+
+function sortedSums(tally: Tally) {
+  return [...tally.keys()].sort().map((key): [string, number | bigint] => [key, tally.get(key) ?? 0]);
+}
+
+function emptyRow(message: HeldMessage, incarnation: number): LedgerRow {
+  return { ...message, id: digest(`${incarnation}:${message.sequence}`), increments: 0, total: 0 };
+}
+
+function isReduced({ message, counted }: Judged): boolean {
+  return counted.length < message.increments;
+}
+
+function asTotal({ message, counted }: Judged) {
+  return { id: message.id, increments: counted.length, total: sumOf(counted) };
+}
+
+function countIncrements(eager: HeldMessage[], judged: Judged[]): number {
+  return (
+    eager.reduce((sum, { increments }) => sum + increments, 0) +
+    judged.reduce((sum, { counted }) => sum + counted.length, 0)
+  );
+}
+
+/** A whole message that can't be counted. */
+function letterOf(message: HeldMessage, incarnation: number): DeadLetter {
+  return {
+    id: `${incarnation}-${message.sequence}`,
+    reason: message.body?.refusal ?? 'wrong-shape',
+    subject: message.body?.subject ?? '',
+    sequence: message.sequence,
+    storedAtMs: message.storedAtMs,
+    payload: message.body?.text ?? '',
+  };
+}
+
+function reusedLetter(message: HeldMessage, incarnation: number): DeadLetter {
+  if (message.body === undefined) throw new TallyConflict('a message id was reused');
+  return { ...letterOf(message, incarnation), reason: 'message-id-reused' };
+}
+
+/** The parts of a message that can't be counted, each with a letter of its own. */
+function lettersOf({ message, reused }: Judged, incarnation: number): DeadLetter[] {
+  const whole = letterOf(message, incarnation);
+  const part = (index: number | string, reason: DeadLetterReason, item: unknown): DeadLetter => ({
+    ...whole,
+    id: `${whole.id}-${index}`,
+    reason,
+    payload: asPayload(item),
+  });
+  return [
+    ...(message.body?.rejected ?? []).map(({ index, reason, item }) => part(index, reason, item)),
+    ...reused.map(({ index, item }) => part(`key-${index}`, 'idempotency-key-reused', item)),
+  ];
+}
+
+function asPayload(item: unknown): string {
+  const isIncrement = typeof item === 'object' && item !== null && 'once' in item && 'value' in item;
+  if (isIncrement && typeof item.value !== 'object') return encodeIncrement(item as Increment);
+  return JSON.stringify(item, (_name, value: unknown) => (typeof value === 'bigint' ? String(value) : value)) ?? '';
+}
+
+/** Letters under way at once; a pack can hold 500 bad increments. */
+const LETTERS_AT_ONCE = 64;
+
+async function storeAll(letters: DeadLetter[], store: FlushOptions['storeDeadLetter']): Promise<void> {
+  for (let start = 0; start < letters.length; start += LETTERS_AT_ONCE) {
+    await Promise.all(letters.slice(start, start + LETTERS_AT_ONCE).map(store));
+  }
+}

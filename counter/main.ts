@@ -1,0 +1,92 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import closeWithGrace from 'close-with-grace';
+import { connectToNats, watchConnection } from '../nats/connect.ts';
+import { createPuller } from '../nats/pull.ts';
+import { openDatabase } from '../schema/database.ts';
+import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
+import { createLog } from '../telemetry/log.ts';
+import { startTelemetry } from '../telemetry/start.ts';
+import { startCounter, type Counter } from './app.ts';
+import { CounterConfig } from './config.ts';
+import { readConsumerAckWait } from './consumer-check.ts';
+import { createDeadLetterStore } from './dead-letter.ts';
+import { createCounterMetrics } from './metrics.ts';
+import { StoresDisagree } from './settled-floor.ts';
+
+/** One for the flush, one for purging and pruning, one for probes. */
+const DATABASE_CONNECTIONS_MAX = 3;
+/** Above the role's transaction_timeout of 15 s: the server gives up first, unless it hangs. */
+const DATABASE_QUERY_TIMEOUT_MS = 16_000;
+/** The last pull, the last flush with its retries, the acknowledgements. */
+const SHUTDOWN_MS_MAX = 45_000;
+
+async function main(): Promise<void> {
+  const config = readEnvironment(CounterConfig, process.env);
+  const log = createLog('counter', config.LOG_LEVEL);
+  const stopTelemetry = startTelemetry('counter');
+  const startup = new AbortController();
+  const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
+
+  // In order: what is held is committed and settled, then the connections.
+  closeWithGrace({ delay: SHUTDOWN_MS_MAX, logger: false }, async ({ signal, err }) => {
+    if (err) log.fatal({ err }, err instanceof StoresDisagree ? err.message : 'the counter stops');
+    else log.info({ signal }, 'the counter is stopping');
+    startup.abort();
+    for (const step of stopSteps.toReversed()) await step();
+    log.info('the counter has stopped');
+  });
+
+  const connection = await connectToNats({
+    url: config.NATS_URL,
+    role: 'counter',
+    signal: startup.signal,
+    onRetry: (error) => log.warn(error.message),
+  });
+  stopSteps.push(() => connection.drain());
+  const database = openDatabase(config.DATABASE_URL, {
+    name: 'increment-mesh counter',
+    connectionsMax: DATABASE_CONNECTIONS_MAX,
+    queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
+    onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
+  });
+  stopSteps.push(() => database.destroy());
+
+  const watch = watchConnection(connection);
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 3_000 });
+  const ackWaitMs = await readConsumerAckWait(manager, config.FLUSH_INTERVAL_MS, {
+    log,
+    signal: startup.signal,
+  });
+  let counter: Counter | undefined;
+  const nothingHeld = { messages: 0, keys: 0, pending: 0, oldestAgeMs: 0 };
+  const metrics = createCounterMetrics(() => counter?.held ?? nothingHeld);
+  counter = await startCounter(
+    {
+      database,
+      manager,
+      puller: createPuller(connection, watch),
+      watch,
+      send: (reply, kind) => connection.publish(reply, kind),
+      storeDeadLetter: createDeadLetterStore(connection),
+      flushIntervalMs: config.FLUSH_INTERVAL_MS,
+      ackWaitMs,
+      keysHeldMax: config.KEYS_HELD_MAX,
+      messagesHeldMax: config.MESSAGES_HELD_MAX,
+      idempotencyKeptMs: config.IDEMPOTENCY_KEY_KEPT_MS,
+      metrics,
+      log,
+    },
+    startup.signal,
+  );
+  stopSteps.push(counter.stop);
+  log.info('the counter is ready');
+  await counter.failed;
+}
+
+main().catch((error: unknown) => {
+  if ((error as Error).name === 'AbortError') return;
+  // What an operator can repair is one clear line, without a stack.
+  const isExpected = error instanceof ConfigurationError || error instanceof StoresDisagree;
+  process.stderr.write(`counter: ${isExpected ? error.message : (error as Error).stack}\n`);
+  process.exit(1);
+});

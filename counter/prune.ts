@@ -1,0 +1,102 @@
+import { sql, type Kysely } from 'kysely';
+import type { Database } from '../schema/database.ts';
+import type { StreamState } from './stream-state.ts';
+
+const HOUR_MS = 60 * 60 * 1000;
+/** How long, in stream time, a settled message stays known: twice what a copy of it may take. */
+const MESSAGE_KEPT_MS = HOUR_MS;
+/** Rows in one statement, so that no flush waits long for the disk. */
+const PRUNE_ROWS_MAX = 10_000;
+const PRUNER_LOCK = 4_711_002;
+
+export interface PruneOptions {
+  /** The end of the contiguous settled run: nothing above it may go. */
+  floor: number;
+  idempotencyKeptMs: number;
+}
+
+/**
+ * Removes ledger rows whose message can't come again, and idempotency keys past their time, in one
+ * bounded statement each. Goes by stream time: after an outage of days nothing is forgotten that
+ * still waits in the stream, and no clock of a machine matters.
+ *
+ * @returns how many rows went; call it again while that is many.
+ */
+export function prune(
+  database: Kysely<Database>,
+  stream: StreamState,
+  options: PruneOptions,
+): Promise<{ messages: number; keys: number }> {
+  return database.transaction().execute(async (db) => {
+    const { rows } = await sql<{ mine: boolean }>`
+      select pg_try_advisory_xact_lock(${PRUNER_LOCK}) as mine`.execute(db);
+    if (rows[0]?.mine !== true) return { messages: 0, keys: 0 };
+    const messages = await pruneMessages(db, stream, options.floor);
+    const keys = await pruneKeys(db, stream.unsettledSinceMs - options.idempotencyKeptMs);
+    return { messages, keys };
+  });
+}
+
+/** Deletes and carries the totals in one statement, so that the books balance at every moment. */
+async function pruneMessages(db: Kysely<Database>, stream: StreamState, floor: number): Promise<number> {
+  const before = new Date(stream.unsettledSinceMs - MESSAGE_KEPT_MS);
+  const current = String(stream.incarnation);
+  const result = await db
+    .with('doomed', (eb) =>
+      eb
+        .selectFrom('ledger')
+        .select('id')
+        .where((where) =>
+          where.or([
+            where('incarnation', '!=', current),
+            where.and([where('incarnation', '=', current), where('sequence', '<=', String(floor))]),
+          ]),
+        )
+        .where('stored_at', '<', before)
+        .orderBy('incarnation')
+        .orderBy('sequence')
+        .limit(PRUNE_ROWS_MAX),
+    )
+    .with('gone', (eb) =>
+      eb
+        .deleteFrom('ledger')
+        .using('doomed')
+        .whereRef('ledger.id', '=', 'doomed.id')
+        .returning(['ledger.incarnation', 'ledger.sequence', 'ledger.increments', 'ledger.total']),
+    )
+    .with('sums', (eb) =>
+      eb
+        .selectFrom('gone')
+        .groupBy('incarnation')
+        .select('incarnation')
+        .select(({ fn }) => [
+          fn.countAll<string>().as('messages'),
+          fn.sum<string>('increments').as('increments'),
+          fn.sum<string>('total').as('total'),
+          fn.max('sequence').as('through'),
+        ]),
+    )
+    .updateTable('streams')
+    .from('sums')
+    .whereRef('streams.incarnation', '=', 'sums.incarnation')
+    .set((eb) => ({
+      pruned_through: sql<string>`greatest(streams.pruned_through, sums.through)`,
+      carried_messages: eb('streams.carried_messages', '+', eb.ref('sums.messages')),
+      carried_increments: eb('streams.carried_increments', '+', eb.ref('sums.increments')),
+      carried_total: eb('streams.carried_total', '+', eb.ref('sums.total')),
+    }))
+    .returning('sums.messages')
+    .execute();
+  return result.reduce((sum, { messages }) => sum + Number(messages), 0);
+}
+
+async function pruneKeys(db: Kysely<Database>, beforeMs: number): Promise<number> {
+  const doomed = db
+    .selectFrom('idempotency_keys')
+    .select('key')
+    .where('stored_at', '<', new Date(beforeMs))
+    .orderBy('stored_at')
+    .limit(PRUNE_ROWS_MAX);
+  const result = await db.deleteFrom('idempotency_keys').where('key', 'in', doomed).executeTakeFirst();
+  return Number(result.numDeletedRows);
+}

@@ -1,0 +1,87 @@
+import { sql, type Kysely } from 'kysely';
+import type { Database } from '../schema/database.ts';
+import type { StreamState } from './stream-state.ts';
+
+/** Raised where one of the two stores went back in time; going on would lose or double counts. */
+export class StoresDisagree extends Error {
+  override readonly name = 'StoresDisagree';
+}
+
+/**
+ * The end of the contiguous run of sequences, from the stream's first on, that the ledger proves
+ * settled. What is below the stream's first was proven when it was removed.
+ */
+export async function findSettledFloor(db: Kysely<Database>, stream: StreamState): Promise<number> {
+  const below = stream.firstSequence - 1;
+  const numbered = db
+    .selectFrom('ledger')
+    .select(['sequence'])
+    .select(sql<string>`sequence - row_number() over (order by sequence)`.as('run'))
+    .where('incarnation', '=', String(stream.incarnation))
+    .where('sequence', '>', String(below));
+  const floor = await db
+    .selectFrom(numbered.as('numbered'))
+    .select((eb) => eb.fn.max('sequence').as('sequence'))
+    .where('run', '=', String(below))
+    .executeTakeFirst();
+  return Number(floor?.sequence ?? below);
+}
+
+/**
+ * Compares what the broker has removed and stored with what the database knows.
+ *
+ * @throws StoresDisagree that says which of the two lost something and what to do.
+ */
+export async function compareStores(db: Kysely<Database>, stream: StreamState): Promise<void> {
+  const incarnation = String(stream.incarnation);
+  const known = await db
+    .selectFrom('streams')
+    .select('pruned_through')
+    .where('incarnation', '=', incarnation)
+    .executeTakeFirst();
+  const removed = stream.firstSequence - 1;
+
+  if (known === undefined) {
+    if (removed > 0) throw new StoresDisagree(databaseLost(removed, incarnation));
+    await db
+      .insertInto('streams')
+      .values({ incarnation, pruned_through: '0' })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    return;
+  }
+
+  const edges = await db
+    .selectFrom('ledger')
+    .where('incarnation', '=', incarnation)
+    .select((eb) => eb.fn.max('sequence').as('last'))
+    .select((eb) =>
+      eb
+        .selectFrom('ledger as removed')
+        .select('removed.sequence')
+        .where('removed.incarnation', '=', incarnation)
+        .where('removed.sequence', '=', String(removed))
+        .as('removed'),
+    )
+    .executeTakeFirstOrThrow();
+  if (Number(edges.last ?? 0) > stream.lastSequence) {
+    throw new StoresDisagree(
+      `PostgreSQL has counted message ${edges.last}, but the stream ends at ${stream.lastSequence}: ` +
+        'the stream went back in time (restored from an older copy?). New messages would take numbers that ' +
+        'are settled already. Make the stream again: a new one has a ledger of its own',
+    );
+  }
+  if (removed > Number(known.pruned_through) && edges.removed === null) {
+    throw new StoresDisagree(databaseLost(removed, incarnation));
+  }
+}
+
+function databaseLost(removed: number, incarnation: string): string {
+  return (
+    `the stream has removed messages up to ${removed} as counted, but PostgreSQL does not know ${removed}: ` +
+    'the database went back in time (restored from an older copy?), or another one was used before. ' +
+    'Restore the newer database. To go on without those counts: insert into streams (incarnation, ' +
+    `pruned_through) values (${incarnation}, ${removed}) on conflict (incarnation) do update set ` +
+    'pruned_through = excluded.pruned_through'
+  );
+}

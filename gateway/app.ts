@@ -1,0 +1,100 @@
+import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import fastify, { type FastifyBaseLogger } from 'fastify';
+import type { Kysely } from 'kysely';
+import { randomUUID } from 'node:crypto';
+import type { Database } from '../schema/database.ts';
+import { parseExactJson } from '../schema/int64.ts';
+import type { IncrementLane } from './increment-lane.ts';
+import type { GatewayCounts } from './metrics.ts';
+import { handleError, ProblemError, sendProblem } from './problem-details.ts';
+import { rateLimit, type RateLimitOptions } from './rate-limit.ts';
+import { counterRoutes } from './routes/counters.ts';
+import { healthRoutes } from './routes/health.ts';
+import { incrementRoutes } from './routes/increment.ts';
+
+/** An increment is some 80 bytes; this leaves room for any formatting. */
+const BODY_BYTES_MAX = 4_096;
+const HEADER_BYTES_MAX = 16_384;
+const CONNECTIONS_MAX = 10_000;
+/** From the first byte to the last of a request: a client that dribbles is cut off. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 5_000;
+/** Above the 60 s for which many load balancers keep idle connections. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+
+/** A client's own request id is kept where it is short and harmless in a log. */
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+
+export interface GatewayOptions {
+  lane: IncrementLane;
+  database: Kysely<Database>;
+  counts: GatewayCounts;
+  rateLimit: RateLimitOptions;
+  /** What /readyz says; stopping makes it false first. */
+  readiness: { isBrokerConnected: () => boolean; isStopping: () => boolean };
+  log: FastifyBaseLogger;
+}
+
+/** Builds the HTTP side of a gateway, without a process or a port around it. */
+export async function buildGateway(options: GatewayOptions) {
+  const app = fastify({
+    loggerInstance: options.log,
+    disableRequestLogging: true,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionTimeout: 0,
+    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS },
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    genReqId: createRequestIds(),
+    frameworkErrors: handleError,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = CONNECTIONS_MAX;
+
+  app.setValidatorCompiler(TypeBoxValidatorCompiler);
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler((request, reply) => {
+    const detail = `There is no ${request.method} on this path.`;
+    sendProblem(request, reply, new ProblemError(404, 'no-such-route', detail));
+  });
+
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, parseExactJson(body as string));
+    } catch (error) {
+      // A RangeError is nesting that is too deep to walk.
+      const detail = `The body is not JSON: ${(error as Error).message}`;
+      done(new ProblemError(400, 'invalid-json', detail));
+    }
+  });
+
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id);
+    // A client that is told so moves to another gateway before this one is gone.
+    if (options.readiness.isStopping()) reply.header('connection', 'close');
+    done();
+  });
+  app.addHook('onResponse', (_request, reply, done) => {
+    options.counts.answered(reply.statusCode);
+    done();
+  });
+
+  await app.register(rateLimit, options.rateLimit);
+  await app.register(incrementRoutes, options);
+  await app.register(counterRoutes, options);
+  await app.register(healthRoutes, options);
+  return app;
+}
+
+/** Ids that are unique over all gateways and cost next to nothing to make. */
+function createRequestIds() {
+  const prefix = randomUUID().slice(0, 8);
+  let count = 0;
+  return (request: { headers: Record<string, string | string[] | undefined> }) => {
+    const given = request.headers['x-request-id'];
+    if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+    return `${prefix}-${(++count).toString(36)}`;
+  };
+}

@@ -1,0 +1,98 @@
+import closeWithGrace from 'close-with-grace';
+import type { FastifyListenOptions } from 'fastify';
+import { connectToNats, watchConnection } from '../nats/connect.ts';
+import { createPublisher } from '../nats/publisher.ts';
+import { openDatabase } from '../schema/database.ts';
+import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
+import { createLog } from '../telemetry/log.ts';
+import { startTelemetry } from '../telemetry/start.ts';
+import { buildGateway } from './app.ts';
+import { GatewayConfig } from './config.ts';
+import { createIncrementLane } from './increment-lane.ts';
+import { createGatewayMetrics, type GatewayCounts } from './metrics.ts';
+
+/** Reads share few connections: they are single-row look-ups. */
+const DATABASE_CONNECTIONS_MAX = 4;
+const DATABASE_QUERY_TIMEOUT_MS = 2_000;
+/** Above PUBLISH_DEADLINE_MS's maximum, so that every request in flight is answered. */
+const SHUTDOWN_MS_MAX = 35_000;
+/** A load balancer needs this long to see that /readyz is 503 before connections are refused. */
+const READINESS_NOTICE_MS = 500;
+
+async function main(): Promise<void> {
+  const config = readEnvironment(GatewayConfig, process.env);
+  const log = createLog('gateway', config.LOG_LEVEL);
+  const stopTelemetry = startTelemetry('gateway');
+  let isStopping = false;
+  const startup = new AbortController();
+  const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
+
+  // In order: not ready any more, then every request in flight answered, then the connections.
+  closeWithGrace({ delay: SHUTDOWN_MS_MAX, logger: false }, async ({ signal, err }) => {
+    if (err) log.error({ err }, 'the gateway stops because of an error');
+    else log.info({ signal }, 'the gateway is stopping');
+    isStopping = true;
+    startup.abort();
+    for (const step of stopSteps.toReversed()) await step();
+    log.info('the gateway has stopped');
+  });
+
+  const connection = await connectToNats({
+    url: config.NATS_URL,
+    role: 'gateway',
+    signal: startup.signal,
+    onRetry: (error) => log.warn(error.message),
+  });
+  stopSteps.push(() => connection.close());
+  const watch = watchConnection(connection);
+  watch.onChange((isConnected) => {
+    if (isConnected) log.info('the broker is back');
+    else log.warn('the broker is away: increments wait, then get a 503');
+  });
+
+  const database = openDatabase(config.DATABASE_URL, {
+    name: 'increment-mesh gateway',
+    connectionsMax: DATABASE_CONNECTIONS_MAX,
+    queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
+    onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
+  });
+  stopSteps.push(() => database.destroy());
+
+  // The lane reports to the counts and the counts look at the lane.
+  const counts: GatewayCounts = createGatewayMetrics({ waiting: () => lane.waiting });
+  const lane = createIncrementLane({
+    publisher: createPublisher(connection, watch),
+    deadlineMs: config.PUBLISH_DEADLINE_MS,
+    waitingMax: config.WAITING_MAX,
+    onPublished: counts.published,
+  });
+
+  const app = await buildGateway({
+    lane,
+    database,
+    counts,
+    log,
+    rateLimit: { max: config.RATE_LIMIT_MAX, windowMs: config.RATE_LIMIT_WINDOW_MS },
+    readiness: { isBrokerConnected: () => watch.isConnected, isStopping: () => isStopping },
+  });
+  stopSteps.push(async () => {
+    await new Promise((resolve) => setTimeout(resolve, READINESS_NOTICE_MS));
+    await app.close();
+    await lane.drain();
+  });
+  // Fastify hands its options on to Node, whose reusePort its types do not know yet.
+  const address: FastifyListenOptions & { reusePort: boolean } = {
+    host: config.HOST,
+    port: config.PORT,
+    reusePort: config.REUSE_PORT === 1,
+  };
+  await app.listen(address);
+  log.info({ address: app.server.address() }, 'the gateway is ready');
+}
+
+main().catch((error: unknown) => {
+  // What an operator can repair is one clear line, without a stack.
+  const isExpected = error instanceof ConfigurationError;
+  process.stderr.write(`gateway: ${isExpected ? error.message : (error as Error).stack}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,41 @@
+import { sql, type Kysely } from 'kysely';
+import type { FastifyPluginCallback } from 'fastify';
+import type { Database } from '../../schema/database.ts';
+
+/** How long /readyz waits for the database, which it only reports. */
+const PROBE_MS = 1_000;
+
+export interface HealthOptions {
+  database: Kysely<Database>;
+  readiness: { isBrokerConnected: () => boolean; isStopping: () => boolean };
+}
+
+/**
+ * `/livez` asks nobody. `/readyz` is 503 only when increments can't be accepted: with PostgreSQL
+ * away they still are, so it says so and stays 200.
+ */
+export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options, done) => {
+  const { database, readiness } = options;
+  app.get('/livez', () => ({ status: 'ok' }));
+
+  app.get('/readyz', async (_request, reply) => {
+    const isConnected = readiness.isBrokerConnected();
+    const isReady = isConnected && !readiness.isStopping();
+    const answer = {
+      status: readiness.isStopping() ? 'stopping' : isReady ? 'ready' : 'not ready',
+      broker: isConnected ? 'connected' : 'away',
+      database: (await answers(database)) ? 'connected' : 'away',
+    };
+    return reply.code(isReady ? 200 : 503).send(answer);
+  });
+  done();
+};
+
+async function answers(database: Kysely<Database>): Promise<boolean> {
+  const timeout = new Promise<false>((resolve) => setTimeout(resolve, PROBE_MS, false).unref());
+  const probe = sql`select 1`.execute(database).then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([probe, timeout]);
+}

@@ -1,0 +1,118 @@
+import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import type { ConnectionWatch } from './connect.ts';
+import { COUNTER, INCREMENTS } from './topology.ts';
+
+const NEXT_SUBJECT = `$JS.API.CONSUMER.MSG.NEXT.${INCREMENTS}.${COUNTER}`;
+
+/** How long after its expiry a pull that the broker does not end is given up. */
+const GRACE_MS = 2_000;
+
+/** A message as the broker delivers it. */
+export interface Delivery {
+  data: Uint8Array;
+  subject: string;
+  /** Where acknowledgements go. */
+  reply: string;
+  sequence: number;
+  deliveryCount: number;
+  /** The stream's timestamp, in milliseconds since 1970 with a fraction. */
+  storedAtMs: number;
+}
+
+export interface PullLimits {
+  messagesMax: number;
+  bytesMax: number;
+  /** The broker ends the pull after this long, so that a stop waits no longer. */
+  expiresMs: number;
+}
+
+/** How a pull ended: as it should, or with what the broker said, or without an answer. */
+export type PullEnd = 'complete' | 'unanswered' | { status: number; description: string };
+
+export interface Puller {
+  pull: (limits: PullLimits, onDelivery: (delivery: Delivery) => void) => Promise<PullEnd>;
+  close: () => void;
+}
+
+/**
+ * Pulls from the shared consumer, one pull at a time, bounded in messages *and* bytes. The library's
+ * own fetch takes one of the two bounds, and its consume drops what is under way when it is
+ * stopped, which would come again only after `ack_wait`. Here a pull always runs to its end, so
+ * every delivery is taken.
+ *
+ * The protocol: ADR-13 of nats-architecture-and-design.
+ */
+export function createPuller(connection: NatsConnection, watch: ConnectionWatch): Puller {
+  const inbox = createInbox('_INBOX_counter');
+  let current: { reply: string; receive: (message: Msg) => void } | undefined;
+  let pulls = 0;
+
+  const subscription = connection.subscribe(`${inbox}.*`, {
+    callback: (error, message) => {
+      // The late end of an earlier pull is of no interest; its deliveries are still taken, below.
+      if (error === null) current?.receive(message);
+    },
+  });
+
+  function pull(limits: PullLimits, onDelivery: (delivery: Delivery) => void): Promise<PullEnd> {
+    const reply = `${inbox}.${++pulls}`;
+    return new Promise((resolve) => {
+      let received = 0;
+      const timer = setTimeout(() => end('unanswered'), limits.expiresMs + GRACE_MS);
+      // A broker that was away has forgotten the pull.
+      const stopListening = watch.onChange(() => end('unanswered'));
+      const end = (how: PullEnd) => {
+        clearTimeout(timer);
+        stopListening();
+        resolve(how);
+      };
+      current = {
+        reply,
+        receive: (message) => {
+          const status = message.headers?.code ?? 0;
+          if (message.reply !== undefined && message.reply !== '' && status === 0) {
+            onDelivery(readDelivery(message, message.reply));
+            if (++received === limits.messagesMax) end('complete');
+          } else if (message.subject === reply) {
+            const ending = readStatus(status, message.headers?.description ?? '');
+            if (ending !== undefined) end(ending);
+          }
+        },
+      };
+      const request = {
+        batch: limits.messagesMax,
+        max_bytes: limits.bytesMax,
+        expires: limits.expiresMs * 1_000_000,
+      };
+      connection.publish(NEXT_SUBJECT, JSON.stringify(request), { reply });
+    });
+  }
+
+  return { pull, close: () => subscription.unsubscribe() };
+}
+
+const EXPIRED = 408;
+const NO_MESSAGES = 404;
+const CONFLICT = 409;
+
+function readStatus(status: number, description: string): PullEnd | undefined {
+  if (status === 100) return undefined;
+  if (status === EXPIRED || status === NO_MESSAGES) return 'complete';
+  // One status for "the bytes are used up" and for errors such as a deleted consumer.
+  if (status === CONFLICT && /batch completed|exceeds maxbytes/i.test(description)) return 'complete';
+  return { status, description };
+}
+
+/** The reply subject carries the delivery's facts, in an older and a coming form (ADR-15). */
+function readDelivery(message: Msg, reply: string): Delivery {
+  const tokens = reply.split('.');
+  const offset = tokens.length === 9 ? 4 : 6;
+  return {
+    data: message.data,
+    subject: message.subject,
+    reply,
+    deliveryCount: Number(tokens[offset]),
+    sequence: Number(tokens[offset + 1]),
+    storedAtMs: Number(tokens[offset + 3]) / 1e6,
+  };
+}

@@ -1,0 +1,76 @@
+import { Kysely, PostgresDialect, type Generated } from 'kysely';
+import pg from 'pg';
+
+/** The counters, one row a key. */
+export interface IncrementsTable {
+  key: string;
+  /** Numeric, so a decimal string; an integer that can't overflow. */
+  value: string;
+  updated_at: Generated<Date>;
+}
+
+/** One row for every settled message of the stream: what proves that it was counted, once. */
+export interface LedgerTable {
+  /** The envelope's id; for repeats and dead letters one derived from incarnation and sequence. */
+  id: string;
+  /** The stream's creation time in milliseconds since 1970: a stream made again starts at 1. */
+  incarnation: string;
+  sequence: string;
+  /** The stream's timestamp of the message. */
+  stored_at: Date;
+  /** 128 bits of SHA-256 over the message's body. */
+  digest: string;
+  /** How many increments it added, and their sum. */
+  increments: number;
+  total: string;
+}
+
+/** Idempotency keys, as 128 bits of SHA-256 over the scoped key. */
+export interface IdempotencyKeysTable {
+  key: string;
+  /** Over the increments as they were understood, not over their bytes. */
+  payload: string;
+  stored_at: Date;
+}
+
+/** One row for each stream incarnation; carries what was pruned from the ledger. */
+export interface StreamsTable {
+  incarnation: string;
+  /** Every sequence up to this one was settled and its row pruned. */
+  pruned_through: string;
+  carried_messages: Generated<string>;
+  carried_increments: Generated<string>;
+  carried_total: Generated<string>;
+}
+
+export interface Database {
+  increments: IncrementsTable;
+  ledger: LedgerTable;
+  idempotency_keys: IdempotencyKeysTable;
+  streams: StreamsTable;
+}
+
+export interface DatabaseOptions {
+  /** Shown in pg_stat_activity. */
+  name: string;
+  connectionsMax: number;
+  /** A query that takes longer is given up by the client, even where the server hangs. */
+  queryTimeoutMs: number;
+  /** Told of connections that break while idle; the pool replaces them by itself. */
+  onIdleError: (error: Error) => void;
+}
+
+/** Opens a pool. Nothing is connected before the first query. */
+export function openDatabase(url: string, options: DatabaseOptions): Kysely<Database> {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: options.name,
+    max: options.connectionsMax,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 5_000,
+    connectionTimeoutMillis: 3_000,
+    query_timeout: options.queryTimeoutMs,
+  });
+  pool.on('error', options.onIdleError);
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+}

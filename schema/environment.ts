@@ -1,0 +1,67 @@
+import { type Static, type TObject, type TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+
+/** Raised once with every problem that the environment has, so that one restart repairs them all. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  readonly problems: string[];
+
+  constructor(problems: string[]) {
+    super(`the configuration has ${problems.length} problem(s):\n  ${problems.join('\n  ')}`);
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads the variables that a schema names, each property being one environment variable.
+ *
+ * An absent or empty variable takes the schema's default. Numbers must be plain decimal integers:
+ * "10s", "1e3" and " 5" are refused and never guessed at. Variables that the schema does not name
+ * are left alone, since the environment is shared with other programs.
+ *
+ * @throws ConfigurationError naming each variable, the value found and what it should be.
+ */
+export function readEnvironment<Schema extends TObject>(
+  schema: Schema,
+  environment: NodeJS.ProcessEnv,
+): Static<Schema> {
+  const problems: string[] = [];
+  const settings: Record<string, unknown> = {};
+
+  for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
+    const text = environment[name];
+    if (text === undefined || text === '') {
+      const fallback = (property as { default?: unknown }).default;
+      if (fallback !== undefined) settings[name] = fallback;
+      else if (schema.required?.includes(name)) problems.push(`${name} is not set: ${expected(property)}`);
+      continue;
+    }
+    const value = parseSetting(property, text);
+    if (Value.Check(property, value)) settings[name] = value;
+    else problems.push(`${name} is ${quote(name, text)}: ${expected(property)}`);
+  }
+
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return settings as Static<Schema>;
+}
+
+function parseSetting(property: TSchema, text: string): unknown {
+  const isInteger = (property as { type?: string }).type === 'integer';
+  return isInteger && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+}
+
+function expected(property: TSchema): string {
+  const { description, type, minimum, maximum } = property as {
+    description?: string;
+    type?: string;
+    minimum?: number;
+    maximum?: number;
+  };
+  const range = type === 'integer' ? ` (an integer from ${minimum} to ${maximum})` : '';
+  return `${description ?? 'see README, Configuration'}${range}`;
+}
+
+/** A value can be a URL with a password or a key: such values are not repeated in an error. */
+function quote(name: string, text: string): string {
+  return /URL|PASSWORD|KEY|TOKEN|SECRET/.test(name) ? 'not understood' : JSON.stringify(text);
+}

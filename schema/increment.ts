@@ -1,0 +1,53 @@
+import { Type, type Static } from 'typebox';
+import type { Exact } from './int64.ts';
+
+const KEY_PATTERN =
+  '^(?!00000000-0000-0000-0000-000000000000$)[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
+/** The rules in words, as errors give them. */
+export const KEY_RULE = 'must be a UUID of the form 8-4-4-4-12, and not the nil UUID';
+export const VALUE_RULE =
+  'must be an integer from 1 to 9223372036854775807, written without quotes, fraction or exponent';
+
+const KEY = new RegExp(KEY_PATTERN);
+
+/** A counter's key. TypeBox's own `format: 'uuid'` would let the nil UUID through. */
+export const Key = Type.String({ pattern: KEY_PATTERN, description: KEY_RULE });
+
+/**
+ * What an increment adds. `maximum: 2n ** 63n - 1n` would compile to a comparison of doubles that
+ * lets 2^63 through, hence the exclusive bound.
+ */
+export const IncrementValue = Type.Union(
+  [
+    Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+    Type.BigInt({ minimum: 2n ** 53n, exclusiveMaximum: 2n ** 63n }),
+  ],
+  { description: VALUE_RULE },
+);
+
+/** The body of `POST /increment`. */
+export const IncrementBody = Type.Object(
+  { key: Key, value: IncrementValue },
+  { additionalProperties: false },
+);
+export type IncrementBody = Static<typeof IncrementBody>;
+
+/** The answer to an increment that is on disk: `id` names its message, `sequence` its place. */
+export const Accepted = Type.Object({
+  accepted: Type.Integer(),
+  id: Type.String(),
+  sequence: Type.Integer(),
+});
+export type Accepted = Static<typeof Accepted>;
+
+/** One addition to one counter; `once` is the scoped idempotency key, where it has one. */
+export interface Increment {
+  key: string;
+  value: Exact;
+  once?: string;
+}
+
+/** Whether a string is a counter's key, in either case. Keys are stored in lower case. */
+export function isKey(value: unknown): value is string {
+  return typeof value === 'string' && KEY.test(value);
+}

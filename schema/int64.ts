@@ -1,0 +1,50 @@
+/** The largest value that an increment may have: the maximum of a signed 64-bit integer. */
+export const INT64_MAX = 2n ** 63n - 1n;
+
+/** An exact whole number: a number up to 2^53−1, a bigint above. */
+export type Exact = number | bigint;
+
+/**
+ * A literal that JSON.parse might round or blur: 16 digits or more, or a fraction or exponent behind
+ * a colon. A hit inside a string is harmless, since it only costs the slower way.
+ */
+const NEEDS_SOURCE_TEXT = /\d{16}|:\s*-?\d+[.eE]/;
+
+const INTEGER_LITERAL = /^-?\d+$/;
+
+/** JSON.parse as it is in Node 24, whose reviver is shown a number's source text. */
+type ParseWithSource = (
+  text: string,
+  reviver: (name: string, value: unknown, context: { source?: string }) => unknown,
+) => unknown;
+
+/**
+ * Parses JSON without rounding: an integer literal beyond 2^53−1 becomes a bigint. A literal that is
+ * not an integer (1.5, but 1.0 and 1e3 too) becomes NaN, which no schema accepts: the original
+ * refuses those, and an increment has one way to be written.
+ *
+ * @throws SyntaxError where the text is not JSON, RangeError where it is nested too deeply to walk.
+ */
+export function parseExactJson(text: string): unknown {
+  if (!NEEDS_SOURCE_TEXT.test(text)) return JSON.parse(text);
+  return (JSON.parse as ParseWithSource)(text, (_name, value, { source }) => {
+    if (typeof value !== 'number' || source === undefined) return value;
+    if (!INTEGER_LITERAL.test(source)) return Number.NaN;
+    return Number.isSafeInteger(value) ? value : BigInt(source);
+  });
+}
+
+/** Adds without rounding, and stays with plain numbers as long as they are exact. */
+export function addExact(left: Exact, right: Exact): Exact {
+  if (typeof left === 'number' && typeof right === 'number') {
+    const sum = left + right;
+    if (Number.isSafeInteger(sum)) return sum;
+  }
+  return BigInt(left) + BigInt(right);
+}
+
+/** Whether a value is an increment's: an integer from 1 to 2^63−1, as parseExactJson returns it. */
+export function isIncrementValue(value: unknown): value is Exact {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 1;
+  return typeof value === 'bigint' && value >= 1n && value <= INT64_MAX;
+}

@@ -1,0 +1,75 @@
+import { sql, type Kysely } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import { openDatabase, type Database } from './database.ts';
+import * as countersAndLedger from './migrations/001_counters_and_ledger.ts';
+
+export interface MigrateOptions {
+  /** The URL of the role that owns the tables and may create roles. */
+  ownerUrl: string;
+  gatewayPassword: string;
+  counterPassword: string;
+}
+
+/**
+ * Brings the tables to this version and makes the two roles that the services use: `mesh_gateway`
+ * reads counters, `mesh_counter` writes counters and ledgers. Safe to repeat, and safe when several
+ * start it at once: Kysely's migrator holds a lock, and so do the roles.
+ */
+export async function migrate(options: MigrateOptions): Promise<void> {
+  const db = openDatabase(options.ownerUrl, {
+    name: 'increment-mesh migrate',
+    connectionsMax: 2,
+    queryTimeoutMs: 120_000,
+    onIdleError: () => undefined,
+  });
+  try {
+    const migrator = new Migrator({
+      db,
+      provider: {
+        getMigrations: () => Promise.resolve({ '001_counters_and_ledger': countersAndLedger }),
+      },
+    });
+    const { error } = await migrator.migrateToLatest();
+    if (error !== undefined) throw error;
+    await db.transaction().execute((transaction) => grantRoles(transaction, options));
+  } finally {
+    await db.destroy();
+  }
+}
+
+const ROLES_LOCK = 4_711_001;
+
+async function grantRoles(db: Kysely<Database>, options: MigrateOptions): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${ROLES_LOCK})`.execute(db);
+  await createRole(db, 'mesh_gateway', options.gatewayPassword);
+  await createRole(db, 'mesh_counter', options.counterPassword);
+
+  const run = (statement: string) => sql.raw(statement).execute(db);
+  await run('grant select on increments to mesh_gateway');
+  await run('alter role mesh_gateway set default_transaction_read_only = on');
+  await run("alter role mesh_gateway set statement_timeout = '2s'");
+
+  await run('grant select, insert, update on increments to mesh_counter');
+  await run('grant select, insert, update, delete on ledger, idempotency_keys to mesh_counter');
+  await run('grant select, insert, update on streams to mesh_counter');
+  await run("alter role mesh_counter set default_transaction_isolation = 'read committed'");
+  await run('alter role mesh_counter set synchronous_commit = on');
+  // A counter that freezes in the middle of a flush holds row locks: the server ends its
+  // transaction, so that it can't stop the others.
+  await run("alter role mesh_counter set idle_in_transaction_session_timeout = '3s'");
+  await run("alter role mesh_counter set lock_timeout = '5s'");
+  await run("alter role mesh_counter set statement_timeout = '10s'");
+  await run("alter role mesh_counter set transaction_timeout = '15s'");
+  await run("alter role mesh_counter set tcp_keepalives_idle = '5s'");
+  await run("alter role mesh_counter set tcp_keepalives_interval = '2s'");
+  await run('alter role mesh_counter set tcp_keepalives_count = 3');
+}
+
+/** A role is the cluster's, not the database's, so it may be there already. */
+async function createRole(db: Kysely<Database>, name: string, password: string): Promise<void> {
+  const { rows } = await sql`select 1 from pg_roles where rolname = ${name}`.execute(db);
+  const verb = rows.length === 0 ? 'create' : 'alter';
+  const statement = sql`select format('${sql.raw(verb)} role %I login password %L', ${name}::text, ${password}::text) as text`;
+  const formatted = await (statement as ReturnType<typeof sql<{ text: string }>>).execute(db);
+  await sql.raw(formatted.rows[0]?.text ?? '').execute(db);
+}
