@@ -11,22 +11,25 @@ export function announce(mesh: MeshFile, dataFolder: string): string {
   const key = randomUUID();
   const json = `'{"key":"${key}","value":5}'`;
 
+  // Without comments behind them: zsh would take those for arguments.
   return `
-${styleText(['bold', 'green'], 'increment-mesh is ready.')} ${dim('Ctrl-C stops it in order, twice at once.')}
+${styleText(['bold', 'green'], 'increment-mesh is ready.')} ${dim('Ctrl-C stops it in order, a second one at once.')}
 
-  gateways    ${gateway}  ${dim(`${mesh.gateways.length} on one port`)}
-  counters    ${dim(mesh.counters.map(({ pid }) => `pid ${pid}`).join(', '))}
-  nats        ${withoutPassword(mesh.nats[0]!.url)}
-  postgres    ${withoutPassword(mesh.postgres.url)}
-  data        ${folder}  ${dim('mesh.json lists what runs; logs/ is what it says')}
+  gateways   ${gateway}  ${dim(`${mesh.gateways.length} on one port`)}
+  counters   ${dim(`${mesh.counters.length}, flushing to the table`)}
+  nats       ${withoutPassword(mesh.nats[0]!.url)}
+  postgres   ${withoutPassword(mesh.postgres.url)}
+  data       ${folder}  ${dim('mesh.json lists what runs, logs/ what it says')}
 
-${styleText('bold', 'Try it')}  ${dim('an increment is in the table at most ten seconds after its 200')}
-
+${dim('Post an increment:')}
 curl ${gateway}/increment -H 'content-type: application/json' -d ${json}
+${dim('Its total, there at most ten seconds later:')}
 curl ${gateway}/counters/${key}
+${dim('The same in the database, and the stream before it:')}
 PGSERVICEFILE=${quote(join(folder, 'clients', 'pg_service.conf'))} psql service=mesh -c 'table increments'
 XDG_CONFIG_HOME=${clients} nats --context mesh stream info INCREMENTS
-kill -9 ${mesh.counters[0]!.pid}  ${dim('# a counter dies, another takes over: the total stays exact')}
+${dim('Kill a counter: the other takes over, and the total stays exact:')}
+kill -9 ${mesh.counters[0]!.pid}
 `;
 }
 

@@ -30,11 +30,8 @@ function postgresService(text: string): string {
 }
 
 function natsContext(url: string): string {
-  const context = {
-    description: 'increment-mesh, read only',
-    url,
-    // The role may read no other inboxes than its own.
-    inbox_prefix: '_INBOX_inspector',
-  };
+  // Our inspector may read no other inboxes than its own; what somebody else's user may, who knows.
+  const isOurs = new URL(url).username === 'inspector';
+  const context = { url, ...(isOurs ? { inbox_prefix: '_INBOX_inspector' } : {}) };
   return `${JSON.stringify(context, null, 2)}\n`;
 }

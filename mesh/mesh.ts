@@ -69,6 +69,7 @@ export function createMesh(
     const ports = await rememberPorts(folder.ports, all);
     const context = { settings, environment, dataFolder: folder, signal: stopping.signal, say };
 
+    say('starting the servers, then the services …');
     const [nats, postgres] = await Promise.all([
       startServer('nats', () => natsServer(context, ports.nats!)),
       startServer('postgres', () => Promise.resolve(postgresServer(context, ports.postgres!))),

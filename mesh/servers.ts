@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { provision } from '../nats/provision.ts';
 import { migrate } from '../schema/migrate.ts';
 import type { MeshSettings } from './config.ts';
@@ -36,7 +37,12 @@ export async function natsServer(
 ): Promise<Server<Record<NatsRole, string>>> {
   const { settings, dataFolder, signal, say } = context;
   const external = settings.NATS_URL;
-  const options = { folder: dataFolder.nats, port, passwords: dataFolder.secrets.nats };
+  const options = {
+    folder: dataFolder.nats,
+    logFile: join(dataFolder.logs, 'nats-server.log'),
+    port,
+    passwords: dataFolder.secrets.nats,
+  };
   const urls = external === undefined ? natsUrls(options) : sameForAll(external);
   const prepare = () =>
     provision({
@@ -66,7 +72,13 @@ export function postgresServer(
 ): Server<Record<'owner' | 'gateway' | 'counter', string>> {
   const { settings, dataFolder, signal } = context;
   const { owner: password, gateway, counter } = dataFolder.secrets.postgres;
-  const options = { folder: dataFolder.postgres, port, password, signal };
+  const options = {
+    folder: dataFolder.postgres,
+    logFile: join(dataFolder.logs, 'postgres.log'),
+    port,
+    password,
+    signal,
+  };
   const owner = settings.DATABASE_URL ?? postgresUrl(options);
   const urls = {
     owner,

@@ -1,4 +1,5 @@
-import { watch } from 'node:fs';
+import { watch, type FSWatcher } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Supervised } from './supervisor.ts';
 
@@ -18,21 +19,24 @@ const FOLDERS: Record<string, Kind[]> = {
 const SETTLE_MS = 200;
 
 /** Restarts the services whose source changed, gracefully and one at a time, so that others serve. */
-export function restartOnChange(services: Services, say: (line: string) => void): void {
+export function restartOnChange(
+  services: Services,
+  say: (line: string) => void,
+  options = { project: fileURLToPath(new URL('..', import.meta.url)) },
+): FSWatcher[] {
   const due = new Set<Kind>();
   let timer: NodeJS.Timeout | undefined;
   let isBusy = false;
 
-  for (const [folder, kinds] of Object.entries(FOLDERS)) {
-    const path = fileURLToPath(new URL(`../${folder}`, import.meta.url));
-    watch(path, { recursive: true }, (_, file) => {
+  say(`watching ${Object.keys(FOLDERS).join(', ')}`);
+  return Object.entries(FOLDERS).map(([folder, kinds]) =>
+    watch(join(options.project, folder), { recursive: true }, (_, file) => {
       if (!/\.(ts|html|css|js)$/.test(file ?? '')) return;
       for (const kind of kinds) due.add(kind);
       clearTimeout(timer);
       timer = setTimeout(() => void restartDue(), SETTLE_MS);
-    });
-  }
-  say('watching gateway, counter, nats, schema and telemetry');
+    }),
+  );
 
   async function restartDue(): Promise<void> {
     // What changes meanwhile is done at the end of the round that runs.

@@ -14,8 +14,10 @@ import { untilReady } from './until-ready.ts';
 export type NatsRole = 'gateway' | 'counter' | 'inspector' | 'provisioner';
 
 export interface NatsOptions {
-  /** The store; the log lies beside it as `<folder>.log`. */
+  /** The store. */
   folder: string;
+  /** `<folder>.log` where it is not given. */
+  logFile?: string;
   port: number;
   passwords: Record<NatsRole, string>;
   /** Found or fetched where it is not given. */
@@ -55,7 +57,7 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
 export async function launchNats(options: NatsOptions): Promise<DetachedProcess> {
   const binary = options.binary ?? (await findNatsServer());
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
-  const log = openLogFile(`${options.folder}.log`);
+  const log = openLogFile(logFile(options));
   const config = fileURLToPath(new URL('../../nats/server.conf', import.meta.url));
   try {
     // The pid file is there for its name: by it a later mesh recognises an orphan on this store. The
@@ -83,7 +85,7 @@ export function untilNatsAnswers(server: DetachedProcess, options: NatsOptions):
   return untilReady(server, () => saysInfo(options.port), {
     name: 'nats-server',
     deadlineMs: 60_000,
-    readLog: () => readLogTail(`${options.folder}.log`),
+    readLog: () => readLogTail(logFile(options)),
   });
 }
 
@@ -110,6 +112,10 @@ function saysInfo(port: number): Promise<boolean> {
       else reject(new Error(`another program listens on port ${port}`));
     });
   });
+}
+
+function logFile(options: NatsOptions): string {
+  return options.logFile ?? `${options.folder}.log`;
 }
 
 function serverName(port: number): string {

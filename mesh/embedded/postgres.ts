@@ -15,8 +15,10 @@ import { listProcesses } from './processes.ts';
 import { untilReady } from './until-ready.ts';
 
 export interface PostgresOptions {
-  /** The data; the log lies beside it as `<folder>.log`. */
+  /** The data. As root, its parent must be open to the user `postgres`. */
   folder: string;
+  /** `<folder>.log` where it is not given. */
+  logFile?: string;
   port: number;
   /** Of the role `owner`, which owns the database `increments`. */
   password: string;
@@ -88,7 +90,7 @@ export async function launchPostgres(options: PostgresOptions): Promise<Detached
   await untilPredecessorsLeft(folder);
 
   const settings = [...SETTINGS, ...(options.settings ?? [])].flatMap((one) => ['-c', one]);
-  const log = openLogFile(`${folder}.log`);
+  const log = openLogFile(logFile(options));
   try {
     // The folder on the command line is how a later mesh recognises an orphan.
     return await spawnDetached(binaries.postgres, ['-D', folder, '-p', String(port), ...settings], {
@@ -110,12 +112,16 @@ export function untilPostgresAnswers(
   return untilReady(server, () => hasDatabase(options), {
     name: 'PostgreSQL',
     deadlineMs: 90_000,
-    readLog: () => readLogTail(`${options.folder}.log`),
+    readLog: () => readLogTail(logFile(options)),
   });
 }
 
 export function postgresUrl({ port, password }: PostgresOptions, database = DATABASE): string {
   return `postgres://${OWNER}:${password}@127.0.0.1:${port}/${database}`;
+}
+
+function logFile(options: PostgresOptions): string {
+  return options.logFile ?? `${options.folder}.log`;
 }
 
 async function hasDatabase(options: PostgresOptions): Promise<boolean> {

@@ -1,0 +1,99 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { endOrphans } from '../../mesh/embedded/orphans.ts';
+import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { listProcesses } from '../../mesh/embedded/processes.ts';
+import type { MeshFile } from '../../mesh/mesh-file.ts';
+import { until } from './until.ts';
+
+/** A mesh as its user runs it, `npm start` in a terminal of its own, and what it has printed. */
+export interface MeshProcess {
+  child: ChildProcess;
+  dataDir: string;
+  port: number;
+  output(): string;
+  says(text: string | RegExp, deadlineMs?: number): Promise<void>;
+  describe(): MeshFile;
+  exited: Promise<void>;
+}
+
+export interface MeshOptions {
+  dataDir: string;
+  port?: number;
+  environment?: NodeJS.ProcessEnv;
+}
+
+export async function startMesh(options: MeshOptions): Promise<MeshProcess> {
+  const mesh = await launchMesh(options);
+  await Promise.race([
+    mesh.says('increment-mesh is ready', 60_000),
+    mesh.exited.then(() => Promise.reject(new Error(`it ended:\n${mesh.output()}`))),
+  ]);
+  return mesh;
+}
+
+export async function launchMesh({
+  dataDir,
+  environment,
+  ...rest
+}: MeshOptions): Promise<MeshProcess> {
+  const port = rest.port ?? (await findFreePort());
+  // NODE_OPTIONS would load the test runner into every service.
+  const { NODE_OPTIONS: _, ...inherited } = process.env;
+  const child = spawn('npm', ['start'], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    // A group of its own, as in a terminal.
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...inherited, DATA_DIR: dataDir, PORT: String(port), ...environment },
+  });
+  const exited = once(child, 'exit').then(() => undefined);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+  const says = async (text: string | RegExp, deadlineMs = 20_000) => {
+    const matches = () => (typeof text === 'string' ? output.includes(text) : text.test(output));
+    await until(`${text} in\n${output}`, matches, deadlineMs);
+  };
+  const describe = () => JSON.parse(readFileSync(join(dataDir, 'mesh.json'), 'utf8')) as MeshFile;
+  return { child, dataDir, port, output: () => output, says, describe, exited };
+}
+
+/** Open to the user of PostgreSQL; what is still running on it at the end is ended. */
+export function makeDataDir(t: { teardown: (end: () => Promise<void>) => void }): string {
+  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
+  chmodSync(folder, 0o711);
+  const dataDir = join(folder, 'data');
+  t.teardown(async () => {
+    await endOrphans(dataDir, () => {});
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return dataDir;
+}
+
+/** Every process that has the folder on its command line: none after a stop. */
+export function processesOf(dataDir: string): string[] {
+  return listProcesses()
+    .map(({ command }) => command)
+    .filter((command) => command.includes(dataDir));
+}
+
+export async function increment(mesh: MeshProcess, key: string, value: number): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${mesh.port}/increment`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ key, value }),
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
+export async function total(mesh: MeshProcess, key: string): Promise<string | undefined> {
+  const response = await fetch(`http://127.0.0.1:${mesh.port}/counters/${key}`);
+  return ((await response.json()) as { value?: string }).value;
+}
