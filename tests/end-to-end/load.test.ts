@@ -1,0 +1,55 @@
+import t from 'tap';
+import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
+import { drive, total } from '../support/load.ts';
+import { countAbove, readMetrics, sumSamples } from '../support/metrics.ts';
+import { startServers } from '../support/servers.ts';
+import { startCounter, startGateway } from '../support/services.ts';
+
+const INCREMENTS = 20_000;
+const STALENESS_MS_MAX = 10_000;
+
+void t.test('concurrent load over shared keys ends in exact sums within ten seconds', async (t) => {
+  const servers = await startServers(t);
+  const gateways = [await startGateway(t, servers), await startGateway(t, servers)];
+  const counters = [await startCounter(t, servers), await startCounter(t, servers)];
+
+  const result = await drive({
+    urls: gateways.map(({ url }) => url),
+    keys: makeKeys(500),
+    connections: 32,
+    requests: INCREMENTS,
+    value: () => 1 + Math.floor(Math.random() * 1000),
+  });
+  t.strictSame([...result.statuses], [[200, INCREMENTS]], 'every request is answered 200');
+
+  await untilTotal(servers.database, total(result.accepted), STALENESS_MS_MAX);
+  t.strictSame(differences(await readCounters(servers.database), result.accepted), []);
+
+  const seen = (await Promise.all(counters.map(({ metrics }) => readMetrics(metrics)))).flat();
+  t.equal(sumSamples(seen, 'increments_committed_total'), INCREMENTS);
+  const staleness = countAbove(seen, 'increments_staleness_seconds', 10);
+  t.ok(staleness.all >= 2, 'both counters flushed');
+  t.equal(staleness.above, 0, 'nothing was more than ten seconds stale');
+
+  const packs = (await Promise.all(gateways.map(({ metrics }) => readMetrics(metrics)))).flat();
+  const messages = sumSamples(packs, 'gateway_pack_increments_count');
+  t.equal(sumSamples(packs, 'gateway_pack_increments_sum'), INCREMENTS);
+  t.ok(messages < INCREMENTS / 2, `increments share messages: ${messages} messages`);
+});
+
+void t.test('counters that share keys never deadlock', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: 200 });
+  const gateway = await startGateway(t, servers);
+  for (let count = 0; count < 2; count++) {
+    await startCounter(t, servers, { FLUSH_INTERVAL_MS: '200' });
+  }
+  const result = await drive({ urls: [gateway.url], keys: makeKeys(300), connections: 16, requests: 8_000 });
+  await untilTotal(servers.database, total(result.accepted));
+  t.strictSame(differences(await readCounters(servers.database), result.accepted), []);
+
+  const { deadlocks } = await servers.database
+    .selectFrom('pg_stat_database' as never)
+    .select(({ fn }) => fn.sum<string>('deadlocks' as never).as('deadlocks'))
+    .executeTakeFirstOrThrow();
+  t.equal(deadlocks, '0');
+});

@@ -1,0 +1,47 @@
+import type { Kysely } from 'kysely';
+import { randomUUID } from 'node:crypto';
+import type { Database } from '../../schema/database.ts';
+import { until } from './wait.ts';
+
+export function makeKeys(count: number): string[] {
+  return Array.from({ length: count }, () => randomUUID());
+}
+
+/** The table, as key and value. */
+export async function readCounters(database: Kysely<Database>): Promise<Map<string, string>> {
+  const rows = await database.selectFrom('increments').select(['key', 'value']).execute();
+  return new Map(rows.map(({ key, value }) => [key, value]));
+}
+
+/** The sum over all counters; "0" where there is none. */
+export async function readTotal(database: Kysely<Database>): Promise<string> {
+  const row = await database
+    .selectFrom('increments')
+    .select(({ fn }) => fn.sum<string | null>('value').as('total'))
+    .executeTakeFirst();
+  return row?.total ?? '0';
+}
+
+/** Awaits that the sum over all counters is what it should be. */
+export async function untilTotal(
+  database: Kysely<Database>,
+  expected: number | bigint,
+  timeoutMs = 15_000,
+): Promise<void> {
+  const isExpected = (total: string) => total === String(expected);
+  await until(`a total of ${expected}`, () => readTotal(database), isExpected, timeoutMs);
+}
+
+/** Where the table and the expected sums differ; empty where they are the same, key by key. */
+export function differences(
+  table: Map<string, string>,
+  expected: Map<string, number>,
+): { key: string; found: string; expected: number }[] {
+  const found: { key: string; found: string; expected: number }[] = [];
+  for (const key of new Set([...table.keys(), ...expected.keys()])) {
+    const value = table.get(key) ?? '0';
+    const sum = expected.get(key) ?? 0;
+    if (value !== String(sum)) found.push({ key, found: value, expected: sum });
+  }
+  return found;
+}

@@ -1,0 +1,96 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import type { Kysely } from 'kysely';
+import type { Test } from 'tap';
+import { startNats, type NatsServer } from '../../mesh/embedded/nats.ts';
+import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { startPostgres, type PostgresServer } from '../../mesh/embedded/postgres.ts';
+import { connectToNats } from '../../nats/connect.ts';
+import { provision } from '../../nats/provision.ts';
+import { COUNTER, INCREMENTS } from '../../nats/topology.ts';
+import { openDatabase, type Database } from '../../schema/database.ts';
+import { migrate } from '../../schema/migrate.ts';
+
+/** Fixed, since these servers listen on loopback for the length of a test. */
+const PASSWORDS = { gateway: 'gw', counter: 'ct', inspector: 'is', provisioner: 'pv' };
+
+export interface Servers {
+  folder: string;
+  nats: NatsServer;
+  postgres: PostgresServer;
+  /** As the owner. */
+  database: Kysely<Database>;
+  urls: { nats: NatsServer['urls']; gatewayDatabase: string; counterDatabase: string };
+  /** What the broker holds, as the inspector sees it. */
+  inspect: () => Promise<{ messages: number; ackPending: number }>;
+  /** Start again on the same data and port, after a kill. */
+  restartNats: () => Promise<void>;
+  restartPostgres: () => Promise<void>;
+}
+
+export interface ServersOptions {
+  flushIntervalMs?: number;
+  streamBytesMax?: number;
+}
+
+/** A real nats-server and a real PostgreSQL on free ports, provisioned; stopped with the test. */
+export async function startServers(t: Test, options: ServersOptions = {}): Promise<Servers> {
+  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
+  chmodSync(folder, 0o755);
+  const natsOptions = { folder: join(folder, 'nats'), port: await findFreePort(), passwords: PASSWORDS };
+  const postgresOptions = { folder: join(folder, 'postgres'), port: await findFreePort(), password: 'owner' };
+  const [nats, postgres] = await Promise.all([startNats(natsOptions), startPostgres(postgresOptions)]);
+  await Promise.all([
+    provision({ url: nats.urls.provisioner, replicas: 1, flushIntervalMs: 9_000, ...options }),
+    migrate({ ownerUrl: postgres.url, gatewayPassword: 'gw', counterPassword: 'ct' }),
+  ]);
+
+  const database = openDatabase(postgres.url, {
+    name: 'test',
+    connectionsMax: 2,
+    queryTimeoutMs: 30_000,
+    onIdleError: () => undefined,
+  });
+  const connection = await connectToNats({ url: nats.urls.inspector, role: 'inspector' });
+  const inspector = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
+  const servers: Servers = {
+    folder,
+    nats,
+    postgres,
+    database,
+    urls: {
+      nats: nats.urls,
+      gatewayDatabase: asRole(postgres.url, 'mesh_gateway', 'gw'),
+      counterDatabase: asRole(postgres.url, 'mesh_counter', 'ct'),
+    },
+    inspect: async () => {
+      const { state } = await inspector.streams.info(INCREMENTS);
+      const { num_ack_pending: ackPending } = await inspector.consumers.info(INCREMENTS, COUNTER);
+      return { messages: state.messages, ackPending };
+    },
+    restartNats: async () => {
+      await servers.nats.exited;
+      servers.nats = await startNats(natsOptions);
+    },
+    restartPostgres: async () => {
+      await servers.postgres.exited;
+      servers.postgres = await startPostgres(postgresOptions);
+    },
+  };
+  t.teardown(async () => {
+    await connection.close();
+    await database.destroy();
+    await Promise.all([servers.nats.stop(), servers.postgres.stop()]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return servers;
+}
+
+function asRole(ownerUrl: string, user: string, password: string): string {
+  const url = new URL(ownerUrl);
+  url.username = user;
+  url.password = password;
+  return url.href;
+}

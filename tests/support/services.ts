@@ -1,0 +1,118 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { findFreePort } from '../../mesh/embedded/ports.ts';
+import type { Servers } from './servers.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const READY_MS_MAX = 30_000;
+
+/** A gateway or counter in a process of its own, as in operation. */
+export interface Service {
+  readonly pid: number;
+  /** A gateway's address. */
+  readonly url: string;
+  readonly metrics: string;
+  /** Log lines so far, as the service wrote them. */
+  readonly log: LogLine[];
+  kill: (signal: NodeJS.Signals) => void;
+  /** SIGTERM, then the exit code. */
+  stop: () => Promise<number | null>;
+  exited: Promise<number | null>;
+}
+
+export interface LogLine {
+  level: number;
+  msg: string;
+  [field: string]: unknown;
+}
+
+export async function startGateway(
+  t: Test,
+  servers: Servers,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Service> {
+  const port = await findFreePort();
+  return startService(t, 'gateway', `http://127.0.0.1:${port}`, {
+    NATS_URL: servers.urls.nats.gateway,
+    DATABASE_URL: servers.urls.gatewayDatabase,
+    PORT: String(port),
+    RATE_LIMIT_MAX: '0',
+    ...environment,
+  });
+}
+
+export async function startCounter(
+  t: Test,
+  servers: Servers,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Service> {
+  return startService(t, 'counter', '', {
+    NATS_URL: servers.urls.nats.counter,
+    DATABASE_URL: servers.urls.counterDatabase,
+    ...environment,
+  });
+}
+
+async function startService(
+  t: Test,
+  name: 'gateway' | 'counter',
+  url: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<Service> {
+  const metricsPort = await findFreePort();
+  const { NODE_OPTIONS: _testRunners, ...inherited } = process.env;
+  const child = spawn(process.execPath, [`${name}/main.ts`], {
+    cwd: ROOT,
+    env: { ...inherited, OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort), ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log: LogLine[] = [];
+  const errors: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => log.push(readLine(line)));
+  child.stderr.on('data', (chunk) => errors.push(String(chunk)));
+  const exited = once(child, 'exit').then(([code]) => code as number | null);
+  t.teardown(() => end(child, exited));
+
+  const isReady = () => log.some(({ msg }) => msg === `the ${name} is ready`);
+  const deadline = performance.now() + READY_MS_MAX;
+  while (!isReady()) {
+    if (child.exitCode !== null) throw new Error(`the ${name} ended: ${errors.join('')}`);
+    if (performance.now() > deadline) {
+      throw new Error(`the ${name} is not ready: ${JSON.stringify(log.slice(-5))} ${errors.join('')}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return {
+    pid: child.pid ?? 0,
+    url,
+    metrics: `http://127.0.0.1:${metricsPort}/metrics`,
+    log,
+    kill: (signal) => void child.kill(signal),
+    stop: () => {
+      child.kill('SIGTERM');
+      return exited;
+    },
+    exited,
+  };
+}
+
+function readLine(line: string): LogLine {
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch {
+    return { level: 0, msg: line };
+  }
+}
+
+/** A stopped process takes no SIGTERM, so it is continued first; in the end it is killed. */
+async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGCONT');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+  await exited;
+  clearTimeout(timer);
+}
