@@ -48,6 +48,8 @@ export function keepLog(
 /** Only what may be shown is parsed: a busy service logs thousands of lines that are not. */
 function readable(line: string, name: string): string | undefined {
   if (/^\{"level":[123]0,/.test(line) || line === '') return undefined;
+  // Of a crash, the frames inside Node itself are for the file.
+  if (/^ +at .*\(?node:/.test(line)) return undefined;
   const entry = parse(line);
   if (entry === undefined) return `${name}: ${line}`;
   if (entry.level < LEVEL_SHOWN_MIN) return undefined;

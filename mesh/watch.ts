@@ -42,17 +42,30 @@ export function restartOnChange(
     // What changes meanwhile is done at the end of the round that runs.
     if (isBusy) return;
     isBusy = true;
-    while (due.size > 0) {
+    let isBroken = false;
+    while (due.size > 0 && !isBroken) {
       const kinds = [...due];
       due.clear();
-      for (const service of kinds.flatMap((kind) => services[kind])) await restart(service);
+      isBroken = !(await restartAll(kinds));
+      // What did not get the new code gets it with the change that repairs it.
+      if (isBroken) for (const kind of kinds) due.add(kind);
     }
     isBusy = false;
   }
 
-  /** Code that does not even start has been shown already; the next change tries again. */
-  async function restart(service: Supervised): Promise<void> {
-    say(`${service.program.name} restarts: its source changed`);
-    await service.restart().catch(() => {});
+  /** Stops at the first that does not start, so that the others serve on with the code before. */
+  async function restartAll(kinds: Kind[]): Promise<boolean> {
+    for (const service of kinds.flatMap((kind) => services[kind])) {
+      say(`${service.program.name} restarts: its source changed`);
+      try {
+        await service.restart();
+      } catch {
+        say(
+          `${service.program.name} does not start with this change: the others keep the one before`,
+        );
+        return false;
+      }
+    }
+    return true;
   }
 }

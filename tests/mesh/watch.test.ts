@@ -5,6 +5,30 @@ import type { Supervised } from '../../mesh/supervisor.ts';
 import { restartOnChange } from '../../mesh/watch.ts';
 import { until } from './until.ts';
 
+await t.test('code that does not start is tried on one service only', async (t) => {
+  const project = t.testdir({ gateway: {}, counter: {}, nats: {}, schema: {}, telemetry: {} });
+  const restarted: string[] = [];
+  let isBroken = true;
+  const service = (name: string) =>
+    ({
+      program: { name },
+      async restart() {
+        restarted.push(name);
+        if (isBroken) throw new Error('a syntax error');
+      },
+    }) as unknown as Supervised;
+  const services = { gateways: [service('gateway-1'), service('gateway-2')], counters: [] };
+  const watchers = restartOnChange(services, () => {}, { project });
+  t.teardown(() => watchers.forEach((watcher) => watcher.close()));
+
+  writeFileSync(join(project, 'gateway', 'app.ts'), 'broken');
+  await until('one restarted', () => restarted.length > 0);
+  t.notOk(restarted.includes('gateway-2'));
+  isBroken = false;
+  writeFileSync(join(project, 'gateway', 'app.ts'), 'repaired');
+  await until('all restarted', () => restarted.includes('gateway-2'));
+});
+
 await t.test('a changed source restarts the services that use it, one at a time', async (t) => {
   const project = t.testdir({ gateway: {}, counter: {}, nats: {}, schema: {}, telemetry: {} });
   const restarted: string[] = [];
