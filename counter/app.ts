@@ -187,7 +187,11 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   async function flushWithRetries(load: Load, startedAt: number): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       try {
-        committed(load, await flush(database, load, { ...options, incarnation: stream.incarnation }), startedAt);
+        committed(
+          load,
+          await flush(database, load, { ...options, incarnation: stream.incarnation }),
+          startedAt,
+        );
         return;
       } catch (error) {
         if (error instanceof TallyConflict) throw error;
@@ -204,7 +208,8 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
 
   /** A value that the database refuses costs its own message only. */
   async function flushInHalves(load: Load, startedAt: number, error: unknown): Promise<void> {
-    if (load.tally.size > 0) throw new TallyConflict('the database refused a value', { cause: error });
+    if (load.tally.size > 0)
+      throw new TallyConflict('the database refused a value', { cause: error });
     const [message] = load.messages.values();
     if (load.messages.size === 1 && message?.body !== undefined) {
       log.error({ err: error, sequence: message.sequence }, 'the database refuses a message');
@@ -217,7 +222,10 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
 
   function committed(load: Load, result: FlushResult, startedAt: number): void {
     const now = performance.now();
-    metrics.flushed(result, { durationMs: now - startedAt, stalenessMs: now - result.oldestBornAt });
+    metrics.flushed(result, {
+      durationMs: now - startedAt,
+      stalenessMs: now - result.oldestBornAt,
+    });
     settler.add(load.messages.values());
     void settler.settle();
     log.debug({ ...result, durationMs: Math.round(now - startedAt) }, 'flushed');
@@ -227,11 +235,17 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   function giveBack(error: unknown, load: Load): void {
     const messages = [...load.messages.values()];
     if (error instanceof TallyConflict) {
-      log.warn({ messages: messages.length }, `${error.message}: the load comes again, one message at a time`);
+      log.warn(
+        { messages: messages.length },
+        `${error.message}: the load comes again, one message at a time`,
+      );
     } else if (error instanceof StoresDisagree) {
       failure.reject(error);
     } else {
-      log.error({ err: error, messages: messages.length }, 'a load could not be flushed and is given back');
+      log.error(
+        { err: error, messages: messages.length },
+        'a load could not be flushed and is given back',
+      );
       messages.push(...collecting.messages.values());
       collecting = createLoad();
       isDatabaseAway = true;

@@ -20,7 +20,8 @@ export const CounterConfig = Type.Object({
     default: 250_000,
     minimum: 1_000,
     maximum: 10_000_000,
-    description: 'Keys that a counter holds at most; it flushes at half of it and stops pulling at it',
+    description:
+      'Keys that a counter holds at most; it flushes at half of it and stops pulling at it',
   }),
   MESSAGES_HELD_MAX: Type.Integer({
     default: 50_000,

@@ -28,7 +28,8 @@ export async function readConsumerAckWait(
       ]);
     } catch (error) {
       if (error instanceof ConfigurationError) throw error;
-      const reason = error instanceof JetStreamApiError ? error.message : 'the broker does not answer';
+      const reason =
+        error instanceof JetStreamApiError ? error.message : 'the broker does not answer';
       log.warn({ reason }, 'the stream and its consumer are not there yet; trying again');
       await delay(RETRY_MS, undefined, { signal });
     }

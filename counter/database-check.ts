@@ -13,7 +13,9 @@ export async function checkDurability(db: Kysely<Database>): Promise<void> {
       current_setting('synchronous_commit') as synchronous_commit`.execute(db);
   const { fsync, synchronous_commit: synchronousCommit } = rows[0] ?? {};
   if (fsync !== 'on') {
-    throw new UnsafeDatabase('PostgreSQL runs with fsync = off: a power failure would lose counts. Turn it on');
+    throw new UnsafeDatabase(
+      'PostgreSQL runs with fsync = off: a power failure would lose counts. Turn it on',
+    );
   }
   if (synchronousCommit === 'off' || synchronousCommit === 'local') {
     throw new UnsafeDatabase(

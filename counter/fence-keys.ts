@@ -41,7 +41,7 @@ export async function fenceKeys(db: Kysely<Database>, fresh: HeldMessage[]): Pro
   for (const claim of claims) if (!firsts.has(claim.key)) firsts.set(claim.key, claim);
   const claimed = await claimKeys(
     db,
-    [...firsts.values()].sort((left, right) => (left.key < right.key ? -1 : 1)),
+    [...firsts.values()].toSorted((left, right) => (left.key < right.key ? -1 : 1)),
   );
   const losers = [...firsts.keys()].filter((key) => !claimed.has(key));
   const payloads = await findKeyPayloads(db, losers);

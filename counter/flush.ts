@@ -61,7 +61,10 @@ export function flush(
 
     const eager = fresh.filter(({ body }) => body === undefined);
     const judged = await fenceKeys(transaction, fresh);
-    const tally = judged.length === 0 && eager.length > 0 ? load.tally : new Map(eager.length > 0 ? load.tally : []);
+    const tally =
+      judged.length === 0 && eager.length > 0
+        ? load.tally
+        : new Map(eager.length > 0 ? load.tally : []);
     for (const { counted } of judged) {
       for (const { key, value } of counted) addToTally(tally, key, value);
     }
@@ -101,7 +104,9 @@ async function fenceMessages(
   load: Load,
   incarnation: number,
 ): Promise<FencedMessages> {
-  const messages = [...load.messages.values()].sort((left, right) => left.sequence - right.sequence);
+  const messages = [...load.messages.values()].toSorted(
+    (left, right) => left.sequence - right.sequence,
+  );
   const firsts = new Map<string, HeldMessage>();
   const others: HeldMessage[] = [];
   const refused: HeldMessage[] = [];
@@ -112,7 +117,9 @@ async function fenceMessages(
   }
 
   const inserted = await insertMessages(db, incarnation, sortedById([...firsts.values()]));
-  const fresh = messages.filter((message) => firsts.get(message.id) === message && inserted.has(message.id));
+  const fresh = messages.filter(
+    (message) => firsts.get(message.id) === message && inserted.has(message.id),
+  );
   others.push(...[...firsts.values()].filter(({ id }) => !inserted.has(id)));
 
   const letters = refused.map((message) => letterOf(message, incarnation));
@@ -120,7 +127,9 @@ async function fenceMessages(
   if (others.length > 0) {
     refuseToSplitTally(load, others);
     const rows = await findMessages(db, incarnation, others);
-    const settled = new Set(rows.filter((row) => row.incarnation === incarnation).map(({ sequence }) => sequence));
+    const settled = new Set(
+      rows.filter((row) => row.incarnation === incarnation).map(({ sequence }) => sequence),
+    );
     const digests = new Map(rows.map((row) => [row.id, row.digest]));
     for (const message of others) {
       if (settled.has(message.sequence)) continue;
@@ -131,7 +140,11 @@ async function fenceMessages(
       settling.push(message);
     }
   }
-  await insertMessages(db, incarnation, sortedById(settling.map((each) => emptyRow(each, incarnation))));
+  await insertMessages(
+    db,
+    incarnation,
+    sortedById(settling.map((each) => emptyRow(each, incarnation))),
+  );
   return { fresh, known: others.length, letters };
 }
 
@@ -148,11 +161,13 @@ function refuseToSplitTally(load: Load, others: HeldMessage[]): void {
 }
 
 function sortedById<Row extends { id: string }>(rows: Row[]): Row[] {
-  return rows.sort((left, right) => (left.id < right.id ? -1 : 1));
+  return rows.toSorted((left, right) => (left.id < right.id ? -1 : 1));
 }
 
 function sortedSums(tally: Tally) {
-  return [...tally.keys()].sort().map((key): [string, number | bigint] => [key, tally.get(key) ?? 0]);
+  return [...tally.keys()]
+    .toSorted()
+    .map((key): [string, number | bigint] => [key, tally.get(key) ?? 0]);
 }
 
 function emptyRow(message: HeldMessage, incarnation: number): LedgerRow {
@@ -207,15 +222,23 @@ function lettersOf({ message, reused }: Judged, incarnation: number): DeadLetter
 }
 
 function asPayload(item: unknown): string {
-  const isIncrement = typeof item === 'object' && item !== null && 'once' in item && 'value' in item;
+  const isIncrement =
+    typeof item === 'object' && item !== null && 'once' in item && 'value' in item;
   if (isIncrement && typeof item.value !== 'object') return encodeIncrement(item as Increment);
-  return JSON.stringify(item, (_name, value: unknown) => (typeof value === 'bigint' ? String(value) : value)) ?? '';
+  return (
+    JSON.stringify(item, (_name, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
+    ) ?? ''
+  );
 }
 
 /** Letters under way at once; a pack can hold 500 bad increments. */
 const LETTERS_AT_ONCE = 64;
 
-async function storeAll(letters: DeadLetter[], store: FlushOptions['storeDeadLetter']): Promise<void> {
+async function storeAll(
+  letters: DeadLetter[],
+  store: FlushOptions['storeDeadLetter'],
+): Promise<void> {
   for (let start = 0; start < letters.length; start += LETTERS_AT_ONCE) {
     await Promise.all(letters.slice(start, start + LETTERS_AT_ONCE).map(store));
   }

@@ -48,7 +48,8 @@ export function takeDelivery(load: Load, delivery: Delivery, options: IntakeOpti
   if (needsBody(load, delivery, body, options)) {
     message.body = body;
   } else {
-    for (const { key, value } of body.envelope?.increments ?? []) addToTally(load.tally, key, value);
+    for (const { key, value } of body.envelope?.increments ?? [])
+      addToTally(load.tally, key, value);
   }
   addToLoad(load, message);
   return true;
@@ -87,10 +88,16 @@ function createMessage(delivery: Delivery, body: HeldBody): HeldMessage {
   };
 }
 
-function needsBody(load: Load, delivery: Delivery, body: HeldBody, options: IntakeOptions): boolean {
+function needsBody(
+  load: Load,
+  delivery: Delivery,
+  body: HeldBody,
+  options: IntakeOptions,
+): boolean {
   const { envelope } = body;
   if (envelope === undefined || body.refusal !== undefined || body.rejected.length > 0) return true;
   if (delivery.deliveryCount > 1 || delivery.storedAtMs < options.suspectBeforeMs) return true;
-  if (envelope.once !== undefined || envelope.increments.some(({ once }) => once !== undefined)) return true;
+  if (envelope.once !== undefined || envelope.increments.some(({ once }) => once !== undefined))
+    return true;
   return load.ids.has(envelope.id) || options.isHeldElsewhere(envelope.id);
 }

@@ -18,7 +18,9 @@ export interface CounterObservation {
 }
 
 /** Fine around the bound of ten seconds. */
-const STALENESS_BUCKETS = [1, 2, 4, 6, 8, 8.5, 9, 9.25, 9.5, 9.75, 10, 11, 12, 13, 15, 20, 30, 60, 300];
+const STALENESS_BUCKETS = [
+  1, 2, 4, 6, 8, 8.5, 9, 9.25, 9.5, 9.75, 10, 11, 12, 13, 15, 20, 30, 60, 300,
+];
 const SECONDS_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
 /** The counter's instruments. Units are in the names; no key is ever a label. */
@@ -26,11 +28,20 @@ export function createCounterMetrics(observe: () => CounterObservation): Counter
   const meter = metrics.getMeter('increment-mesh/counter');
   const counter = (name: string, description: string) => meter.createCounter(name, { description });
   const consumed = counter('counter_messages_consumed', 'Messages delivered to this counter');
-  const redelivered = counter('counter_messages_redelivered', 'Messages delivered not for the first time');
-  const gaveBack = counter('counter_messages_given_back', 'Messages handed back to the broker unflushed');
+  const redelivered = counter(
+    'counter_messages_redelivered',
+    'Messages delivered not for the first time',
+  );
+  const gaveBack = counter(
+    'counter_messages_given_back',
+    'Messages handed back to the broker unflushed',
+  );
   const committed = counter('increments_committed', 'Increments added to the table');
   const applied = counter('increments_already_applied', 'Repeats that the ledger refused');
-  const deadLetters = counter('counter_dead_letters', 'Messages and increments that could not be counted');
+  const deadLetters = counter(
+    'counter_dead_letters',
+    'Messages and increments that could not be counted',
+  );
   const rows = counter('counter_rows_upserted', 'Rows of the table that flushes touched');
   const flushDuration = meter.createHistogram('counter_flush_duration_seconds', {
     description: 'From the start of a flush to its commit, retries included',
@@ -55,12 +66,18 @@ export function createCounterMetrics(observe: () => CounterObservation): Counter
     .createObservableGauge('counter_keys_held', { description: 'Keys held, not committed' })
     .addCallback((result) => result.observe(observe().keys));
   meter
-    .createObservableGauge('counter_acks_pending', { description: 'Messages committed, not yet purged' })
+    .createObservableGauge('counter_acks_pending', {
+      description: 'Messages committed, not yet purged',
+    })
     .addCallback((result) => result.observe(observe().pending));
   meter
-    .createObservableGauge('counter_oldest_age_seconds', { description: 'Age of the oldest increment held' })
+    .createObservableGauge('counter_oldest_age_seconds', {
+      description: 'Age of the oldest increment held',
+    })
     .addCallback((result) => result.observe(observe().oldestAgeMs / 1000));
-  const streamMessages = meter.createGauge('stream_messages', { description: 'Messages in the stream' });
+  const streamMessages = meter.createGauge('stream_messages', {
+    description: 'Messages in the stream',
+  });
   const streamAge = meter.createGauge('stream_oldest_age_seconds', {
     description: 'Age of the oldest message in the stream; 0 where there is none',
   });

@@ -38,7 +38,11 @@ export function prune(
 }
 
 /** Deletes and carries the totals in one statement, so that the books balance at every moment. */
-async function pruneMessages(db: Kysely<Database>, stream: StreamState, floor: number): Promise<number> {
+async function pruneMessages(
+  db: Kysely<Database>,
+  stream: StreamState,
+  floor: number,
+): Promise<number> {
   const before = new Date(stream.unsettledSinceMs - MESSAGE_KEPT_MS);
   const current = String(stream.incarnation);
   const result = await db
@@ -97,6 +101,9 @@ async function pruneKeys(db: Kysely<Database>, beforeMs: number): Promise<number
     .where('stored_at', '<', new Date(beforeMs))
     .orderBy('stored_at')
     .limit(PRUNE_ROWS_MAX);
-  const result = await db.deleteFrom('idempotency_keys').where('key', 'in', doomed).executeTakeFirst();
+  const result = await db
+    .deleteFrom('idempotency_keys')
+    .where('key', 'in', doomed)
+    .executeTakeFirst();
   return Number(result.numDeletedRows);
 }

@@ -3,7 +3,12 @@ import { Type, type Static } from 'typebox';
 /** The gateway's settings, each an environment variable. The README's table is made from these. */
 export const GatewayConfig = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on' }),
-  PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65_535, description: 'Port to listen on' }),
+  PORT: Type.Integer({
+    default: 3000,
+    minimum: 0,
+    maximum: 65_535,
+    description: 'Port to listen on',
+  }),
   REUSE_PORT: Type.Integer({
     default: 0,
     minimum: 0,

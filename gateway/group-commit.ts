@@ -45,7 +45,8 @@ export interface Receipt {
 /** Why a submission was not stored, or may not have been. */
 export class NotAccepted extends Error {
   override readonly name = 'NotAccepted';
-  readonly code: 'stream-full' | 'too-many-waiting' | 'broker-unavailable' | 'outcome-unknown' | 'stopping';
+  readonly code:
+    'stream-full' | 'too-many-waiting' | 'broker-unavailable' | 'outcome-unknown' | 'stopping';
 
   constructor(code: NotAccepted['code'], detail: string) {
     super(detail);
@@ -127,13 +128,19 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
   async function publishPack(pack: Submission<Item>[]): Promise<void> {
     const startedAt = performance.now();
     const id = options.makeId();
-    const body = options.encode(id, pack.map(({ item }) => item));
+    const body = options.encode(
+      id,
+      pack.map(({ item }) => item),
+    );
     // The last has waited least: the message is worth storing for as long as one is not answered.
     const deadline = pack.at(-1)?.expiresAt ?? startedAt;
     let failure: unknown;
     inFlight.add(pack);
     try {
-      const { sequence } = await publisher.publish({ subject: options.subject, id, body }, deadline);
+      const { sequence } = await publisher.publish(
+        { subject: options.subject, id, body },
+        deadline,
+      );
       const receipt = { id, sequence };
       for (const submission of pack) submission.resolve(receipt);
     } catch (error) {
@@ -213,8 +220,10 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
 }
 
 const DETAILS: Record<NotAccepted['code'], string> = {
-  'stream-full': 'The stream is full until the counters have caught up. Nothing was stored; retry later.',
-  'too-many-waiting': 'Too many increments wait for the broker already. Nothing was stored; retry later.',
+  'stream-full':
+    'The stream is full until the counters have caught up. Nothing was stored; retry later.',
+  'too-many-waiting':
+    'Too many increments wait for the broker already. Nothing was stored; retry later.',
   'broker-unavailable': 'The broker could not be reached in time. Nothing was stored; retry later.',
   'outcome-unknown':
     'The broker did not acknowledge in time, so the increment may or may not be counted. ' +

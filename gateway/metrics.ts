@@ -36,7 +36,8 @@ export function createGatewayMetrics(observe: { waiting: () => number }): Gatewa
     advice: { explicitBucketBoundaries: PACK_BUCKETS },
   });
   const publishDuration = meter.createHistogram('gateway_publish_duration_seconds', {
-    description: "From publishing a message to the broker's acknowledgement, which follows its fsync",
+    description:
+      "From publishing a message to the broker's acknowledgement, which follows its fsync",
     advice: { explicitBucketBoundaries: SECONDS_BUCKETS },
   });
 

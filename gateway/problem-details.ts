@@ -18,6 +18,7 @@ const TITLES: Record<number, string> = {
   413: 'Content Too Large',
   414: 'URI Too Long',
   415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
   429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
@@ -58,7 +59,10 @@ export function sendProblem(
   problem: Pick<ProblemError, 'status' | 'code' | 'message' | 'errors'>,
 ): FastifyReply {
   const { status, code, message, errors } = problem;
-  if (status === 503 && !reply.hasHeader('retry-after')) void reply.header('retry-after', RETRY_AFTER_S);
+  // An error before routing has met no hook yet.
+  if (!reply.hasHeader('x-request-id')) void reply.header('x-request-id', request.id);
+  if (status === 503 && !reply.hasHeader('retry-after'))
+    void reply.header('retry-after', RETRY_AFTER_S);
   const body: Problem = {
     type: TYPES[status] ?? 'about:blank',
     title: TITLES[status] ?? 'Error',
@@ -73,13 +77,18 @@ export function sendProblem(
 }
 
 /** The one place where an error becomes an answer. */
-export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+export function handleError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
   sendProblem(request, reply, asProblem(error, request));
 }
 
 function asProblem(error: FastifyError, request: FastifyRequest) {
   if (error instanceof ProblemError) return error;
-  if (error instanceof NotAccepted) return { ...error, status: 503, message: error.message, errors: undefined };
+  if (error instanceof NotAccepted)
+    return { ...error, status: 503, message: error.message, errors: undefined };
   if (error.validation !== undefined) {
     const context = error.validationContext === 'body' ? 'body' : 'request';
     return invalid(error.validation as unknown as TLocalizedValidationError[], context);
@@ -101,7 +110,9 @@ function invalid(found: TLocalizedValidationError[], context: string): ProblemEr
     }
   }
   const list = [...errors].map(([pointer, detail]) => ({ pointer, detail }));
-  const summary = list.map(({ pointer, detail }) => `${pointer === '' ? context : pointer.slice(1)} ${detail}`);
+  const summary = list.map(
+    ({ pointer, detail }) => `${pointer === '' ? context : pointer.slice(1)} ${detail}`,
+  );
   return new ProblemError(400, 'invalid-request', `Refused: ${summary.join('; ')}.`, list);
 }
 
@@ -113,7 +124,8 @@ function locate({ instancePath, keyword, params, message }: TLocalizedValidation
   }
   // TypeBox reports an unknown field twice: by the object that has it and by its own place.
   if (keyword === 'additionalProperties') return [];
-  if (keyword === 'boolean') return [[instancePath.slice(0, POINTER_LENGTH_MAX), 'is not a known field']];
+  if (keyword === 'boolean')
+    return [[instancePath.slice(0, POINTER_LENGTH_MAX), 'is not a known field']];
   const field = instancePath.split('/').at(-1) ?? '';
   return [[instancePath, RULES[field] ?? message]];
 }

@@ -77,7 +77,7 @@ export function watchConnection(connection: NatsConnection): ConnectionWatch {
     for await (const status of connection.status()) {
       if (status.type !== 'disconnect' && status.type !== 'reconnect') continue;
       watch.isConnected = status.type === 'reconnect';
-      for (const listener of [...listeners]) listener(watch.isConnected);
+      for (const listener of Array.from(listeners)) listener(watch.isConnected);
     }
   };
   void follow();

@@ -66,7 +66,9 @@ async function applyStream(
 async function applyConsumer(manager: JetStreamManager, options: TopologyOptions): Promise<void> {
   const config = counterConsumer(options);
   try {
-    const existing = await manager.consumers.info(INCREMENTS, config.durable_name).catch(() => undefined);
+    const existing = await manager.consumers
+      .info(INCREMENTS, config.durable_name)
+      .catch(() => undefined);
     if (existing === undefined) await manager.consumers.add(INCREMENTS, config);
     else await manager.consumers.update(INCREMENTS, config.durable_name, config);
   } catch (error) {

@@ -90,7 +90,9 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
     });
     let stopListening = () => {};
     const lost = new Promise<never>((_resolve, reject) => {
-      stopListening = watch.onChange(() => reject(new Error('the connection to the broker was lost')));
+      stopListening = watch.onChange(() =>
+        reject(new Error('the connection to the broker was lost')),
+      );
     });
     const { seq } = await Promise.race([acknowledged, lost]).finally(stopListening);
     return { sequence: seq };

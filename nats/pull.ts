@@ -99,7 +99,8 @@ function readStatus(status: number, description: string): PullEnd | undefined {
   if (status === 100) return undefined;
   if (status === EXPIRED || status === NO_MESSAGES) return 'complete';
   // One status for "the bytes are used up" and for errors such as a deleted consumer.
-  if (status === CONFLICT && /batch completed|exceeds maxbytes/i.test(description)) return 'complete';
+  if (status === CONFLICT && /batch completed|exceeds maxbytes/i.test(description))
+    return 'complete';
   return { status, description };
 }
 

@@ -75,20 +75,27 @@ export function encodeEnvelope(id: string, encodedIncrements: string[], once?: s
  * @throws UnacceptableEnvelope where nothing of the message can be counted.
  * @throws NewerEnvelope where the version is above this program's.
  */
-export function decodeEnvelope(text: string): { envelope: Envelope; rejected: RejectedIncrement[] } {
+export function decodeEnvelope(text: string): {
+  envelope: Envelope;
+  rejected: RejectedIncrement[];
+} {
   const message = parseMessage(text);
   const { version, id, once, increments } = message;
   if (Number.isSafeInteger(version) && (version as number) > VERSION) {
-    throw new NewerEnvelope(`the message has version ${version as number}, this counter knows ${VERSION}`);
+    throw new NewerEnvelope(
+      `the message has version ${version as number}, this counter knows ${VERSION}`,
+    );
   }
   if (version !== VERSION) throw wrongShape(`version must be ${VERSION}`);
-  if (typeof id !== 'string' || !UUID_V7.test(id)) throw wrongShape('id must be a UUID of version 7');
+  if (typeof id !== 'string' || !UUID_V7.test(id))
+    throw wrongShape('id must be a UUID of version 7');
   if (once !== undefined && !isOnce(once)) throw wrongShape('once must be visible ASCII');
   if (!Array.isArray(increments)) throw wrongShape('increments must be an array');
   if (increments.length < 1 || increments.length > BATCH_INCREMENTS_MAX) {
     throw wrongShape(`increments must have 1 to ${BATCH_INCREMENTS_MAX} items`);
   }
-  if (hasOtherFields(message, ENVELOPE_FIELDS)) throw wrongShape('the envelope has an unknown field');
+  if (hasOtherFields(message, ENVELOPE_FIELDS))
+    throw wrongShape('the envelope has an unknown field');
 
   const envelope: Envelope = { id, increments: [] };
   if (once !== undefined) envelope.once = once;

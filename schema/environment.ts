@@ -33,7 +33,8 @@ export function readEnvironment<Schema extends TObject>(
     if (text === undefined || text === '') {
       const fallback = (property as { default?: unknown }).default;
       if (fallback !== undefined) settings[name] = fallback;
-      else if (schema.required?.includes(name)) problems.push(`${name} is not set: ${expected(property)}`);
+      else if (schema.required?.includes(name))
+        problems.push(`${name} is not set: ${expected(property)}`);
       continue;
     }
     const value = parseSetting(property, text);

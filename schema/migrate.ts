@@ -69,7 +69,10 @@ async function grantRoles(db: Kysely<Database>, options: MigrateOptions): Promis
 async function createRole(db: Kysely<Database>, name: string, password: string): Promise<void> {
   const { rows } = await sql`select 1 from pg_roles where rolname = ${name}`.execute(db);
   const verb = rows.length === 0 ? 'create' : 'alter';
-  const statement = sql`select format('${sql.raw(verb)} role %I login password %L', ${name}::text, ${password}::text) as text`;
-  const formatted = await (statement as ReturnType<typeof sql<{ text: string }>>).execute(db);
+  // A role's password can't be a parameter, so the server quotes it.
+  const formatted = await sql<{ text: string }>`
+    select format('${sql.raw(verb)} role %I login password %L', ${name}::text, ${password}::text) as text`.execute(
+    db,
+  );
   await sql.raw(formatted.rows[0]?.text ?? '').execute(db);
 }

@@ -8,9 +8,7 @@ export const Problem = Type.Object({
   detail: Type.String(),
   instance: Type.String(),
   code: Type.String(),
-  errors: Type.Optional(
-    Type.Array(Type.Object({ detail: Type.String(), pointer: Type.String() })),
-  ),
+  errors: Type.Optional(Type.Array(Type.Object({ detail: Type.String(), pointer: Type.String() }))),
 });
 export type Problem = Static<typeof Problem>;
 

@@ -18,7 +18,8 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{ database: Kysely<Data
       const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
       throw new ProblemError(503, 'database-away', detail);
     });
-    if (counter === undefined) throw new ProblemError(404, 'no-such-counter', `${key} was never counted.`);
+    if (counter === undefined)
+      throw new ProblemError(404, 'no-such-counter', `${key} was never counted.`);
     return { key, value: counter.value, updated_at: counter.updated_at.toISOString() };
   });
   done();

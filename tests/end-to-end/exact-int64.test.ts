@@ -16,13 +16,26 @@ void t.test('every int64 is exact from the request to the table and back', async
     const answer = await post(gateway.url, `{"key":"${keys[index]}","value":${value}}`);
     t.equal(answer.status, 200, `${value} is accepted`);
   }
-  for (const refused of ['0', '-1', '9223372036854775808', '1.5', '"1"', '1.0', '1e3', 'null', 'true']) {
+  for (const refused of [
+    '0',
+    '-1',
+    '9223372036854775808',
+    '1.5',
+    '"1"',
+    '1.0',
+    '1e3',
+    'null',
+    'true',
+  ]) {
     const answer = await post(gateway.url, `{"key":"${keys[0]}","value":${refused}}`);
     t.equal(answer.status, 400, `${refused} is refused`);
     t.match(JSON.parse(answer.body), { code: 'invalid-request', errors: [{ pointer: '/value' }] });
   }
 
-  await untilTotal(servers.database, ACCEPTED.reduce((sum, value) => sum + value));
+  await untilTotal(
+    servers.database,
+    ACCEPTED.reduce((sum, value) => sum + value),
+  );
   const table = await readCounters(servers.database);
   for (const [index, value] of ACCEPTED.entries()) {
     const key = keys[index] ?? '';

@@ -43,7 +43,12 @@ void t.test('counters that share keys never deadlock', async (t) => {
   for (let count = 0; count < 2; count++) {
     await startCounter(t, servers, { FLUSH_INTERVAL_MS: '200' });
   }
-  const result = await drive({ urls: [gateway.url], keys: makeKeys(300), connections: 16, requests: 8_000 });
+  const result = await drive({
+    urls: [gateway.url],
+    keys: makeKeys(300),
+    connections: 16,
+    requests: 8_000,
+  });
   await untilTotal(servers.database, total(result.accepted));
   t.strictSame(differences(await readCounters(servers.database), result.accepted), []);
 

@@ -31,7 +31,11 @@ void t.test('the broker killed with kill -9 under load: every 200 is counted onc
     30_000,
   ).then(() => readCounters(servers.database));
   t.ok(total(result.accepted) > 1_000);
-  t.strictSame(outside(table, result), [], 'sums are those of the 200s, plus unknown outcomes at most');
+  t.strictSame(
+    outside(table, result),
+    [],
+    'sums are those of the 200s, plus unknown outcomes at most',
+  );
 });
 
 void t.test('PostgreSQL stopped and started under load: every 200 is counted once', async (t) => {
@@ -39,7 +43,12 @@ void t.test('PostgreSQL stopped and started under load: every 200 is counted onc
   const gateway = await startGateway(t, servers);
   for (let count = 0; count < 2; count++) await startCounter(t, servers, FAST);
   const ending = new AbortController();
-  const load = drive({ urls: [gateway.url], keys: makeKeys(50), connections: 16, signal: ending.signal });
+  const load = drive({
+    urls: [gateway.url],
+    keys: makeKeys(50),
+    connections: 16,
+    signal: ending.signal,
+  });
   await delay(1_500);
   await servers.postgres.stop();
   await delay(2_500);
@@ -56,36 +65,56 @@ void t.test('PostgreSQL stopped and started under load: every 200 is counted onc
   ending.abort();
   const result = await load;
   t.strictSame([...result.statuses.keys()], [200], 'no request was refused');
-  await until('a quiet stream', () => servers.inspect(), ({ messages }) => messages === 0, 30_000);
+  await until(
+    'a quiet stream',
+    () => servers.inspect(),
+    ({ messages }) => messages === 0,
+    30_000,
+  );
   t.strictSame(differences(await readCounters(servers.database), result.accepted), []);
 });
 
-void t.test('with the broker away a request gets a 503 in time, and the gateway recovers', async (t) => {
-  const servers = await startServers(t, { flushIntervalMs: 500 });
-  const gateway = await startGateway(t, servers, { PUBLISH_DEADLINE_MS: '1000' });
-  const [key = ''] = makeKeys(1);
-  t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
+void t.test(
+  'with the broker away a request gets a 503 in time, and the gateway recovers',
+  async (t) => {
+    const servers = await startServers(t, { flushIntervalMs: 500 });
+    const gateway = await startGateway(t, servers, { PUBLISH_DEADLINE_MS: '1000' });
+    const [key = ''] = makeKeys(1);
+    t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
 
-  servers.nats.kill('SIGSTOP');
-  const startedAt = performance.now();
-  const slow = await post(gateway.url, { key, value: 1 });
-  t.equal(slow.status, 503);
-  t.ok(slow.headers['retry-after'], 'it says when to come again');
-  t.match(JSON.parse(slow.body), { code: 'outcome-unknown' });
-  t.ok(performance.now() - startedAt < 2_000, 'within the deadline');
-  servers.nats.kill('SIGCONT');
-  await until('a 200', () => post(gateway.url, { key, value: 1 }), ({ status }) => status === 200);
+    servers.nats.kill('SIGSTOP');
+    const startedAt = performance.now();
+    const slow = await post(gateway.url, { key, value: 1 });
+    t.equal(slow.status, 503);
+    t.ok(slow.headers['retry-after'], 'it says when to come again');
+    t.match(JSON.parse(slow.body), { code: 'outcome-unknown' });
+    t.ok(performance.now() - startedAt < 2_000, 'within the deadline');
+    servers.nats.kill('SIGCONT');
+    await until(
+      'a 200',
+      () => post(gateway.url, { key, value: 1 }),
+      ({ status }) => status === 200,
+    );
 
-  servers.nats.kill('SIGKILL');
-  await servers.nats.exited;
-  await until('not ready', () => send(`${gateway.url}/readyz`), ({ status }) => status === 503);
-  const away = await post(gateway.url, { key, value: 1 });
-  t.equal(away.status, 503);
-  t.match(JSON.parse(away.body), { code: 'broker-unavailable' });
-  await servers.restartNats();
-  await until('ready again', () => send(`${gateway.url}/readyz`), ({ status }) => status === 200);
-  t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
-});
+    servers.nats.kill('SIGKILL');
+    await servers.nats.exited;
+    await until(
+      'not ready',
+      () => send(`${gateway.url}/readyz`),
+      ({ status }) => status === 503,
+    );
+    const away = await post(gateway.url, { key, value: 1 });
+    t.equal(away.status, 503);
+    t.match(JSON.parse(away.body), { code: 'broker-unavailable' });
+    await servers.restartNats();
+    await until(
+      'ready again',
+      () => send(`${gateway.url}/readyz`),
+      ({ status }) => status === 200,
+    );
+    t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
+  },
+);
 
 /** Keys whose value is below what was accepted, or above it by more than the unknown outcomes. */
 function outside(table: Map<string, string>, { accepted, unknown }: LoadResult) {
@@ -94,7 +123,8 @@ function outside(table: Map<string, string>, { accepted, unknown }: LoadResult) 
     const value = Number(table.get(key) ?? 0);
     const least = accepted.get(key) ?? 0;
     const most = least + (unknown.get(key) ?? 0);
-    if (value < least || value > most) found.push({ key, value, accepted: least, unknown: most - least });
+    if (value < least || value > most)
+      found.push({ key, value, accepted: least, unknown: most - least });
   }
   return found;
 }

@@ -14,24 +14,32 @@ export function send(
   const { method = 'GET', body, headers = {}, agent } = options;
   const type = body === undefined ? {} : { 'content-type': 'application/json' };
   return new Promise((resolve, reject) => {
-    const sent = request(url, { method, headers: { ...type, ...headers }, ...(agent && { agent }) }, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('error', reject);
-      answer.on('end', () =>
-        resolve({
-          status: answer.statusCode ?? 0,
-          headers: answer.headers,
-          body: Buffer.concat(chunks).toString(),
-        }),
-      );
-    });
+    const sent = request(
+      url,
+      { method, headers: { ...type, ...headers }, ...(agent && { agent }) },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('error', reject);
+        answer.on('end', () =>
+          resolve({
+            status: answer.statusCode ?? 0,
+            headers: answer.headers,
+            body: Buffer.concat(chunks).toString(),
+          }),
+        );
+      },
+    );
     sent.on('error', reject);
     sent.end(body);
   });
 }
 
-export function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+export function post(
+  url: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   return send(`${url}/increment`, { method: 'POST', body: text, headers });
 }
@@ -59,7 +67,12 @@ export interface LoadResult {
 export async function drive(options: LoadOptions): Promise<LoadResult> {
   const { urls, keys, connections, signal, value = () => 1 } = options;
   const left = { requests: options.requests ?? Infinity };
-  const result: LoadResult = { accepted: new Map(), unknown: new Map(), statuses: new Map(), requests: 0 };
+  const result: LoadResult = {
+    accepted: new Map(),
+    unknown: new Map(),
+    statuses: new Map(),
+    requests: 0,
+  };
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const connection = async (index: number): Promise<void> => {
     const url = urls[index % urls.length] ?? '';

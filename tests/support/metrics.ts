@@ -13,7 +13,8 @@ export async function readMetrics(url: string): Promise<Sample[]> {
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => {
-      const [, name = '', labels = '', value = ''] = /^([^{ ]+)(?:\{(.*)\})? ([^ ]+)/.exec(line) ?? [];
+      const [, name = '', labels = '', value = ''] =
+        /^([^{ ]+)(?:\{(.*)\})? ([^ ]+)/.exec(line) ?? [];
       return { name, labels, value: Number(value) };
     });
 }
@@ -24,7 +25,11 @@ export function sumSamples(samples: Sample[], name: string): number {
 }
 
 /** How many observations of a histogram were above a bucket's bound, of how many. */
-export function countAbove(samples: Sample[], name: string, bound: number): { above: number; all: number } {
+export function countAbove(
+  samples: Sample[],
+  name: string,
+  bound: number,
+): { above: number; all: number } {
   let all = 0;
   let within = 0;
   for (const { name: found, labels, value } of samples) {

@@ -39,9 +39,20 @@ export interface ServersOptions {
 export async function startServers(t: Test, options: ServersOptions = {}): Promise<Servers> {
   const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
   chmodSync(folder, 0o755);
-  const natsOptions = { folder: join(folder, 'nats'), port: await findFreePort(), passwords: PASSWORDS };
-  const postgresOptions = { folder: join(folder, 'postgres'), port: await findFreePort(), password: 'owner' };
-  const [nats, postgres] = await Promise.all([startNats(natsOptions), startPostgres(postgresOptions)]);
+  const natsOptions = {
+    folder: join(folder, 'nats'),
+    port: await findFreePort(),
+    passwords: PASSWORDS,
+  };
+  const postgresOptions = {
+    folder: join(folder, 'postgres'),
+    port: await findFreePort(),
+    password: 'owner',
+  };
+  const [nats, postgres] = await Promise.all([
+    startNats(natsOptions),
+    startPostgres(postgresOptions),
+  ]);
   await Promise.all([
     provision({ url: nats.urls.provisioner, replicas: 1, flushIntervalMs: 9_000, ...options }),
     migrate({ ownerUrl: postgres.url, gatewayPassword: 'gw', counterPassword: 'ct' }),

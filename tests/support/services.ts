@@ -81,7 +81,9 @@ async function startService(
   while (!isReady()) {
     if (child.exitCode !== null) throw new Error(`the ${name} ended: ${errors.join('')}`);
     if (performance.now() > deadline) {
-      throw new Error(`the ${name} is not ready: ${JSON.stringify(log.slice(-5))} ${errors.join('')}`);
+      throw new Error(
+        `the ${name} is not ready: ${JSON.stringify(log.slice(-5))} ${errors.join('')}`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 25));
   }

@@ -1,0 +1,99 @@
+import type { Receipt } from './group-commit.ts';
+import { ProblemError } from './problem-details.ts';
+
+/** 1 to 255 visible ASCII characters, quoted as a structured-field string or bare. */
+const BARE = /^[\x21\x23-\x7e][\x21-\x7e]{0,254}$/;
+const QUOTED = /^"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"$/;
+
+/**
+ * Reads the header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header); both forms of a key
+ * are the same key.
+ *
+ * @throws ProblemError 400 where it is malformed or sent twice.
+ */
+export function readIdempotencyKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  if (typeof header === 'string') {
+    if (BARE.test(header)) return header;
+    const quoted = QUOTED.exec(header)?.[1];
+    if (quoted !== undefined) return quoted.replace(/\\(.)/g, '$1');
+  }
+  throw new ProblemError(
+    400,
+    'invalid-idempotency-key',
+    'Idempotency-Key must be one key of 1 to 255 visible ASCII characters, in quotes or bare.',
+  );
+}
+
+/** Keys that a gateway remembers, the oldest forgotten first; some 10 MB. */
+const KEYS_MAX = 20_000;
+const KEPT_MS = 60 * 60 * 1000;
+
+interface Remembered {
+  payload: string;
+  rememberedAt: number;
+  receipt: Promise<Receipt>;
+}
+
+export interface Commitment {
+  receipt: Receipt;
+  isReplay: boolean;
+}
+
+export interface RecentKeys {
+  /**
+   * Commits a payload under a key, unless this gateway has just done so.
+   *
+   * @throws ProblemError 422 where the key came with another payload.
+   */
+  commitOnce: (key: string, payload: string, commit: () => Promise<Receipt>) => Promise<Commitment>;
+}
+
+/**
+ * What a gateway knows of the keys it has seen: enough to answer most repeats at once. It only saves
+ * work; that a key counts once is the ledger's to keep, whichever gateway a repeat comes through.
+ */
+export function createRecentKeys(): RecentKeys {
+  const recent = new Map<string, Remembered>();
+
+  async function commitOnce(
+    key: string,
+    payload: string,
+    commit: () => Promise<Receipt>,
+  ): Promise<Commitment> {
+    const known = recent.get(key);
+    if (known !== undefined && performance.now() - known.rememberedAt < KEPT_MS) {
+      if (known.payload !== payload) throw reused();
+      return { receipt: await known.receipt, isReplay: true };
+    }
+    const receipt = commit();
+    remember(key, { payload, rememberedAt: performance.now(), receipt });
+    try {
+      return { receipt: await receipt, isReplay: false };
+    } catch (error) {
+      // Not stored, or in doubt: a repeat must try again.
+      recent.delete(key);
+      throw error;
+    }
+  }
+
+  function remember(key: string, entry: Remembered): void {
+    recent.delete(key);
+    recent.set(key, entry);
+    if (recent.size <= KEYS_MAX) return;
+    for (const oldest of recent.keys()) {
+      recent.delete(oldest);
+      return;
+    }
+  }
+
+  return { commitOnce };
+}
+
+function reused(): ProblemError {
+  return new ProblemError(
+    422,
+    'idempotency-key-reused',
+    'This Idempotency-Key came with another payload before. Nothing was stored; use a new key.',
+  );
+}
