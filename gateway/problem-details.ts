@@ -87,8 +87,7 @@ export function handleError(
 
 function asProblem(error: FastifyError, request: FastifyRequest) {
   if (error instanceof ProblemError) return error;
-  if (error instanceof NotAccepted)
-    return { ...error, status: 503, message: error.message, errors: undefined };
+  if (error instanceof NotAccepted) return new ProblemError(503, error.code, error.message);
   if (error.validation !== undefined) {
     const context = error.validationContext === 'body' ? 'body' : 'request';
     return invalid(error.validation as unknown as TLocalizedValidationError[], context);

@@ -40,15 +40,16 @@ export const MeshSettings = Type.Object({
     }),
   ),
   NATS_SERVER_BIN: Type.Optional(Type.String({ description: 'the path of a nats-server' })),
-  REPLICAS: Type.Integer({
-    minimum: 1,
-    maximum: 3,
-    default: 1,
-    description: 'how many servers of the cluster at NATS_URL keep each message: 1 or 3',
-  }),
+  REPLICAS: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 3,
+      description: 'how many servers at NATS_URL keep each message: 1 or 3; left out, as it is',
+    }),
+  ),
   FLUSH_INTERVAL_MS: Type.Integer({
     minimum: 100,
-    maximum: 60_000,
+    maximum: 9_000,
     default: 9000,
     description: 'the time from the oldest increment to its flush, for the consumer’s ack_wait',
   }),

@@ -47,7 +47,7 @@ export async function natsServer(
   const prepare = () =>
     provision({
       url: urls.provisioner,
-      replicas: external === undefined ? 1 : settings.REPLICAS,
+      ...(settings.REPLICAS !== undefined && { replicas: settings.REPLICAS }),
       flushIntervalMs: settings.FLUSH_INTERVAL_MS,
     });
   if (external !== undefined) {

@@ -1,6 +1,6 @@
 import {
-  JetStreamApiError,
   jetstreamManager,
+  JetStreamApiError,
   type JetStreamManager,
   type StreamConfig,
 } from '@nats-io/jetstream';
@@ -16,7 +16,8 @@ import {
 /** Older servers have no `sync_interval: always` or lose what a work queue needs. */
 const SERVER_VERSION_MIN = [2, 11] as const;
 
-const STREAM_NAME_IN_USE = 10058;
+/** Error codes of JetStream's API: no such stream, no such consumer. */
+const NOT_FOUND_CODES = [10059, 10014];
 
 /** Raised where the broker can't be brought to what this version needs; says what to do. */
 export class ProvisionError extends Error {
@@ -47,32 +48,46 @@ export async function provision(options: TopologyOptions & { url: string }): Pro
   }
 }
 
+/**
+ * A stream that is there is updated, not added again: an identical `add` is fine for NATS, but it
+ * reserves the stream's `max_bytes` a second time before it looks.
+ */
 async function applyStream(
   manager: JetStreamManager,
   config: Partial<StreamConfig> & { name: string },
 ): Promise<void> {
   try {
-    await manager.streams.add(config);
+    const existing = await find(manager.streams.info(config.name));
+    if (existing === undefined) {
+      await manager.streams.add(config);
+      return;
+    }
+    const { num_replicas: replicas } = existing.config;
+    await manager.streams.update(config.name, { num_replicas: replicas, ...config });
   } catch (error) {
-    if (!(error instanceof JetStreamApiError)) throw cannotApply(config.name, error);
-    if (error.code !== STREAM_NAME_IN_USE) throw cannotApply(config.name, error);
-    await manager.streams.update(config.name, config).catch((cause: unknown) => {
-      throw cannotApply(config.name, cause);
-    });
+    throw cannotApply(config.name, error);
   }
 }
 
-/** `add` without an action creates a consumer or updates it, and refuses what can't be changed. */
 async function applyConsumer(manager: JetStreamManager, options: TopologyOptions): Promise<void> {
   const config = counterConsumer(options);
   try {
-    const existing = await manager.consumers
-      .info(INCREMENTS, config.durable_name)
-      .catch(() => undefined);
+    const existing = await find(manager.consumers.info(INCREMENTS, config.durable_name));
     if (existing === undefined) await manager.consumers.add(INCREMENTS, config);
     else await manager.consumers.update(INCREMENTS, config.durable_name, config);
   } catch (error) {
     throw cannotApply(`consumer ${config.durable_name}`, error);
+  }
+}
+
+/** Undefined where there is none; any other error is thrown. */
+async function find<Info>(info: Promise<Info>): Promise<Info | undefined> {
+  try {
+    return await info;
+  } catch (error) {
+    if (error instanceof JetStreamApiError && NOT_FOUND_CODES.includes(error.code))
+      return undefined;
+    throw error;
   }
 }
 

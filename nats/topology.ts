@@ -32,8 +32,8 @@ export const ACK_WAIT_MARGIN_MS = 3_000;
 const ACK_PENDING_MAX = 100_000;
 
 export interface TopologyOptions {
-  /** 1 on a single server, 3 in a cluster. */
-  replicas: number;
+  /** 1 on a single server, 3 in a cluster; left out, an existing stream keeps what it has. */
+  replicas?: number;
   flushIntervalMs: number;
   /** The size at which `increments` refuses more: kept below the disk, since a full disk kills it. */
   streamBytesMax?: number;
@@ -54,7 +54,7 @@ export function incrementsStream({ replicas, streamBytesMax }: TopologyOptions) 
     max_age: 0,
     duplicate_window: nanos(2 * 60_000),
     deny_delete: true,
-    num_replicas: replicas,
+    ...(replicas !== undefined && { num_replicas: replicas }),
     metadata: { project: 'increment-mesh' },
   } satisfies Partial<StreamConfig> & { name: string };
 }
@@ -72,7 +72,7 @@ export function deadLettersStream({ replicas }: TopologyOptions) {
     max_age: nanos(30 * DAY_MS),
     // As long as the messages themselves, so that none is ever stored twice.
     duplicate_window: nanos(30 * DAY_MS),
-    num_replicas: replicas,
+    ...(replicas !== undefined && { num_replicas: replicas }),
     metadata: { project: 'increment-mesh' },
   } satisfies Partial<StreamConfig> & { name: string };
 }
