@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import t, { type Test } from 'tap';
+import { connectToNats, watchConnection } from '../../nats/connect.ts';
+import { provision } from '../../nats/provision.ts';
+import { createPublisher } from '../../nats/publisher.ts';
+import { COUNTER, HTTP_SUBJECT, INCREMENTS } from '../../nats/topology.ts';
+import { until } from '../support/wait.ts';
+import { startCluster, type Cluster } from './cluster-servers.ts';
+
+await t.test('a cluster keeps what it acknowledged when the leader dies', async (t) => {
+  const cluster = await start(t);
+  await provision({ url: cluster.url('provisioner'), replicas: 3, flushIntervalMs: 9_000 });
+  const inspector = await connectToNats({ url: cluster.url('inspector'), role: 'inspector' });
+  const gateway = await connectToNats({ url: cluster.url('gateway'), role: 'gateway' });
+  t.teardown(() => Promise.all([inspector.close(), gateway.close()]));
+  const manager = await jetstreamManager(inspector, { checkAPI: false, timeout: 2_000 });
+  const publisher = createPublisher(gateway, watchConnection(gateway));
+  const publish = () =>
+    publisher.publish(
+      { subject: HTTP_SUBJECT, id: randomUUID(), body: '{}' },
+      performance.now() + 10_000,
+    );
+
+  const stream = await manager.streams.info(INCREMENTS);
+  t.equal(stream.config.num_replicas, 3, 'the stream has three replicas');
+  t.equal(stream.cluster?.replicas?.length, 2, 'two of them follow the leader');
+  const consumer = await manager.consumers.info(INCREMENTS, COUNTER);
+  t.equal(consumer.cluster?.replicas?.length, 2, 'and so it is with the consumer');
+
+  t.equal((await publish()).sequence, 1);
+  const leader = stream.cluster?.leader ?? '';
+  await cluster.kill(leader);
+
+  t.equal((await publish()).sequence, 2, 'the two that are left take increments');
+  const after = await until(
+    'a new leader',
+    () => manager.streams.info(INCREMENTS).catch(() => undefined),
+    (info) => info !== undefined && info.cluster?.leader !== leader,
+  );
+  t.equal(after?.state.messages, 2, 'nothing is lost');
+
+  await cluster.start(leader);
+  await until(
+    'three current replicas',
+    () => manager.streams.info(INCREMENTS),
+    ({ cluster }) =>
+      cluster?.replicas?.every(({ current, offline }) => current && !offline) ?? false,
+    30_000,
+  );
+  t.pass('the server that comes back catches up');
+});
+
+await t.test('a cluster accepts no server without its password', async (t) => {
+  const cluster = await start(t);
+  const stranger = await cluster.startStranger();
+  await until(
+    'a server refuses it',
+    () => readFileSync(cluster.logFile('nats-1'), 'utf8'),
+    (log) => /authentication error/i.test(log),
+  );
+  t.equal(await stranger.routes(), 0);
+});
+
+async function start(t: Test): Promise<Cluster> {
+  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-cluster-'));
+  const cluster = await startCluster(folder);
+  t.teardown(async () => {
+    await cluster.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return cluster;
+}
