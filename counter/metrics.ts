@@ -27,11 +27,6 @@ const SECONDS_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5,
 export function createCounterMetrics(observe: () => CounterObservation): CounterMetrics {
   const meter = metrics.getMeter('increment-mesh/counter');
   const counter = (name: string, description: string) => meter.createCounter(name, { description });
-  const consumed = counter('counter_messages_consumed', 'Messages delivered to this counter');
-  const redelivered = counter(
-    'counter_messages_redelivered',
-    'Messages delivered not for the first time',
-  );
   const gaveBack = counter(
     'counter_messages_given_back',
     'Messages handed back to the broker unflushed',
@@ -51,17 +46,22 @@ export function createCounterMetrics(observe: () => CounterObservation): Counter
     description: 'Age of the oldest increment of a flush at its commit',
     advice: { explicitBucketBoundaries: STALENESS_BUCKETS },
   });
-  let received = 0;
-  let again = 0;
+  let consumed = 0;
+  let redelivered = 0;
 
   meter
+    .createObservableCounter('counter_messages_consumed', {
+      description: 'Messages delivered to this counter',
+    })
+    .addCallback((result) => result.observe(consumed));
+  meter
+    .createObservableCounter('counter_messages_redelivered', {
+      description: 'Messages delivered to this counter and not for the first time',
+    })
+    .addCallback((result) => result.observe(redelivered));
+  meter
     .createObservableGauge('counter_messages_held', { description: 'Messages held, not committed' })
-    .addCallback((result) => {
-      result.observe(observe().messages);
-      consumed.add(received);
-      redelivered.add(again);
-      received = again = 0;
-    });
+    .addCallback((result) => result.observe(observe().messages));
   meter
     .createObservableGauge('counter_keys_held', { description: 'Keys held, not committed' })
     .addCallback((result) => result.observe(observe().keys));
@@ -84,8 +84,8 @@ export function createCounterMetrics(observe: () => CounterObservation): Counter
 
   return {
     received: (isRedelivered) => {
-      received++;
-      if (isRedelivered) again++;
+      consumed++;
+      if (isRedelivered) redelivered++;
     },
     flushed: (result, { durationMs, stalenessMs }) => {
       committed.add(result.increments);

@@ -8,6 +8,7 @@
  * ack_wait) it is first claimed again and in the end acknowledged by itself.
  */
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../telemetry/log.ts';
 
 const PROGRESS = '+WPI';
@@ -16,12 +17,13 @@ const ACK = '+ACK';
 /** Acks at once; more would keep the broker from noticing what must be delivered again. */
 const ACKS_AT_ONCE = 256;
 const TICK_MS = 500;
+const SETTLE_SPACING_MS = 100;
 /** Before the broker would deliver a message again. */
 const MARGIN_MS = 2_000;
 
 export interface SettleOptions {
   ackWaitMs: number;
-  /** Purges what is proven and returns the settled floor. */
+  /** Purges what is proven and returns the settled floor; throws where the stream is another. */
   purge: () => Promise<number>;
   send: (reply: string, kind: string) => void;
   log: Log;
@@ -38,20 +40,20 @@ export interface Settler {
   readonly pending: number;
   /** Takes over messages whose transaction is committed. */
   add: (messages: Iterable<{ sequence: number; reply: string; claimedAt: number }>) => void;
-  /** Whether a delivery is of a message that is committed; if so its reply is the one to use. */
-  owns: (sequence: number, reply: string) => boolean;
-  /** Purges in the background; calls while one runs are one more. */
-  settle: () => Promise<void>;
+  has: (sequence: number) => boolean;
+  /** Takes the reply of another delivery of a committed message; false where it is not one. */
+  renew: (sequence: number, reply: string) => boolean;
+  /** Purges what is proven; false where that failed. Calls while one runs share its outcome. */
+  settle: () => Promise<boolean>;
   /** Settles what is left: waits for the floor, then acknowledges the rest one by one. */
   finish: (waitMs: number) => Promise<void>;
-  forget: () => void;
 }
 
 export function createSettler(options: SettleOptions): Settler {
   const { log } = options;
   const settled = new Map<number, SettledMessage>();
-  let running: Promise<void> | undefined;
-  const timer = setInterval(claimOrAck, TICK_MS);
+  let running: Promise<boolean> | undefined;
+  const timer = setInterval(() => void attend(), TICK_MS);
 
   function add(messages: Iterable<{ sequence: number; reply: string; claimedAt: number }>): void {
     for (const { sequence, reply, claimedAt } of messages) {
@@ -59,7 +61,7 @@ export function createSettler(options: SettleOptions): Settler {
     }
   }
 
-  function owns(sequence: number, reply: string): boolean {
+  function renew(sequence: number, reply: string): boolean {
     const message = settled.get(sequence);
     if (message === undefined) return false;
     message.reply = reply;
@@ -67,48 +69,59 @@ export function createSettler(options: SettleOptions): Settler {
     return true;
   }
 
-  function settle(): Promise<void> {
+  function settle(): Promise<boolean> {
     running ??= purge().finally(() => (running = undefined));
     return running;
   }
 
-  async function purge(): Promise<void> {
+  async function purge(): Promise<boolean> {
     try {
       const floor = await options.purge();
       for (const sequence of settled.keys()) if (sequence <= floor) settled.delete(sequence);
+      return true;
     } catch (error) {
       // Nothing is lost: the messages stay pending, and come again if need be.
       log.warn({ err: error }, 'settled messages could not be purged');
+      return false;
     }
   }
 
-  function claimOrAck(): void {
+  /** Claims what is due for the first time, and acknowledges what is due again. */
+  async function attend(): Promise<void> {
     const dueAt = performance.now() - (options.ackWaitMs - MARGIN_MS);
-    let acks = 0;
+    const overdue: number[] = [];
     for (const [sequence, message] of settled) {
-      if (message.claimedAt > dueAt || acks >= ACKS_AT_ONCE) continue;
-      if (message.claims === 0) {
+      if (message.claimedAt > dueAt) continue;
+      if (message.claims > 0) overdue.push(sequence);
+      else {
         options.send(message.reply, PROGRESS);
         message.claims++;
         message.claimedAt = performance.now();
-      } else {
-        options.send(message.reply, ACK);
-        settled.delete(sequence);
-        acks++;
       }
+    }
+    if (overdue.length === 0) return;
+    // An acknowledgement does not say of which stream it is, so the stream is looked at first.
+    if (await settle()) acknowledge(overdue.slice(0, ACKS_AT_ONCE));
+  }
+
+  function acknowledge(sequences: Iterable<number>): void {
+    for (const sequence of sequences) {
+      const message = settled.get(sequence);
+      if (message === undefined) continue;
+      options.send(message.reply, ACK);
+      settled.delete(sequence);
     }
   }
 
   async function finish(waitMs: number): Promise<void> {
     clearInterval(timer);
     const until = performance.now() + waitMs;
-    await settle();
+    let isSameStream = await settle();
     while (settled.size > 0 && performance.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      await settle();
+      await delay(SETTLE_SPACING_MS);
+      isSameStream = await settle();
     }
-    for (const { reply } of settled.values()) options.send(reply, ACK);
-    settled.clear();
+    if (isSameStream) acknowledge([...settled.keys()]);
   }
 
   return {
@@ -116,9 +129,9 @@ export function createSettler(options: SettleOptions): Settler {
       return settled.size;
     },
     add,
-    owns,
+    has: (sequence) => settled.has(sequence),
+    renew,
     settle,
     finish,
-    forget: () => settled.clear(),
   };
 }

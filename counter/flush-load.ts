@@ -1,0 +1,66 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { performance } from 'node:perf_hooks';
+import type { Kysely } from 'kysely';
+import type { Database } from '../schema/database.ts';
+import type { Log } from '../telemetry/log.ts';
+import { isDataError } from './database-error.ts';
+import { flush, TallyConflict, type FlushOptions, type FlushResult } from './flush.ts';
+import { halve, type Load } from './load.ts';
+import { StoresDisagree } from './settled-floor.ts';
+
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 2_000;
+
+export interface FlushLoadOptions extends Omit<FlushOptions, 'incarnation'> {
+  database: Kysely<Database>;
+  /** Checks that the stream is still the same one, and returns its incarnation. */
+  readIncarnation: () => Promise<number>;
+  /** Told of each part of the load that is committed. */
+  onCommitted: (load: Load, result: FlushResult) => void;
+  /** How long, in milliseconds, a failing load is tried. */
+  triesMs: () => number;
+  log: Log;
+}
+
+/**
+ * Flushes a load, again and again while the database is away. An ambiguous commit needs no care: a
+ * second try finds all ids there and adds nothing.
+ *
+ * @throws TallyConflict, StoresDisagree, or the database's last error when the time is used up.
+ */
+export async function flushLoad(load: Load, options: FlushLoadOptions): Promise<void> {
+  const { database, log } = options;
+  const startedAt = performance.now();
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const incarnation = await options.readIncarnation();
+      options.onCommitted(load, await flush(database, load, { ...options, incarnation }));
+      return;
+    } catch (error) {
+      if (error instanceof TallyConflict || error instanceof StoresDisagree) throw error;
+      if (isDataError(error)) {
+        await isolate(load, options, error);
+        return;
+      }
+      if (performance.now() - startedAt > options.triesMs()) throw error;
+      log.warn({ err: error, attempt }, 'a flush failed and is tried again');
+      await delay(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt));
+    }
+  }
+}
+
+/** A value that the database refuses costs its own message only: the load is halved down to it. */
+async function isolate(load: Load, options: FlushLoadOptions, error: unknown): Promise<void> {
+  // The tally can't be taken apart; the load comes again with its bodies.
+  if (load.tally.size > 0)
+    throw new TallyConflict('the database refused a value', { cause: error });
+  const [message] = load.messages.values();
+  if (load.messages.size > 1) {
+    for (const half of halve(load)) await flushLoad(half, options);
+    return;
+  }
+  if (message?.body === undefined || message.body.refusal !== undefined) throw error;
+  options.log.error({ err: error, sequence: message.sequence }, 'the database refuses a message');
+  message.body.refusal = 'refused-by-database';
+  await flushLoad(load, options);
+}
