@@ -1,0 +1,47 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { addExact, INT64_MAX, isIncrementValue, parseExactJson } from '../../schema/int64.ts';
+
+const int64 = fc.bigInt({ min: -(2n ** 63n), max: INT64_MAX });
+
+void t.test('a number is read with every digit', (t) => {
+  fc.assert(
+    fc.property(int64, (value) => {
+      const parsed = parseExactJson(`{"value": ${value}}`) as { value: number | bigint };
+      return BigInt(parsed.value) === value;
+    }),
+  );
+  t.end();
+});
+
+void t.test('JSON without large or broken numbers is read as JSON.parse reads it', (t) => {
+  fc.assert(
+    fc.property(fc.json({ noUnicodeString: false }), (text) => {
+      const plain = JSON.parse(text) as unknown;
+      const hasOnlySafeIntegers = !/\d[.eE]|\d{16}/.test(text);
+      if (hasOnlySafeIntegers) t.strictSame(parseExactJson(text), plain);
+    }),
+  );
+  t.end();
+});
+
+void t.test('a literal that is not an integer literal is no increment', (t) => {
+  for (const literal of ['1.0', '1e3', '1E3', '1.5', '-1', '0', '9223372036854775808', '1e400']) {
+    const { value } = parseExactJson(`{"value":${literal}}`) as { value: unknown };
+    t.equal(isIncrementValue(value), false, literal);
+  }
+  t.end();
+});
+
+void t.test('sums are exact, whatever the order and size', (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.bigInt({ min: 1n, max: INT64_MAX }), { maxLength: 50 }), (values) => {
+      const asParsed = values.map((value) =>
+        value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value,
+      );
+      const sum = asParsed.reduce(addExact, 0);
+      return BigInt(sum) === values.reduce((left, right) => left + right, 0n);
+    }),
+  );
+  t.end();
+});
