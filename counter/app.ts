@@ -203,16 +203,21 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
 
   /** With the broker away, what was received belongs to the stream that was seen last. */
   async function readIncarnation(): Promise<number> {
-    const current = watch.isConnected ? await readStreamState(manager).catch(() => stream) : stream;
-    refuseOtherStream(current);
-    await compareStores(database, current);
-    stream = current;
+    const current = watch.isConnected
+      ? await readSameStream().catch(rethrowDisagreement)
+      : undefined;
+    if (current !== undefined) {
+      await compareStores(database, current, readSameStream);
+      stream = current;
+    }
     return stream.incarnation;
   }
 
   /** A stream that was made again starts at 1: acks and ledger rows would be for the wrong messages. */
-  function refuseOtherStream(current: StreamState): void {
-    if (current.incarnation === stream.incarnation) return;
+  async function readSameStream(): Promise<StreamState> {
+    const current = await readStreamState(manager);
+    metrics.streamSeen(current);
+    if (current.incarnation === stream.incarnation) return current;
     throw new StoresDisagree(
       'the stream was made again while this counter ran: what it held of the old one is dropped, ' +
         'and a new start takes the new one',
@@ -220,9 +225,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   }
 
   async function purgeSettled(): Promise<number> {
-    const current = await readStreamState(manager);
-    metrics.streamSeen(current);
-    refuseOtherStream(current);
+    const current = await readSameStream();
     const floor = await findSettledFloor(database, current);
     if (floor >= current.firstSequence) await purgeThrough(manager, floor);
     return floor;
@@ -231,8 +234,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   async function pruneSettled(): Promise<void> {
     if (!watch.isConnected || isDatabaseAway) return;
     try {
-      const current = await readStreamState(manager);
-      metrics.streamSeen(current);
+      const current = await readSameStream();
       const floor = await findSettledFloor(database, current);
       await prune(database, current, { floor, idempotencyKeptMs: options.idempotencyKeptMs });
     } catch (error) {
@@ -259,14 +261,20 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   };
 }
 
+/** A broker that does not answer keeps nobody from committing what was received. */
+function rethrowDisagreement(error: unknown): undefined {
+  if (error instanceof StoresDisagree) throw error;
+}
+
 /** Waits for both servers, and refuses a pair that does not fit together. */
 async function prepare(options: CounterOptions, signal: AbortSignal): Promise<StreamState> {
   for (;;) {
     signal.throwIfAborted();
     try {
       await checkDurability(options.database);
-      const stream = await readStreamState(options.manager);
-      await compareStores(options.database, stream);
+      const readStream = () => readStreamState(options.manager);
+      const stream = await readStream();
+      await compareStores(options.database, stream, readStream);
       return stream;
     } catch (error) {
       if (error instanceof StoresDisagree) throw error;

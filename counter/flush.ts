@@ -11,8 +11,8 @@
  */
 import type { Kysely } from 'kysely';
 import type { Database } from '../schema/database.ts';
-import { digest, encodeIncrement, type DeadLetterReason } from '../schema/envelope.ts';
-import type { Increment } from '../schema/increment.ts';
+import { digest, type DeadLetterReason } from '../schema/envelope.ts';
+import { stringifyExactJson } from '../schema/int64.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { fenceKeys, type Judged } from './fence-keys.ts';
 import {
@@ -213,23 +213,12 @@ function lettersOf({ message, reused }: Judged, incarnation: number): DeadLetter
     ...whole,
     id: `${whole.id}-${index}`,
     reason,
-    payload: asPayload(item),
+    payload: stringifyExactJson(item),
   });
   return [
     ...(message.body?.rejected ?? []).map(({ index, reason, item }) => part(index, reason, item)),
     ...reused.map(({ index, item }) => part(`key-${index}`, 'idempotency-key-reused', item)),
   ];
-}
-
-function asPayload(item: unknown): string {
-  const isIncrement =
-    typeof item === 'object' && item !== null && 'once' in item && 'value' in item;
-  if (isIncrement && typeof item.value !== 'object') return encodeIncrement(item as Increment);
-  return (
-    JSON.stringify(item, (_name, value: unknown) =>
-      typeof value === 'bigint' ? String(value) : value,
-    ) ?? ''
-  );
 }
 
 /** Letters under way at once; a pack can hold 500 bad increments. */

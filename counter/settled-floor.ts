@@ -32,7 +32,11 @@ export async function findSettledFloor(db: Kysely<Database>, stream: StreamState
  *
  * @throws StoresDisagree that says which of the two lost something and what to do.
  */
-export async function compareStores(db: Kysely<Database>, stream: StreamState): Promise<void> {
+export async function compareStores(
+  db: Kysely<Database>,
+  stream: StreamState,
+  readAgain: () => Promise<StreamState>,
+): Promise<void> {
   const incarnation = String(stream.incarnation);
   const known = await db
     .selectFrom('streams')
@@ -64,9 +68,11 @@ export async function compareStores(db: Kysely<Database>, stream: StreamState): 
         .as('removed'),
     )
     .executeTakeFirstOrThrow();
-  if (Number(edges.last ?? 0) > stream.lastSequence) {
+  const last = Number(edges.last ?? 0);
+  // Another counter may have committed a message that was stored since, so the stream is read again.
+  if (last > stream.lastSequence && last > (await readAgain()).lastSequence) {
     throw new StoresDisagree(
-      `PostgreSQL has counted message ${edges.last}, but the stream ends at ${stream.lastSequence}: ` +
+      `PostgreSQL has counted message ${last}, but the stream ends at ${stream.lastSequence}: ` +
         'the stream went back in time (restored from an older copy?). New messages would take numbers that ' +
         'are settled already. Make the stream again: a new one has a ledger of its own',
     );

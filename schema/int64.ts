@@ -12,26 +12,50 @@ const NEEDS_SOURCE_TEXT = /\d{16}|:\s*-?\d+[.eE]/;
 
 const INTEGER_LITERAL = /^-?\d+$/;
 
-/** JSON.parse as it is in Node 24, whose reviver is shown a number's source text. */
-type ParseWithSource = (
-  text: string,
-  reviver: (name: string, value: unknown, context: { source?: string }) => unknown,
-) => unknown;
+/** JSON as it is in Node 24: a reviver is shown a number's source text, and raw text can be written. */
+interface JsonWithSource {
+  parse: (
+    text: string,
+    reviver: (name: string, value: unknown, context: { source?: string }) => unknown,
+  ) => unknown;
+  rawJSON: (text: string) => unknown;
+}
+const json = JSON as unknown as JsonWithSource;
+
+/** A number that is not written as an integer. No schema accepts it, and it is written as it was. */
+class OtherNumber {
+  readonly source: string;
+
+  constructor(source: string) {
+    this.source = source;
+  }
+
+  toJSON(): unknown {
+    return json.rawJSON(this.source);
+  }
+}
 
 /**
  * Parses JSON without rounding: an integer literal beyond 2^53−1 becomes a bigint. A literal that is
- * not an integer (1.5, but 1.0 and 1e3 too) becomes NaN, which no schema accepts: the original
+ * not an integer (1.5, but 1.0 and 1e3 too) becomes an object, which no schema accepts: the original
  * refuses those, and an increment has one way to be written.
  *
  * @throws SyntaxError where the text is not JSON, RangeError where it is nested too deeply to walk.
  */
 export function parseExactJson(text: string): unknown {
   if (!NEEDS_SOURCE_TEXT.test(text)) return JSON.parse(text);
-  return (JSON.parse as ParseWithSource)(text, (_name, value, { source }) => {
+  return json.parse(text, (_name, value, { source }) => {
     if (typeof value !== 'number' || source === undefined) return value;
-    if (!INTEGER_LITERAL.test(source)) return Number.NaN;
+    if (!INTEGER_LITERAL.test(source)) return new OtherNumber(source);
     return Number.isSafeInteger(value) ? value : BigInt(source);
   });
+}
+
+/** Writes what parseExactJson has read, with every digit. */
+export function stringifyExactJson(value: unknown): string {
+  const write = (_name: string, item: unknown) =>
+    typeof item === 'bigint' ? json.rawJSON(String(item)) : item;
+  return JSON.stringify(value, write) ?? 'null';
 }
 
 /** Adds without rounding, and stays with plain numbers as long as they are exact. */

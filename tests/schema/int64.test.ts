@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { addExact, INT64_MAX, isIncrementValue, parseExactJson } from '../../schema/int64.ts';
+import {
+  addExact,
+  INT64_MAX,
+  isIncrementValue,
+  parseExactJson,
+  stringifyExactJson,
+} from '../../schema/int64.ts';
 
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: INT64_MAX });
 
@@ -30,6 +36,12 @@ void t.test('a literal that is not an integer literal is no increment', (t) => {
     const { value } = parseExactJson(`{"value":${literal}}`) as { value: unknown };
     t.equal(isIncrementValue(value), false, literal);
   }
+  t.end();
+});
+
+void t.test('what was read is written as it was', (t) => {
+  const text = '{"a":[1.0,1e3,-0.5],"b":9223372036854775808,"c":"1.0"}';
+  t.equal(stringifyExactJson(parseExactJson(text)), text);
   t.end();
 });
 

@@ -1,0 +1,90 @@
+import { randomUUIDv7 } from 'node:crypto';
+import t from 'tap';
+import { makeKeys, readCounters, untilTotal } from '../support/counters.ts';
+import { startServers } from '../support/servers.ts';
+import { startCounter } from '../support/services.ts';
+import { openStreams } from '../support/stream.ts';
+import { until } from '../support/wait.ts';
+
+const FAST = { FLUSH_INTERVAL_MS: '300' };
+
+void t.test(
+  'what can not be counted goes to the dead letters and costs its neighbours nothing',
+  async (t) => {
+    const servers = await startServers(t, { flushIntervalMs: 300 });
+    const streams = await openStreams(t, servers);
+    const [key = ''] = makeKeys(1);
+    const good = `{"key":"${key}","value":1}`;
+    const envelope = (increments: string[], id: string = randomUUIDv7(), version = 1) =>
+      `{"version":${version},"id":"${id}","increments":[${increments.join(',')}]}`;
+    const anHourAgo = `${(Date.now() - 3_600_000).toString(16).padStart(12, '0')}`;
+    const oldId = `${anHourAgo.slice(0, 8)}-${anHourAgo.slice(8)}-7000-8000-000000000000`;
+    const reusedId = randomUUIDv7();
+
+    const pack = Array.from({ length: 500 }, () => good);
+    pack[250] = `{"key":"${key}","value":9223372036854775808}`;
+    const sent: [reason: string | undefined, body: string][] = [
+      [undefined, envelope([good])],
+      ['not-json', 'hello'],
+      ['wrong-shape', '[]'],
+      ['wrong-shape', '{"version":1}'],
+      ['wrong-shape', envelope([])],
+      ['wrong-shape', envelope([good], '0f8fad5b-d9cb-469f-a165-70867728950e')],
+      ['late', envelope([good], oldId)],
+      ['bad-value', envelope(pack)],
+      [undefined, envelope([good], reusedId)],
+      ['message-id-reused', envelope([good, good], reusedId)],
+      [undefined, envelope([good])],
+    ];
+    for (const [, body] of sent) await streams.store(body);
+    await startCounter(t, servers, FAST);
+
+    await untilTotal(servers.database, 3 + 499);
+    await until(
+      'a quiet stream',
+      () => servers.inspect(),
+      ({ messages }) => messages === 0,
+    );
+    const letters = await streams.readDeadLetters();
+    const expected = sent.flatMap(([reason], index) =>
+      reason === undefined ? [] : [[reason, index + 1]],
+    );
+    t.strictSame(
+      letters
+        .map(({ reason, originalSequence }) => [reason, originalSequence])
+        .toSorted((left, right) => Number(left[1]) - Number(right[1])),
+      expected,
+    );
+    for (const letter of letters) {
+      t.equal(letter.originalSubject, 'increments.replay');
+      t.equal(letter.subject, 'dead.increments.replay');
+    }
+    const part = letters.find(({ reason }) => reason === 'bad-value');
+    t.equal(
+      part?.payload,
+      `{"key":"${key}","value":9223372036854775808}`,
+      'only the bad increment',
+    );
+    t.equal(letters.find(({ reason }) => reason === 'not-json')?.payload, 'hello');
+    t.equal((await readCounters(servers.database)).get(key), '502');
+  },
+);
+
+void t.test('a message of a newer version is left in the stream', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: 300 });
+  const streams = await openStreams(t, servers);
+  const [key = ''] = makeKeys(1);
+  await streams.store(`{"version":2,"id":"${randomUUIDv7()}","sums":[]}`);
+  await streams.store(
+    `{"version":1,"id":"${randomUUIDv7()}","increments":[{"key":"${key}","value":4}]}`,
+  );
+  const counter = await startCounter(t, servers, FAST);
+  await untilTotal(servers.database, 4);
+  await until(
+    'the other settled',
+    () => servers.inspect(),
+    ({ messages }) => messages === 1,
+  );
+  t.strictSame(await streams.readDeadLetters(), []);
+  t.ok(counter.log.some(({ msg }) => msg.includes('newer version')));
+});

@@ -1,0 +1,53 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import type { Test } from 'tap';
+import { connectToNats } from '../../nats/connect.ts';
+import { INCREMENTS_DEAD } from '../../nats/topology.ts';
+import type { Servers } from './servers.ts';
+
+/** Access to the streams with the provisioner's role, which may send under a source of its own. */
+export interface StreamAccess {
+  /** Stores a message as a foreign source would, under `increments.replay`. */
+  store: (body: string) => Promise<number>;
+  readDeadLetters: () => Promise<StoredDeadLetter[]>;
+}
+
+export interface StoredDeadLetter {
+  subject: string;
+  reason: string;
+  /** The original's subject and sequence. */
+  originalSubject: string;
+  originalSequence: number;
+  payload: string;
+}
+
+export async function openStreams(t: Test, servers: Servers): Promise<StreamAccess> {
+  const connection = await connectToNats({
+    url: servers.urls.nats.provisioner,
+    role: 'provisioner',
+  });
+  t.teardown(() => connection.close());
+  const client = jetstream(connection);
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+
+  async function readDeadLetters(): Promise<StoredDeadLetter[]> {
+    const { state } = await manager.streams.info(INCREMENTS_DEAD);
+    const letters: StoredDeadLetter[] = [];
+    for (let seq = state.first_seq; seq > 0 && seq <= state.last_seq; seq++) {
+      const message = await manager.streams.getMessage(INCREMENTS_DEAD, { seq });
+      if (message === null) continue;
+      letters.push({
+        subject: message.subject,
+        reason: message.header.get('Dead-Letter-Reason'),
+        originalSubject: message.header.get('Dead-Letter-Subject'),
+        originalSequence: Number(message.header.get('Dead-Letter-Sequence')),
+        payload: message.string(),
+      });
+    }
+    return letters;
+  }
+
+  return {
+    store: async (body) => (await client.publish('increments.replay', body)).seq,
+    readDeadLetters,
+  };
+}
