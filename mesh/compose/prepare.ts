@@ -1,0 +1,48 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { provision } from '../../nats/provision.ts';
+import { readEnvironment } from '../../schema/environment.ts';
+import { migrate } from '../../schema/migrate.ts';
+import { PrepareConfig } from './config.ts';
+
+// The second one-shot step of compose.yaml: tables and roles, streams and the consumer. It can be
+// repeated at every start, and brings an older mesh to this version.
+
+/** A cluster that has just started has no leader for a moment. */
+const PATIENCE_MS = 90_000;
+const RETRY_DELAY_MS = 1_000;
+
+const config = readEnvironment(PrepareConfig, process.env);
+await patiently('PostgreSQL', () =>
+  migrate({
+    ownerUrl: config.DATABASE_URL,
+    gatewayPassword: config.GATEWAY_DATABASE_PASSWORD,
+    counterPassword: config.COUNTER_DATABASE_PASSWORD,
+  }),
+);
+await patiently('NATS', () =>
+  provision({
+    url: config.NATS_URL,
+    replicas: config.REPLICAS,
+    flushIntervalMs: config.FLUSH_INTERVAL_MS,
+  }),
+);
+
+/** Says each reason once while it waits; the last one is what the operator has to repair. */
+async function patiently(name: string, prepare: () => Promise<void>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  let reason = '';
+  for (;;) {
+    try {
+      await prepare();
+      process.stdout.write(`${name} is prepared\n`);
+      return;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      const { message, code } = error as NodeJS.ErrnoException;
+      const next = message || code || String(error);
+      if (next !== reason) process.stdout.write(`${name} can't be prepared yet: ${next}\n`);
+      reason = next;
+      await delay(RETRY_DELAY_MS);
+    }
+  }
+}
