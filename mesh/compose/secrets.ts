@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
+import { generatePassword } from '../embedded/data-folder.ts';
 import { writeFileAtomically } from '../write-file-atomically.ts';
 
 /** The users of compose.yaml, each container its own, so that each reads its own secrets only. */
@@ -22,7 +22,7 @@ interface SecretFile {
   content: string;
 }
 
-/** Every password of the mesh. The letter in front keeps NATS from reading a number. */
+/** Every password of the mesh. */
 const PASSWORDS = [
   'GATEWAY_NATS_PASSWORD',
   'COUNTER_NATS_PASSWORD',
@@ -42,8 +42,13 @@ type Passwords = Record<(typeof PASSWORDS)[number], string>;
  * version of the mesh finds what it needs.
  *
  * @param natsServers the host names of the brokers.
+ * @param users whose the files become; only root may give them to others than itself.
  */
-export function makeSecrets(folder: string, natsServers: string[]): void {
+export function makeSecrets(
+  folder: string,
+  natsServers: string[],
+  users: Record<User, number> = USERS,
+): void {
   const passwords = keepPasswords(join(folder, 'passwords.env'));
   for (const { path, user, content } of secretFiles(passwords, natsServers)) {
     const file = join(folder, path);
@@ -52,14 +57,14 @@ export function makeSecrets(folder: string, natsServers: string[]): void {
       chmodSync(parent, 0o755);
     }
     writeFileAtomically(file, content, 0o400);
-    chownSync(file, USERS[user], USERS[user]);
+    chownSync(file, users[user], users[user]);
   }
 }
 
 function keepPasswords(file: string): Passwords {
   const kept = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
   const passwords = Object.fromEntries(
-    PASSWORDS.map((name) => [name, kept[name] ?? `p${randomBytes(16).toString('hex')}`]),
+    PASSWORDS.map((name) => [name, kept[name] ?? generatePassword()]),
   ) as Passwords;
   writeFileAtomically(file, environment(passwords), 0o400);
   return passwords;
