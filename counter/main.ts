@@ -1,6 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import closeWithGrace from 'close-with-grace';
 import { connectToNats, watchConnection } from '../nats/connect.ts';
+import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
 import { openDatabase } from '../schema/database.ts';
 import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
@@ -10,6 +11,7 @@ import { startCounter, type Counter } from './app.ts';
 import { CounterConfig } from './config.ts';
 import { readConsumerAckWait } from './consumer-check.ts';
 import { createDeadLetterStore } from './dead-letter.ts';
+import { countFigures } from './figures.ts';
 import { createCounterMetrics } from './metrics.ts';
 import { StoresDisagree } from './settled-floor.ts';
 
@@ -59,7 +61,8 @@ async function main(): Promise<void> {
   });
   let counter: Counter | undefined;
   const nothingHeld = { messages: 0, keys: 0, pending: 0, oldestAgeMs: 0 };
-  const metrics = createCounterMetrics(() => counter?.held ?? nothingHeld);
+  const held = () => counter?.held ?? nothingHeld;
+  const { metrics, service } = countFigures(createCounterMetrics(held), held);
   counter = await startCounter(
     {
       database,
@@ -79,6 +82,7 @@ async function main(): Promise<void> {
     startup.signal,
   );
   stopSteps.push(counter.stop);
+  answerDiscovery(connection, service);
   log.info('the counter is ready');
   await counter.failed;
 }

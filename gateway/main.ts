@@ -1,6 +1,7 @@
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import { connectToNats, watchConnection } from '../nats/connect.ts';
+import { answerDiscovery } from '../nats/discovery.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { openDatabase } from '../schema/database.ts';
 import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
@@ -8,8 +9,9 @@ import { createLog } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { buildGateway } from './app.ts';
 import { GatewayConfig } from './config.ts';
+import { countFigures } from './figures.ts';
 import { createIncrementLane } from './increment-lane.ts';
-import { createGatewayMetrics, type GatewayCounts } from './metrics.ts';
+import { createGatewayMetrics } from './metrics.ts';
 
 /** Reads share few connections: they are single-row look-ups. */
 const DATABASE_CONNECTIONS_MAX = 4;
@@ -59,7 +61,8 @@ async function main(): Promise<void> {
   stopSteps.push(() => database.destroy());
 
   // The lane reports to the counts and the counts look at the lane.
-  const counts: GatewayCounts = createGatewayMetrics({ waiting: () => lane.waiting });
+  const waiting = (): number => lane.waiting;
+  const { counts, service } = countFigures(createGatewayMetrics({ waiting }), { waiting });
   const lane = createIncrementLane({
     publisher: createPublisher(connection, watch),
     deadlineMs: config.PUBLISH_DEADLINE_MS,
@@ -87,6 +90,7 @@ async function main(): Promise<void> {
     reusePort: config.REUSE_PORT === 1,
   };
   await app.listen(address);
+  answerDiscovery(connection, service);
   log.info({ address: app.server.address() }, 'the gateway is ready');
 }
 

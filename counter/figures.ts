@@ -1,0 +1,95 @@
+import { hostname } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import type { DiscoverableService, Work } from '../nats/discovery.ts';
+import { COUNTER } from '../nats/topology.ts';
+import type { CounterFigures } from '../schema/figures.ts';
+import type { CounterMetrics, CounterObservation } from './metrics.ts';
+
+const MINUTE_MS = 60_000;
+
+/**
+ * Counts for discovery what goes on to the metrics.
+ *
+ * @returns the metrics to tell instead of the ones given, and the service as discovery shows it.
+ */
+export function countFigures(
+  metrics: CounterMetrics,
+  observe: () => CounterObservation,
+): { metrics: CounterMetrics; service: DiscoverableService } {
+  const sums = {
+    increments_committed: 0,
+    already_applied: 0,
+    dead_letters: 0,
+    messages_redelivered: 0,
+    messages_given_back: 0,
+    last_flush_ms: 0,
+  };
+  const work: Omit<Work, 'figures'> = { requests: 0, errors: 0, lastError: '', processingMs: 0 };
+  let recent: { at: number; stalenessMs: number }[] = [];
+
+  const counting: CounterMetrics = {
+    ...metrics,
+    received: (isRedelivered) => {
+      work.requests++;
+      if (isRedelivered) sums.messages_redelivered++;
+      metrics.received(isRedelivered);
+    },
+    flushed: (result, times) => {
+      sums.increments_committed += result.increments;
+      sums.already_applied += result.alreadyApplied;
+      sums.dead_letters += result.deadLetters;
+      sums.last_flush_ms = Math.round(times.durationMs);
+      work.processingMs += times.durationMs;
+      work.errors += result.deadLetters;
+      if (result.deadLetters > 0) work.lastError = 'dead letters: see INCREMENTS_DEAD';
+      // Infinite where the flush added nothing.
+      const { stalenessMs } = times;
+      if (Number.isFinite(stalenessMs)) {
+        recent = lastMinute(recent);
+        recent.push({ at: performance.now(), stalenessMs });
+      }
+      metrics.flushed(result, times);
+    },
+    gaveBack: (messages) => {
+      sums.messages_given_back += messages;
+      metrics.gaveBack(messages);
+    },
+  };
+
+  function readFigures(): CounterFigures {
+    const held = observe();
+    recent = lastMinute(recent);
+    const worst = recent.reduce((most, { stalenessMs }) => Math.max(most, stalenessMs), 0);
+    return {
+      pid: process.pid,
+      host: hostname(),
+      ...sums,
+      messages_held: held.messages,
+      keys_held: held.keys,
+      acks_pending: held.pending,
+      oldest_held_ms: Math.round(held.oldestAgeMs),
+      worst_staleness_ms: Math.round(worst),
+    };
+  }
+
+  return {
+    metrics: counting,
+    service: {
+      name: 'counter',
+      description: 'Takes increments from the stream and commits their sums to PostgreSQL',
+      metadata: { project: 'increment-mesh', pid: String(process.pid), host: hostname() },
+      endpoint: {
+        name: 'increments',
+        subject: 'increments.>',
+        queueGroup: COUNTER,
+        metadata: { counts: 'messages delivered, the time spent flushing, dead letters as errors' },
+      },
+      readWork: () => ({ ...work, figures: readFigures() }),
+    },
+  };
+}
+
+function lastMinute<Sample extends { at: number }>(samples: Sample[]): Sample[] {
+  const since = performance.now() - MINUTE_MS;
+  return samples.filter(({ at }) => at >= since);
+}

@@ -1,0 +1,150 @@
+/*
+ * Discovery: what the nats CLI shows with `nats micro ls`, `info` and `stats`.
+ *
+ * The protocol is ADR-32 of nats-architecture-and-design: a service answers requests on
+ * `$SRV.PING|INFO|STATS`, each for all services, for those of a name, and for one id. A service is
+ * listed with one endpoint here, the hop of an increment that it serves, so that the figures of its
+ * real work stand where the CLI shows them.
+ */
+import { readFileSync } from 'node:fs';
+import { errors, nanos, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
+
+export interface DiscoverableService {
+  /** The kind; every instance of it has the same. */
+  name: 'gateway' | 'counter';
+  description: string;
+  metadata: Record<string, string>;
+  endpoint: Endpoint;
+  /** Asked at each `STATS`. */
+  readWork: () => Work;
+}
+
+export interface Endpoint {
+  name: string;
+  subject: string;
+  /** Whom instances share the work as. */
+  queueGroup: string;
+  metadata: Record<string, string>;
+}
+
+/** What an endpoint has done since the start; `figures` is for whoever knows the service. */
+export interface Work {
+  requests: number;
+  errors: number;
+  lastError: string;
+  processingMs: number;
+  figures: object;
+}
+
+/** An answer to `STATS`, as far as this project reads it. */
+export interface ServiceStats {
+  name: string;
+  id: string;
+  version: string;
+  started: string;
+  endpoints?: { data?: unknown }[] | null;
+}
+
+type Verb = 'PING' | 'INFO' | 'STATS';
+
+const TYPES: Record<Verb, string> = {
+  PING: 'io.nats.micro.v1.ping_response',
+  INFO: 'io.nats.micro.v1.info_response',
+  STATS: 'io.nats.micro.v1.stats_response',
+};
+
+const VERSION = readVersion();
+
+/** Answers discovery until the returned function is called. */
+export function answerDiscovery(
+  connection: NatsConnection,
+  service: DiscoverableService,
+): () => void {
+  const id = nuid.next();
+  const started = new Date().toISOString();
+  const { name, description, metadata, endpoint, readWork } = service;
+  const place = {
+    name: endpoint.name,
+    subject: endpoint.subject,
+    queue_group: endpoint.queueGroup,
+  };
+  const answers: Record<Verb, () => object> = {
+    PING: () => ({}),
+    INFO: () => ({ description, endpoints: [{ ...place, metadata: endpoint.metadata }] }),
+    STATS: () => ({ started, endpoints: [{ ...place, ...asStats(readWork()) }] }),
+  };
+
+  const subscriptions = (Object.keys(answers) as Verb[]).flatMap((verb) => {
+    const callback = (error: Error | null, message: Msg) => {
+      if (error !== null) return;
+      const identity = { type: TYPES[verb], name, id, version: VERSION, metadata };
+      message.respond(JSON.stringify({ ...identity, ...answers[verb]() }));
+    };
+    const all = `$SRV.${verb}`;
+    return [all, `${all}.${name}`, `${all}.${name}.${id}`].map((subject) =>
+      connection.subscribe(subject, { callback }),
+    );
+  });
+  return () => {
+    for (const subscription of subscriptions) subscription.unsubscribe();
+  };
+}
+
+/** The first answer may take this long; each further one 300 ms, which the client has fixed. */
+const FIRST_ANSWER_MS = 1_000;
+
+/** Asks every service on the broker for its stats, those of other projects included. */
+export async function discoverServices(connection: NatsConnection): Promise<ServiceStats[]> {
+  const found: ServiceStats[] = [];
+  try {
+    const options = { strategy: 'stall', maxWait: FIRST_ANSWER_MS } as const;
+    for await (const message of await connection.requestMany('$SRV.STATS', '', options)) {
+      const stats = readStats(message);
+      if (stats !== undefined) found.push(stats);
+    }
+  } catch (error) {
+    if (!isNobodyThere(error)) throw error;
+  }
+  return found.toSorted((left, right) => (sortKey(left) < sortKey(right) ? -1 : 1));
+}
+
+function asStats({ requests, errors, lastError, processingMs, figures }: Work): object {
+  const processing = nanos(Math.round(processingMs));
+  return {
+    num_requests: requests,
+    num_errors: errors,
+    last_error: lastError,
+    processing_time: processing,
+    average_processing_time: requests === 0 ? 0 : Math.trunc(processing / requests),
+    data: figures,
+  };
+}
+
+/** Anyone may answer; what is not of the shape is left out. */
+function readStats(message: Msg): ServiceStats | undefined {
+  try {
+    const stats = message.json<ServiceStats & { type?: unknown }>();
+    const texts = [stats.name, stats.id, stats.version, stats.started];
+    const isStats = stats.type === TYPES.STATS && texts.every((text) => typeof text === 'string');
+    return isStats ? stats : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isNobodyThere(error: unknown): boolean {
+  return (
+    error instanceof errors.NoRespondersError ||
+    (error instanceof errors.RequestError && error.isNoResponders())
+  );
+}
+
+function sortKey({ name, started, id }: ServiceStats): string {
+  // Gateways come before counters, as the increments do.
+  return `${name === 'gateway' ? 0 : 1} ${name} ${started} ${id}`;
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
