@@ -35,6 +35,13 @@ export interface GatewayOptions {
   log: FastifyBaseLogger;
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route reads its body itself, as a batch of increments. */
+    isBatch?: boolean;
+  }
+}
+
 /** Builds the HTTP side of a gateway, without a process or a port around it. */
 export async function buildGateway(options: GatewayOptions) {
   const app = fastify({
@@ -60,7 +67,12 @@ export async function buildGateway(options: GatewayOptions) {
   });
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // A batch keeps its text, which goes into the message as it is.
+    if (request.routeOptions.config.isBatch === true) {
+      done(null, body);
+      return;
+    }
     try {
       done(null, parseExactJson(body as string));
     } catch (error) {
@@ -68,6 +80,11 @@ export async function buildGateway(options: GatewayOptions) {
       const detail = `The body is not JSON: ${(error as Error).message}`;
       done(new ProblemError(400, 'invalid-json', detail));
     }
+  });
+
+  app.addContentTypeParser('application/x-ndjson', { parseAs: 'string' }, (request, body, done) => {
+    if (request.routeOptions.config.isBatch === true) done(null, body);
+    else done(new ProblemError(415, 'unsupported-media-type', 'Send application/json here.'));
   });
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -31,8 +31,10 @@ export interface LaneOptions<Item> {
   deadlineMs: number;
   makeId: () => string;
   encode: (id: string, items: Item[]) => string;
+  /** How many increments an item has. */
+  count: (item: Item) => number;
   /** Told of each message's fate, for metrics. */
-  onPublished?: (pack: { submissions: number; durationMs: number; error?: unknown }) => void;
+  onPublished?: (pack: { increments: number; durationMs: number; error?: unknown }) => void;
 }
 
 export interface Receipt {
@@ -150,7 +152,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
     }
     inFlight.delete(pack);
     options.onPublished?.({
-      submissions: pack.length,
+      increments: pack.reduce((sum, { item }) => sum + options.count(item), 0),
       durationMs: performance.now() - startedAt,
       ...(failure !== undefined && { error: failure }),
     });

@@ -5,14 +5,26 @@ import type { Publisher } from '../nats/publisher.ts';
 import { HTTP_SUBJECT } from '../nats/topology.ts';
 import { createLane, type LaneOptions, type Receipt } from './group-commit.ts';
 
-/** The bytes of an envelope around its increments, and of the commas that the lane counts. */
+/** An increment with a long idempotency key. */
 const WAITING_BYTES_PER_INCREMENT = 1_024;
+/** Batches that wait; each is up to a mebibyte. */
+const WAITING_BATCHES_MAX = 64;
+const WAITING_BATCH_BYTES_MAX = 32 * 1024 * 1024;
 
 export interface IncrementLane {
   readonly waiting: number;
   /** Resolves when the increment is on the broker's disk. @throws NotAccepted */
   commit: (increment: Increment) => Promise<Receipt>;
+  /** The same for a batch, which is one message. */
+  commitBatch: (batch: EncodedBatch) => Promise<Receipt>;
   drain: () => Promise<void>;
+}
+
+/** A batch as text: its increments without the brackets, and its own idempotency key. */
+export interface EncodedBatch {
+  increments: string;
+  count: number;
+  once?: string;
 }
 
 export interface IncrementLaneOptions {
@@ -22,29 +34,45 @@ export interface IncrementLaneOptions {
   onPublished: LaneOptions<string>['onPublished'];
 }
 
-/** The lane of single increments: many requests share a message. */
+/** Two lanes: single increments, of which many share a message, and batches, one message each. */
 export function createIncrementLane(options: IncrementLaneOptions): IncrementLane {
-  const lane = createLane<string>({
+  const shared = {
     publisher: options.publisher,
     subject: HTTP_SUBJECT,
-    packMax: PACK_INCREMENTS_MAX,
     inFlightMax: 2,
-    waitingMax: options.waitingMax,
-    waitingBytesMax: options.waitingMax * WAITING_BYTES_PER_INCREMENT,
     deadlineMs: options.deadlineMs,
     makeId: randomUUIDv7,
-    encode: encodeEnvelope,
     ...(options.onPublished && { onPublished: options.onPublished }),
+  };
+  const singles = createLane<string>({
+    ...shared,
+    packMax: PACK_INCREMENTS_MAX,
+    waitingMax: options.waitingMax,
+    waitingBytesMax: options.waitingMax * WAITING_BYTES_PER_INCREMENT,
+    encode: encodeEnvelope,
+    count: () => 1,
+  });
+  const batches = createLane<EncodedBatch>({
+    ...shared,
+    packMax: 1,
+    waitingMax: WAITING_BATCHES_MAX,
+    waitingBytesMax: WAITING_BATCH_BYTES_MAX,
+    encode: (id, packed) =>
+      packed.map(({ increments, once }) => encodeEnvelope(id, [increments], once)).join(''),
+    count: ({ count }) => count,
   });
   return {
     get waiting() {
-      return lane.waiting;
+      return singles.waiting + batches.waiting;
     },
     commit: (increment) => {
       const encoded = encodeIncrement(increment);
       // Validation leaves only ASCII, so characters are bytes.
-      return lane.submit(encoded, encoded.length);
+      return singles.submit(encoded, encoded.length);
     },
-    drain: lane.drain,
+    commitBatch: (batch) => batches.submit(batch, batch.increments.length),
+    drain: async () => {
+      await Promise.all([singles.drain(), batches.drain()]);
+    },
   };
 }

@@ -4,11 +4,11 @@ import { metrics } from '@opentelemetry/api';
 export interface GatewayCounts {
   accepted: (increments: number) => void;
   answered: (status: number) => void;
-  published: (pack: { submissions: number; durationMs: number; error?: unknown }) => void;
+  published: (pack: { increments: number; durationMs: number; error?: unknown }) => void;
 }
 
-/** Packs hold 1 to 500 increments. */
-const PACK_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 300, 400, 500];
+/** Packs hold up to 500 increments, batches up to 10 000. */
+const PACK_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2500, 5000, 10_000];
 /** The buckets of OpenTelemetry's conventions for durations in seconds. */
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -48,9 +48,9 @@ export function createGatewayMetrics(observe: { waiting: () => number }): Gatewa
     answered: (status) => {
       answers.set(status, (answers.get(status) ?? 0) + 1);
     },
-    published: ({ submissions, durationMs, error }) => {
+    published: ({ increments, durationMs, error }) => {
       const outcome = { outcome: error === undefined ? 'stored' : 'failed' };
-      packSize.record(submissions);
+      packSize.record(increments);
       publishDuration.record(durationMs / 1000, outcome);
     },
   };

@@ -100,19 +100,26 @@ function asProblem(error: FastifyError, request: FastifyRequest) {
   return new ProblemError(status, CODES[status] ?? 'bad-request', error.message);
 }
 
-/** One error for each place, in the words of the schema's own description. */
 function invalid(found: TLocalizedValidationError[], context: string): ProblemError {
+  const errors = describeFaults(found);
+  const summary = errors.map(
+    ({ pointer, detail }) => `${pointer === '' ? context : pointer.slice(1)} ${detail}`,
+  );
+  return new ProblemError(400, 'invalid-request', `Refused: ${summary.join('; ')}.`, errors);
+}
+
+/** One error for each place, below a prefix, in the words of the rule that it breaks. */
+export function describeFaults(
+  found: TLocalizedValidationError[],
+  prefix = '',
+): { pointer: string; detail: string }[] {
   const errors = new Map<string, string>();
   for (const error of found) {
     for (const [pointer, detail] of locate(error)) {
       if (!errors.has(pointer)) errors.set(pointer, detail);
     }
   }
-  const list = [...errors].map(([pointer, detail]) => ({ pointer, detail }));
-  const summary = list.map(
-    ({ pointer, detail }) => `${pointer === '' ? context : pointer.slice(1)} ${detail}`,
-  );
-  return new ProblemError(400, 'invalid-request', `Refused: ${summary.join('; ')}.`, list);
+  return [...errors].map(([pointer, detail]) => ({ pointer: `${prefix}${pointer}`, detail }));
 }
 
 const RULES: Record<string, string> = { key: KEY_RULE, value: VALUE_RULE };

@@ -1,34 +1,52 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger } from 'fastify';
 import type { Kysely } from 'kysely';
-import { Counter, CounterParams } from '../../schema/counter.ts';
+import { Counter, CounterParams, Counters, CountersQuery } from '../../schema/counter.ts';
 import type { Database } from '../../schema/database.ts';
 import { ProblemError } from '../problem-details.ts';
 
-/** `GET /counters/{key}`: what PostgreSQL has, at most ten seconds behind. */
+/** `GET /counters/{key}` and `GET /counters?key=…`: what PostgreSQL has, ten seconds behind at most. */
 export const counterRoutes: FastifyPluginCallbackTypebox<{ database: Kysely<Database> }> = (
   app,
   { database },
   done,
 ) => {
-  const schema = { params: CounterParams, response: { 200: Counter } };
-  app.get('/counters/:key', { schema }, async (request) => {
+  const one = { params: CounterParams, response: { 200: Counter } };
+  app.get('/counters/:key', { schema: one }, async (request) => {
     const key = request.params.key.toLowerCase();
-    const counter = await readCounter(database, key).catch((error: unknown) => {
-      request.log.warn({ err: error }, 'a counter could not be read');
-      const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
-      throw new ProblemError(503, 'database-away', detail);
-    });
-    if (counter === undefined)
+    const [counter] = await readCounters(database, [key], request.log);
+    if (counter === undefined) {
       throw new ProblemError(404, 'no-such-counter', `${key} was never counted.`);
+    }
     return { key, value: counter.value, updated_at: counter.updated_at.toISOString() };
+  });
+
+  const several = { querystring: CountersQuery, response: { 200: Counters } };
+  app.get('/counters', { schema: several }, async (request) => {
+    const keys = [request.query.key].flat().map((key) => key.toLowerCase());
+    const found = await readCounters(database, keys, request.log);
+    const byKey = new Map(found.map((counter) => [counter.key, counter]));
+    const counters = keys.map((key) => {
+      const counter = byKey.get(key);
+      const updatedAt = counter?.updated_at.toISOString() ?? null;
+      return { key, value: counter?.value ?? '0', updated_at: updatedAt };
+    });
+    return { counters };
   });
   done();
 };
 
-function readCounter(database: Kysely<Database>, key: string) {
-  return database
-    .selectFrom('increments')
-    .select(['value', 'updated_at'])
-    .where('key', '=', key)
-    .executeTakeFirst();
+/** @throws ProblemError 503 where PostgreSQL does not answer. */
+async function readCounters(database: Kysely<Database>, keys: string[], log: FastifyBaseLogger) {
+  try {
+    return await database
+      .selectFrom('increments')
+      .select(['key', 'value', 'updated_at'])
+      .where('key', 'in', keys)
+      .execute();
+  } catch (error) {
+    log.warn({ err: error }, 'counters could not be read');
+    const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
+    throw new ProblemError(503, 'database-away', detail);
+  }
 }

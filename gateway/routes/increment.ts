@@ -1,13 +1,17 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import { digest, encodeIncrement } from '../../schema/envelope.ts';
 import { Accepted, IncrementBody } from '../../schema/increment.ts';
 import { createRecentKeys, readIdempotencyKey } from '../idempotency-key.ts';
 import type { IncrementLane } from '../increment-lane.ts';
 import type { GatewayCounts } from '../metrics.ts';
+import { readJsonBatch, readNdjsonBatch } from '../read-batch.ts';
 
 /** Whose idempotency keys these are, where nobody is told apart. Never an address. */
 const SHARED_SCOPE = 'public';
 
-/** `POST /increment`: a 200 means that the increment is on disk. */
+const BATCH_BYTES_MAX = 1024 * 1024;
+
+/** `POST /increment` and `POST /increments`: a 200 means that what was sent is on disk. */
 export const incrementRoutes: FastifyPluginCallbackTypebox<{
   lane: IncrementLane;
   counts: GatewayCounts;
@@ -32,6 +36,32 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     if (isReplay) reply.header('idempotent-replayed', 'true');
     else counts.accepted(1);
     return { accepted: 1, id: receipt.id, sequence: receipt.sequence };
+  });
+
+  const batch = {
+    schema: { response: { 200: Accepted } },
+    bodyLimit: BATCH_BYTES_MAX,
+    config: { isBatch: true },
+  };
+  app.post<{ Body: string }>('/increments', batch, async (request, reply) => {
+    const isLines = request.headers['content-type']?.startsWith('application/x-ndjson') === true;
+    const { increments, text } = (isLines ? readNdjsonBatch : readJsonBatch)(request.body);
+    const accepted = increments.length;
+    const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
+    if (idempotencyKey === undefined) {
+      const { id, sequence } = await lane.commitBatch({ increments: text, count: accepted });
+      counts.accepted(accepted);
+      return { accepted, id, sequence };
+    }
+
+    const once = `${SHARED_SCOPE}/${idempotencyKey}`;
+    const payload = digest(increments.map(encodeIncrement).join(','));
+    const { receipt, isReplay } = await recentKeys.commitOnce(once, payload, () =>
+      lane.commitBatch({ increments: text, count: accepted, once }),
+    );
+    if (isReplay) reply.header('idempotent-replayed', 'true');
+    else counts.accepted(accepted);
+    return { accepted, id: receipt.id, sequence: receipt.sequence };
   });
   done();
 };
