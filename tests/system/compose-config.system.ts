@@ -1,0 +1,51 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { ROOT } from '../compose/compose-file.ts';
+import { findDebianProgram } from './debian-program.ts';
+
+interface Config {
+  name: string;
+  services: Record<
+    string,
+    { depends_on?: Record<string, unknown>; deploy?: { replicas?: number }; command: string[] }
+  >;
+}
+
+const compose = await findDebianProgram(
+  'docker-compose',
+  'usr/libexec/docker/cli-plugins/docker-compose',
+);
+
+/** As compose itself understands the files, which needs no engine. */
+async function config(...files: string[]): Promise<Config> {
+  const args = [...files.flatMap((file) => ['-f', file]), 'config', '--format', 'json'];
+  const { stdout, stderr } = await promisify(execFile)(compose, args, { cwd: ROOT });
+  t.equal(stderr, '', 'without a warning');
+  return JSON.parse(stdout) as Config;
+}
+
+await t.test('compose accepts compose.yaml', async (t) => {
+  const { name, services } = await config('compose.yaml');
+  t.equal(name, 'increment-mesh');
+  t.equal(services['gateway']?.deploy?.replicas, 3);
+  t.equal(services['counter']?.deploy?.replicas, 2);
+  t.same(
+    Object.keys(services).filter((service) => service.startsWith('nats')),
+    ['nats-1', 'nats-2', 'nats-3'],
+    'three brokers; the CLI only when it is asked for',
+  );
+});
+
+await t.test('with compose.one.yaml it is one of each, in a project of its own', async (t) => {
+  const { name, services } = await config('compose.yaml', 'compose.one.yaml');
+  t.equal(name, 'increment-mesh-one', 'so that it never opens the store of a cluster');
+  t.equal(services['gateway']?.deploy?.replicas, 1);
+  t.equal(services['counter']?.deploy?.replicas, 1);
+  t.ok(services['nats-1']?.command.includes('/etc/nats/server.conf'));
+  for (const [service, { depends_on = {} }] of Object.entries(services)) {
+    for (const needed of Object.keys(depends_on)) {
+      t.ok(needed in services, `${service} waits for ${needed}, which is there`);
+    }
+  }
+});
