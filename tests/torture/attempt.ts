@@ -1,0 +1,82 @@
+import { Agent, request } from 'node:http';
+import type { Attempt, Outcome } from './book.ts';
+
+/** Longer than a gateway's own deadline, so that only a frozen or a dead one is given up. */
+const ANSWER_MS_MAX = 9_000;
+
+/** Codes of a 503 that say "nothing was stored". */
+const NOT_STORED = new Set(['broker-unavailable', 'too-many-waiting', 'stream-full', 'stopping']);
+
+export interface Post {
+  url: string;
+  via: string;
+  body: string;
+  headers?: Record<string, string>;
+  agent: Agent;
+}
+
+/** What came back: the attempt for the book, and the answer's status; 0 where there was none. */
+export interface Answered {
+  attempt: Attempt;
+  status: number;
+}
+
+/** Posts an increment once and says what is known then. Never rejects. */
+export async function attemptPost(post: Post): Promise<Answered> {
+  const startedAt = performance.now();
+  const { status, body, errorCode } = await send(post);
+  const { code, sequence } = readAnswer(body);
+  const said = status === 0 ? errorCode : `${status}${code === undefined ? '' : ` ${code}`}`;
+  const endedAt = performance.now();
+  const outcome = judge(status, code ?? errorCode);
+  return { status, attempt: { startedAt, endedAt, outcome, via: post.via, said, sequence } };
+}
+
+function judge(status: number, code: string): Outcome {
+  if (status === 200) return 'accepted';
+  if (status >= 400 && status < 500) return 'refused';
+  if (status === 503 && NOT_STORED.has(code)) return 'refused';
+  // Nobody listened, so nothing was sent.
+  if (status === 0 && code === 'ECONNREFUSED') return 'refused';
+  return 'unknown';
+}
+
+function readAnswer(body: string): { code?: string; sequence: number | undefined } {
+  try {
+    const { code, sequence } = JSON.parse(body) as { code?: string; sequence?: number };
+    return { ...(code !== undefined && { code }), sequence };
+  } catch {
+    return { sequence: undefined };
+  }
+}
+
+interface Reply {
+  status: number;
+  body: string;
+  errorCode: string;
+}
+
+function send({ url, body, headers, agent }: Post): Promise<Reply> {
+  return new Promise((resolve) => {
+    const fail = (error: NodeJS.ErrnoException) => {
+      resolve({ status: 0, body: '', errorCode: error.code ?? error.message });
+    };
+    const options = {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      agent,
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    };
+    const sent = request(`${url}/increment`, options, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('error', fail);
+      answer.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        resolve({ status: answer.statusCode ?? 0, body: text, errorCode: '' });
+      });
+    });
+    sent.on('error', fail);
+    sent.end(body);
+  });
+}

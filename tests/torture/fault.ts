@@ -1,0 +1,33 @@
+import type { Arena, Member } from './arena.ts';
+import type { Random } from './random.ts';
+
+/** One way to do harm. */
+export interface Fault {
+  /** As the report names it. */
+  kind: string;
+  /** What it harms, so that no other fault touches the same meanwhile. */
+  aim: (arena: Arena, random: Random) => Target[];
+  /**
+   * Does the harm and undoes it, so far as that does not happen by itself.
+   *
+   * @returns false where the moment that it waited for did not come.
+   */
+  inflict: (arena: Arena, random: Random, targets: Target[]) => Promise<boolean>;
+}
+
+export type Target = 'nats' | 'postgres' | Member;
+
+export function oneGateway(arena: Arena, random: Random): Target[] {
+  return [random.pick(arena.gateways)];
+}
+
+export function oneCounter(arena: Arena, random: Random): Target[] {
+  return [random.pick(arena.counters)];
+}
+
+/** The service among the targets of a fault that aims at one. */
+export function memberOf(targets: Target[]): Member {
+  const member = targets.find((target) => typeof target !== 'string');
+  if (member === undefined) throw new Error('the fault aims at no service');
+  return member;
+}

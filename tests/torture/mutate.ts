@@ -1,0 +1,34 @@
+import { parseArgs } from 'node:util';
+import { copyMutated, MUTATIONS } from './mutations.ts';
+import { report } from './report.ts';
+import { torture } from './torture.ts';
+
+// Shows that the torture can fail: runs it against each mutation of the code, which it must catch.
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    minutes: { type: 'string', default: '1' },
+    /** Only mutations whose name has this. */
+    only: { type: 'string', default: '' },
+  },
+});
+const durationMs = Number(values.minutes) * 60_000;
+
+let escaped = 0;
+for (const mutation of MUTATIONS.filter(({ name }) => name.includes(values.only))) {
+  const { root, remove } = copyMutated(mutation);
+  try {
+    const verdict = await torture({ seed: Number(values.seed), durationMs, root });
+    // A wrong count is what it must be caught by, not anything that happens to go wrong beside it.
+    const isCaught = verdict.wrong.length > 0;
+    if (!isCaught) escaped++;
+    console.log(`${isCaught ? 'caught' : 'NOT CAUGHT'}: ${mutation.name}`);
+    const found = Map.groupBy(verdict.wrong, ({ what }) => what);
+    for (const [what, each] of found) console.log(`  ${each.length} times: ${what}`);
+    if (!isCaught) console.log(report(verdict));
+  } finally {
+    remove();
+  }
+}
+process.exitCode = escaped === 0 ? 0 : 1;

@@ -1,0 +1,88 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+/** What gateways and counters are made of. */
+const CODE = ['counter', 'gateway', 'nats', 'schema', 'telemetry', 'package.json'];
+
+/** A mistake that somebody could make in the code, and that the torture must find. */
+export interface Mutation {
+  name: string;
+  file: string;
+  /** What is replaced and by what; each text is there exactly once. */
+  edits: { find: string; replacement: string }[];
+}
+
+export const MUTATIONS: Mutation[] = [
+  {
+    name: 'acknowledges before it commits',
+    file: 'counter/app.ts',
+    edits: [
+      {
+        find: 'const load = holdings.startFlush();',
+        replacement: `const load = holdings.startFlush();
+          for (const { reply } of load.messages.values()) send(reply, '+ACK');`,
+      },
+    ],
+  },
+  {
+    name: 'drops the ledger fence',
+    file: 'counter/flush.ts',
+    edits: [
+      {
+        find: '(message) => firsts.get(message.id) === message && inserted.has(message.id),',
+        replacement: '(message) => firsts.get(message.id) === message,',
+      },
+      {
+        find: 'others.push(...[...firsts.values()].filter(({ id }) => !inserted.has(id)));',
+        replacement: '',
+      },
+    ],
+  },
+  {
+    name: 'prunes the ledger by the wall clock',
+    file: 'counter/prune.ts',
+    edits: [
+      {
+        find: 'new Date(stream.unsettledSinceMs - MESSAGE_KEPT_MS)',
+        replacement: 'new Date(Date.now() - MESSAGE_KEPT_MS)',
+      },
+    ],
+  },
+  {
+    name: 'prunes idempotency keys by the wall clock',
+    file: 'counter/prune.ts',
+    edits: [
+      {
+        find: 'pruneKeys(db, stream.unsettledSinceMs - options.idempotencyKeptMs)',
+        replacement: 'pruneKeys(db, Date.now() - options.idempotencyKeptMs)',
+      },
+    ],
+  },
+];
+
+/**
+ * Copies the code of the services and makes the mistake in the copy.
+ *
+ * @throws Error where the text that is to be edited is not there: then the code has moved on, and
+ * the mutation must follow it.
+ */
+export function copyMutated({ name, file, edits }: Mutation): { root: string; remove: () => void } {
+  const root = mkdtempSync(join(tmpdir(), 'increment-mesh-mutation-'));
+  const remove = () => rmSync(root, { recursive: true, force: true });
+  for (const path of CODE) cpSync(join(PROJECT, path), join(root, path), { recursive: true });
+  symlinkSync(join(PROJECT, 'node_modules'), join(root, 'node_modules'));
+  let text = readFileSync(join(root, file), 'utf8');
+  for (const { find, replacement } of edits) {
+    const parts = text.split(find);
+    if (parts.length !== 2) {
+      remove();
+      throw new Error(`"${name}" edits a text that ${file} has ${parts.length - 1} times: ${find}`);
+    }
+    text = parts.join(replacement);
+  }
+  writeFileSync(join(root, file), text);
+  return { root, remove };
+}

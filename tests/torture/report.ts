@@ -1,0 +1,66 @@
+import type { Verdict } from './torture.ts';
+import type { Harm } from './tormentor.ts';
+import { inSeconds } from './verify.ts';
+
+const HISTORIES_MAX = 10;
+const PROBLEMS_MAX = 30;
+
+/** The verdict for people. */
+export function report(verdict: Verdict): string {
+  const { harms, outcomes, problems, wrong } = verdict;
+  const isExact = problems.length === 0;
+  const requests = [...outcomes.values()].reduce((sum, count) => sum + count, 0);
+  return [
+    `seed ${verdict.seed}`,
+    '',
+    `${harms.length} faults                                      number   recovery: median   worst`,
+    ...describeHarms(harms),
+    '',
+    `${requests} requests`,
+    ...[...outcomes]
+      .toSorted(([, left], [, right]) => right - left)
+      .map(([said, count]) => `  ${said.padEnd(48)} ${String(count).padStart(6)}`),
+    '',
+    `${verdict.increments} increments were sent, ${verdict.counted} counted, ` +
+      `${verdict.letters} became dead letters; the ledger refused ${verdict.copiesRefused} copies`,
+    `worst staleness ${inSeconds(verdict.worstStalenessMs)}, ` +
+      `quiet ${inSeconds(verdict.quietAfterMs)} after the last request`,
+    '',
+    isExact ? 'EXACT: every 200 was counted once' : `NOT EXACT: ${problems.length} problem(s)`,
+    ...problems.slice(0, PROBLEMS_MAX).map((problem) => `  ${problem}`),
+    ...wrong
+      .slice(0, HISTORIES_MAX)
+      .flatMap(({ what, history }) => [
+        '',
+        what,
+        ...history.map((line) => `  ${line}`),
+        ...harmsAround(history, harms),
+      ]),
+  ].join('\n');
+}
+
+function describeHarms(harms: Harm[]): string[] {
+  const byKind = Map.groupBy(harms, ({ kind }) => kind);
+  return [...byKind]
+    .toSorted(([left], [right]) => left.localeCompare(right))
+    .map(([kind, ofKind]) => {
+      const times = ofKind.flatMap(({ recoveryMs }) => recoveryMs ?? []).toSorted((a, b) => a - b);
+      const median = times[Math.floor(times.length / 2)] ?? 0;
+      const count = String(ofKind.length).padStart(6);
+      const middle = inSeconds(median).padStart(18);
+      return `  ${kind.padEnd(48)} ${count} ${middle} ${inSeconds(times.at(-1) ?? 0).padStart(9)}`;
+    });
+}
+
+/** The faults that were going on around the first attempt of a history, or soon after. */
+function harmsAround(history: string[], harms: Harm[]): string[] {
+  const first = /^ +([\d.]+) s to/m.exec(history.join('\n'))?.[1];
+  if (first === undefined) return [];
+  const from = Number(first) * 1000 - 3_000;
+  return harms
+    .filter(({ beganAt, endedAt }) => endedAt > from && beganAt < from + 18_000)
+    .map(
+      ({ kind, targets, beganAt, endedAt }) =>
+        `    ${inSeconds(beganAt)} to ${inSeconds(endedAt)}: ${kind} (${targets})`,
+    );
+}

@@ -1,0 +1,70 @@
+import type { Kysely } from 'kysely';
+import type { Database } from '../../schema/database.ts';
+import { readDigits, type Book, type Fence, type Increment } from './book.ts';
+
+/** Something that was counted too often or not at all, with everything that was said about it. */
+export interface WrongCount {
+  what: string;
+  history: string[];
+}
+
+export interface Verification {
+  wrong: WrongCount[];
+  countOf: (increment: Increment) => number;
+}
+
+/** Compares the table with the book, digit by digit. */
+export async function verifyCounts(database: Kysely<Database>, book: Book): Promise<Verification> {
+  const rows = await database.selectFrom('increments').select(['key', 'value']).execute();
+  const counts = new Map<Increment, number>();
+  const wrong: WrongCount[] = [];
+  for (const { key, value } of rows) {
+    readDigits(BigInt(value)).forEach((count, place) => {
+      const increment = count === 0 ? undefined : book.find(key, 4n ** BigInt(place));
+      if (increment !== undefined) counts.set(increment, count);
+      else if (count > 0)
+        wrong.push({ what: `${key} has a digit nobody sent: ${value}`, history: [] });
+    });
+  }
+  const countOf = (increment: Increment) => counts.get(increment) ?? 0;
+  for (const fence of book.fences) {
+    const what = judge(fence, countOf);
+    if (what !== undefined) wrong.push({ what, history: describe(fence, countOf) });
+  }
+  return { wrong, countOf };
+}
+
+/** Once, if anything behind the fence was answered 200; never, if all was refused; else either. */
+function judge(fence: Fence, countOf: (increment: Increment) => number): string | undefined {
+  const counts = fence.increments.map(countOf);
+  const [first = 0] = counts;
+  const counted = fence.isBatch ? first : counts.reduce((sum, count) => sum + count, 0);
+  const outcomes = fence.increments.flatMap(({ attempts }) =>
+    attempts.map(({ outcome }) => outcome),
+  );
+
+  if (fence.isBatch && counts.some((count) => count !== first)) return 'a batch was taken apart';
+  if (fence.isNeverCounted) return counted > 0 ? 'counted what can never count' : undefined;
+  if (counted > 1) return `counted ${counted} times`;
+  if (counted === 0 && outcomes.includes('accepted')) return 'accepted and not counted';
+  // An attempt that was refused was not stored, and neither was anything else of this fence.
+  const isRefused = outcomes.every((outcome) => outcome === 'refused');
+  if (counted > 0 && isRefused) return 'refused as not stored, and counted';
+  return undefined;
+}
+
+function describe(fence: Fence, countOf: (increment: Increment) => number): string[] {
+  return fence.increments.flatMap((increment) => [
+    `key ${increment.key} value ${increment.value} counted ${countOf(increment)} times` +
+      (fence.once === undefined ? '' : `, idempotency key ${fence.once}`),
+    ...increment.attempts.map(
+      ({ startedAt, endedAt, via, said, outcome, sequence }) =>
+        `  ${inSeconds(startedAt)} to ${inSeconds(endedAt)} by ${via}: ${said}, so ${outcome}` +
+        (sequence === undefined ? '' : `, sequence ${sequence}`),
+    ),
+  ]);
+}
+
+export function inSeconds(atMs: number): string {
+  return `${(atMs / 1000).toFixed(2)} s`;
+}
