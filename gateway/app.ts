@@ -30,6 +30,8 @@ export interface GatewayOptions {
   database: Kysely<Database>;
   counts: GatewayCounts;
   rateLimit: RateLimitOptions;
+  /** Proxies whose X-Forwarded-For is believed. */
+  trustProxy?: string | undefined;
   /** What /readyz says; stopping makes it false first. */
   readiness: { isBrokerConnected: () => boolean; isStopping: () => boolean };
   log: FastifyBaseLogger;
@@ -54,6 +56,7 @@ export async function buildGateway(options: GatewayOptions) {
     http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
+    trustProxy: options.trustProxy ?? false,
     genReqId: createRequestIds(),
     frameworkErrors: handleError,
   }).withTypeProvider<TypeBoxTypeProvider>();

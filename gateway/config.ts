@@ -39,14 +39,28 @@ export const GatewayConfig = Type.Object({
     default: 6_000,
     minimum: 0,
     maximum: 1_000_000_000,
-    description: 'Requests in a window for each client address; 0 is off (as `npm start` has it)',
+    description:
+      'Requests in a window for each client, over all gateways; 0 is off (as `npm start` has it)',
+  }),
+  RATE_LIMIT_BATCH_MAX: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 1_000_000_000,
+    description: 'Increments in a window that a client may send by `POST /increments`; 0 is off',
   }),
   RATE_LIMIT_WINDOW_MS: Type.Integer({
     default: 60_000,
     minimum: 100,
     maximum: 86_400_000,
-    description: 'Length of the rate limit window',
+    description: 'Length of the rate limit windows',
   }),
+  TRUST_PROXY: Type.Optional(
+    Type.String({
+      pattern: '^[0-9a-fA-F.:/, ]+$',
+      description:
+        'Addresses or networks of proxies whose X-Forwarded-For is believed; left out, none is',
+    }),
+  ),
   LOG_LEVEL: Type.Union(
     [
       Type.Literal('debug'),

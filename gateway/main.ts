@@ -2,6 +2,7 @@ import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import { connectToNats, watchConnection } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
+import { createExchange, RATE_LIMIT_SUBJECT } from '../nats/exchange.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { openDatabase } from '../schema/database.ts';
 import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
@@ -75,7 +76,13 @@ async function main(): Promise<void> {
     database,
     counts,
     log,
-    rateLimit: { max: config.RATE_LIMIT_MAX, windowMs: config.RATE_LIMIT_WINDOW_MS },
+    rateLimit: {
+      max: config.RATE_LIMIT_MAX,
+      batchMax: config.RATE_LIMIT_BATCH_MAX,
+      windowMs: config.RATE_LIMIT_WINDOW_MS,
+      exchange: createExchange(connection, RATE_LIMIT_SUBJECT),
+    },
+    trustProxy: config.TRUST_PROXY,
     readiness: { isBrokerConnected: () => watch.isConnected, isStopping: () => isStopping },
   });
   stopSteps.push(async () => {

@@ -47,6 +47,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     const isLines = request.headers['content-type']?.startsWith('application/x-ndjson') === true;
     const { increments, text } = (isLines ? readNdjsonBatch : readJsonBatch)(request.body);
     const accepted = increments.length;
+    app.limitBatch(request, reply, accepted);
     const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
     if (idempotencyKey === undefined) {
       const { id, sequence } = await lane.commitBatch({ increments: text, count: accepted });

@@ -1,0 +1,143 @@
+/*
+ * A rate limit that holds for the mesh as a whole, and costs a request no message.
+ *
+ * Time is cut into windows at the same moments everywhere. Each gateway counts what a client asks of
+ * it in a window, granted or not, and a few times a second tells the others the counts that changed.
+ * So every gateway knows its share of the client's demand and grants that share of the limit: what
+ * all of them grant adds up to the limit, and a client whose whole demand is below it is never
+ * refused. A gateway that is cut off goes on by what it knows, and in the end by its own counts.
+ */
+import { randomUUID } from 'node:crypto';
+
+/** What gateways tell each other: a client's count so far in a window, so a lost message is no harm. */
+interface Report {
+  from: string;
+  window: number;
+  counts: [client: string, asked: number][];
+}
+
+/** Core NATS, outside the streams. */
+export interface Exchange {
+  publish: (text: string) => void;
+  subscribe: (listener: (text: string) => void) => void;
+}
+
+export interface SharedLimit {
+  /**
+   * Asks for some of a client's limit in the present window.
+   *
+   * @returns how much is left, less than 0 where it is refused, and when the window ends.
+   */
+  take: (client: string, limit: number, cost: number) => { remaining: number; ttlMs: number };
+  close: () => void;
+}
+
+interface Usage {
+  asked: number;
+  granted: number;
+  /** What was asked here when others last told what was asked there. */
+  askedWhenTold: number;
+  /** By gateway. */
+  elsewhere: Map<string, number>;
+}
+
+const EXCHANGE_MS = 150;
+/** Clients that are counted in a window; more are only limited by their own gateway's oldest. */
+const CLIENTS_MAX = 50_000;
+/** Counts in one message, which stays far below the broker's limit. */
+const REPORT_COUNTS_MAX = 2_000;
+
+export function createSharedLimit(windowMs: number, exchange: Exchange): SharedLimit {
+  const from = randomUUID();
+  let window = currentWindow();
+  let usages = new Map<string, Usage>();
+  let previous = new Map<string, Usage>();
+  const changed = new Set<string>();
+  const timer = setInterval(tell, EXCHANGE_MS);
+  timer.unref();
+  exchange.subscribe(listen);
+
+  function take(client: string, limit: number, cost: number) {
+    turnWindow();
+    const usage = usageOf(usages, client);
+    usage.asked += cost;
+    changed.add(client);
+    const elsewhere = Math.max(sum(usage.elsewhere), expectedElsewhere(client, limit, usage));
+    const share = usage.asked / (usage.asked + elsewhere);
+    const remaining = Math.floor(limit * share) - usage.granted - cost;
+    if (remaining >= 0) usage.granted += cost;
+    return { remaining, ttlMs: (window + 1) * windowMs - Date.now() };
+  }
+
+  /**
+   * What others tell arrives a little late. Of a client that was over its limit in the last window, or
+   * is on its way over it in this one, it is expected that it goes on spreading its demand as it did.
+   */
+  function expectedElsewhere(client: string, limit: number, usage: Usage): number {
+    const last = previous.get(client);
+    if (last !== undefined && last.asked > 0 && last.asked + sum(last.elsewhere) > limit) {
+      return (usage.asked * sum(last.elsewhere)) / last.asked;
+    }
+    const known = usage.asked + sum(usage.elsewhere);
+    const elapsed = (Date.now() % windowMs) / windowMs;
+    const isOnItsWayOver = known > limit / 2 && known > limit * elapsed;
+    if (!isOnItsWayOver || usage.askedWhenTold === 0) return 0;
+    return (usage.asked * sum(usage.elsewhere)) / usage.askedWhenTold;
+  }
+
+  function turnWindow(): void {
+    const now = currentWindow();
+    if (now === window) return;
+    tell();
+    previous = now === window + 1 ? usages : new Map();
+    usages = new Map();
+    window = now;
+  }
+
+  function tell(): void {
+    const counts: Report['counts'] = [];
+    for (const client of changed) {
+      counts.push([client, usages.get(client)?.asked ?? 0]);
+      if (counts.length === REPORT_COUNTS_MAX) break;
+    }
+    for (const [client] of counts) changed.delete(client);
+    if (counts.length > 0)
+      exchange.publish(JSON.stringify({ from, window, counts } satisfies Report));
+  }
+
+  function listen(text: string): void {
+    const report = JSON.parse(text) as Report;
+    if (report.from === from) return;
+    turnWindow();
+    const target =
+      report.window === window ? usages : report.window === window - 1 ? previous : undefined;
+    if (target === undefined) return;
+    for (const [client, asked] of report.counts) {
+      const usage = usageOf(target, client);
+      usage.elsewhere.set(report.from, asked);
+      usage.askedWhenTold = usage.asked;
+    }
+  }
+
+  function currentWindow(): number {
+    return Math.floor(Date.now() / windowMs);
+  }
+
+  return { take, close: () => clearInterval(timer) };
+}
+
+function usageOf(usages: Map<string, Usage>, client: string): Usage {
+  let usage = usages.get(client);
+  if (usage === undefined) {
+    usage = { asked: 0, granted: 0, askedWhenTold: 0, elsewhere: new Map() };
+    usages.set(client, usage);
+    if (usages.size > CLIENTS_MAX) usages.delete(usages.keys().next().value ?? client);
+  }
+  return usage;
+}
+
+function sum(counts: Map<string, number>): number {
+  let total = 0;
+  for (const count of counts.values()) total += count;
+  return total;
+}

@@ -1,0 +1,87 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import { createSharedLimit } from '../../gateway/shared-limit.ts';
+import { makeKeys } from '../support/counters.ts';
+import { post, send } from '../support/load.ts';
+import { startServers } from '../support/servers.ts';
+import { startGateway } from '../support/services.ts';
+
+const LIMIT = 300;
+const WINDOW_MS = 3_000;
+
+void t.test(
+  'a client gets its limit from the mesh as a whole, whichever gateways it asks',
+  async (t) => {
+    const servers = await startServers(t);
+    const environment = { RATE_LIMIT_MAX: String(LIMIT), RATE_LIMIT_WINDOW_MS: String(WINDOW_MS) };
+    const gateways = await Promise.all([1, 2, 3].map(() => startGateway(t, servers, environment)));
+    const [key = ''] = makeKeys(1);
+    const passed = new Map<number, number>();
+    // Five times the limit, spread over three gateways; windows begin at the same moments everywhere.
+    const start = (Math.floor(Date.now() / WINDOW_MS) + 1) * WINDOW_MS;
+    const end = start + 3 * WINDOW_MS;
+    await delay(start - Date.now());
+    const spacingMs = WINDOW_MS / (5 * LIMIT);
+    const requests: Promise<void>[] = [];
+    for (let sent = 0; Date.now() < end; sent++) {
+      const ahead = start + sent * spacingMs - Date.now();
+      if (ahead > 2) await delay(ahead);
+      const url = gateways[sent % 3]?.url ?? '';
+      const window = Math.floor((Date.now() - start) / WINDOW_MS);
+      requests.push(
+        post(url, { key, value: 1 }).then(({ status }) => {
+          if (status === 200) passed.set(window, (passed.get(window) ?? 0) + 1);
+        }),
+      );
+    }
+    await Promise.all(requests);
+    for (const window of [0, 1, 2]) {
+      const count = passed.get(window) ?? 0;
+      t.ok(Math.abs(count - LIMIT) <= LIMIT / 10, `window ${window}: ${count} of ${LIMIT} passed`);
+    }
+  },
+);
+
+void t.test('batches cost by their increments, under a budget of their own', async (t) => {
+  const servers = await startServers(t);
+  const gateway = await startGateway(t, servers, {
+    RATE_LIMIT_MAX: '100',
+    RATE_LIMIT_BATCH_MAX: '10',
+  });
+  const [key = ''] = makeKeys(1);
+  const postBatch = (count: number) =>
+    send(`${gateway.url}/increments`, {
+      method: 'POST',
+      body: JSON.stringify(Array.from({ length: count }, () => ({ key, value: 1 }))),
+    });
+  t.equal((await postBatch(6)).status, 200);
+  const refused = await postBatch(6);
+  t.equal(refused.status, 429);
+  t.match(refused.headers['ratelimit'], /^"increments";r=0;t=\d+$/);
+  t.equal((await postBatch(4)).status, 200);
+  t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
+  t.equal((await servers.inspect()).messages, 3, 'what is refused is never stored');
+});
+
+void t.test('a gateway that is cut off keeps limiting by itself', (t) => {
+  const limit = createSharedLimit(60_000, { publish: () => undefined, subscribe: () => undefined });
+  const remaining = Array.from({ length: 5 }, () => limit.take('a', 3, 1).remaining);
+  t.strictSame(remaining, [2, 1, 0, -1, -1]);
+  t.equal(limit.take('b', 3, 1).remaining, 2, 'each client by itself');
+  limit.close();
+  t.end();
+});
+
+void t.test('a client below its limit is never refused when it changes gateways', (t) => {
+  let hear: (text: string) => void = () => undefined;
+  const limit = createSharedLimit(600_000, {
+    publish: () => undefined,
+    subscribe: (listener) => (hear = listener),
+  });
+  const window = Math.floor(Date.now() / 600_000);
+  hear(JSON.stringify({ from: 'other', window, counts: [['a', 60]] }));
+  const answers = Array.from({ length: 41 }, () => limit.take('a', 100, 1).remaining >= 0);
+  t.equal(answers.filter(Boolean).length, 40);
+  limit.close();
+  t.end();
+});
