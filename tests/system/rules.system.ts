@@ -1,0 +1,16 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { run } from '../../mesh/embedded/run.ts';
+import { ROOT } from '../compose/compose-file.ts';
+import { findDebianProgram } from './debian-program.ts';
+
+const promtool = await findDebianProgram('promtool', 'usr/bin/promtool');
+const cwd = join(ROOT, 'telemetry/prometheus');
+
+for (const args of [
+  ['check', 'config', 'prometheus.yaml'],
+  ['check', 'rules', 'signals.yaml', 'alerts.yaml'],
+  ['test', 'rules', 'alerts.test.yaml'],
+]) {
+  await t.resolves(run(promtool, args, { cwd, timeoutMs: 60_000 }), `promtool ${args.join(' ')}`);
+}
