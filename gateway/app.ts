@@ -4,6 +4,8 @@ import type { Kysely } from 'kysely';
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../schema/database.ts';
 import { parseExactJson } from '../schema/int64.ts';
+import type { ApiKeys } from './api-keys.ts';
+import { auth } from './auth.ts';
 import type { IncrementLane } from './increment-lane.ts';
 import type { GatewayCounts } from './metrics.ts';
 import { handleError, ProblemError, sendProblem } from './problem-details.ts';
@@ -30,6 +32,10 @@ export interface GatewayOptions {
   database: Kysely<Database>;
   counts: GatewayCounts;
   rateLimit: RateLimitOptions;
+  /** Who may do what; left out, everyone may do everything. */
+  apiKeys?: ApiKeys | undefined;
+  /** Certificate and key in PEM; left out, the gateway speaks plain HTTP. */
+  tls?: { cert: Buffer; key: Buffer } | undefined;
   /** Proxies whose X-Forwarded-For is believed. */
   trustProxy?: string | undefined;
   /** What /readyz says; stopping makes it false first. */
@@ -53,7 +59,7 @@ export async function buildGateway(options: GatewayOptions) {
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     connectionTimeout: 0,
-    http: { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS },
+    ...serverOptions(options.tls),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     trustProxy: options.trustProxy ?? false,
@@ -101,11 +107,20 @@ export async function buildGateway(options: GatewayOptions) {
     done();
   });
 
+  await app.register(auth, { apiKeys: options.apiKeys });
   await app.register(rateLimit, options.rateLimit);
   await app.register(incrementRoutes, options);
   await app.register(counterRoutes, options);
   await app.register(healthRoutes, options);
   return app;
+}
+
+/** Fastify's types tell HTTP and HTTPS apart; here they are the same but for the certificate. */
+function serverOptions(tls: GatewayOptions['tls']): { http: object } {
+  const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS };
+  if (tls === undefined) return { http: limits };
+  const https: object = { ...limits, ...tls };
+  return { https } as unknown as { http: object };
 }
 
 /** Ids that are unique over all gateways and cost next to nothing to make. */

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
 
 /** The gateway's settings, each an environment variable. The README's table is made from these. */
 export const GatewayConfig = Type.Object({
@@ -54,6 +55,21 @@ export const GatewayConfig = Type.Object({
     maximum: 86_400_000,
     description: 'Length of the rate limit windows',
   }),
+  API_KEYS_FILE: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'File of API keys, which turns auth on; made by `npm run mesh -- keys`',
+    }),
+  ),
+  AUTH: Type.Optional(
+    Type.Literal('off', {
+      description: '`off` says that a gateway beyond loopback is open to everyone on purpose',
+    }),
+  ),
+  TLS_CERT_FILE: Type.Optional(
+    Type.String({ minLength: 1, description: 'Certificate (PEM); with a key it turns HTTPS on' }),
+  ),
+  TLS_KEY_FILE: Type.Optional(Type.String({ minLength: 1, description: 'Private key (PEM)' })),
   TRUST_PROXY: Type.Optional(
     Type.String({
       pattern: '^[0-9a-fA-F.:/, ]+$',
@@ -73,3 +89,25 @@ export const GatewayConfig = Type.Object({
   ),
 });
 export type GatewayConfig = Static<typeof GatewayConfig>;
+
+/** Addresses that only this machine reaches. */
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
+
+/** @throws ConfigurationError with every problem of the environment at once. */
+export function readGatewayConfig(environment: NodeJS.ProcessEnv): GatewayConfig {
+  const config = readEnvironment(GatewayConfig, environment);
+  const problems: string[] = [];
+  if (!LOOPBACK.test(config.HOST) && config.API_KEYS_FILE === undefined && config.AUTH !== 'off') {
+    problems.push(
+      `HOST is ${config.HOST}, which others can reach, and auth is off: set API_KEYS_FILE, or say AUTH=off`,
+    );
+  }
+  if (config.API_KEYS_FILE !== undefined && config.AUTH === 'off') {
+    problems.push('API_KEYS_FILE is set and AUTH is off: leave out one of them');
+  }
+  if ((config.TLS_CERT_FILE === undefined) !== (config.TLS_KEY_FILE === undefined)) {
+    problems.push('TLS_CERT_FILE and TLS_KEY_FILE go together: set both or none');
+  }
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return config;
+}

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import { connectToNats, watchConnection } from '../nats/connect.ts';
@@ -5,11 +6,12 @@ import { answerDiscovery } from '../nats/discovery.ts';
 import { createExchange, RATE_LIMIT_SUBJECT } from '../nats/exchange.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { openDatabase } from '../schema/database.ts';
-import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
+import { ConfigurationError } from '../schema/environment.ts';
 import { createLog } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
+import { openApiKeys } from './api-keys.ts';
 import { buildGateway } from './app.ts';
-import { GatewayConfig } from './config.ts';
+import { readGatewayConfig, type GatewayConfig } from './config.ts';
 import { countFigures } from './figures.ts';
 import { createIncrementLane } from './increment-lane.ts';
 import { createGatewayMetrics } from './metrics.ts';
@@ -23,9 +25,13 @@ const SHUTDOWN_MS_MAX = 35_000;
 const READINESS_NOTICE_MS = 500;
 
 async function main(): Promise<void> {
-  const config = readEnvironment(GatewayConfig, process.env);
+  const config = readGatewayConfig(process.env);
   const log = createLog('gateway', config.LOG_LEVEL);
   const stopTelemetry = startTelemetry('gateway');
+  const apiKeys =
+    config.API_KEYS_FILE === undefined
+      ? undefined
+      : openApiKeys(config.API_KEYS_FILE, (problem) => log.error(problem));
   let isStopping = false;
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
@@ -83,6 +89,8 @@ async function main(): Promise<void> {
       exchange: createExchange(connection, RATE_LIMIT_SUBJECT),
     },
     trustProxy: config.TRUST_PROXY,
+    apiKeys,
+    tls: readTls(config),
     readiness: { isBrokerConnected: () => watch.isConnected, isStopping: () => isStopping },
   });
   stopSteps.push(async () => {
@@ -99,6 +107,11 @@ async function main(): Promise<void> {
   await app.listen(address);
   answerDiscovery(connection, service);
   log.info({ address: app.server.address() }, 'the gateway is ready');
+}
+
+function readTls({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: GatewayConfig) {
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  return { cert: readFileSync(certFile), key: readFileSync(keyFile) };
 }
 
 main().catch((error: unknown) => {

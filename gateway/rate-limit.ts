@@ -13,6 +13,8 @@ export interface RateLimitOptions {
   exchange: Exchange;
 }
 
+type Done = (error: null, result: { current: number; ttl: number }) => void;
+
 /** Takes a batch's increments from its client's budget. @throws ProblemError 429 */
 export type LimitBatch = (request: FastifyRequest, reply: FastifyReply, increments: number) => void;
 
@@ -48,30 +50,34 @@ export const rateLimit = fastifyPlugin(async (app: FastifyInstance, options: Rat
   await app.register(fastifyRateLimit, {
     global: false,
     store: class {
-      incr(client: string, done: (error: null, result: { current: number; ttl: number }) => void) {
-        const { remaining, ttlMs } = limit.take(client, max, 1);
-        done(null, { current: max - remaining, ttl: ttlMs });
+      incr(client: string, done: Done, _windowMs: number, allowed: number) {
+        const { remaining, ttlMs } = limit.take(client, allowed, 1);
+        done(null, { current: allowed - remaining, ttl: ttlMs });
       }
       child() {
         return this;
       }
     },
   });
-  const count = app.createRateLimit({ max, timeWindow: windowMs, keyGenerator: clientOf });
-  const policy = `"default";q=${max};w=${windowS}`;
+  const count = app.createRateLimit({
+    max: (request: FastifyRequest) => request.apiKey?.rate_limit_max ?? max,
+    timeWindow: windowMs,
+    keyGenerator: clientOf,
+  });
 
   app.addHook('onRequest', async (request, reply) => {
     if (request.method !== 'POST') return;
     const result = await count(request);
     if (result.isAllowed) return;
     const taken = { remaining: result.isExceeded ? -1 : result.remaining, ttlMs: result.ttl };
-    speak(reply, policy, 'default', taken, `More than ${max} requests in ${windowS} s.`);
+    const policy = `"default";q=${result.max};w=${windowS}`;
+    speak(reply, policy, 'default', taken, `More than ${result.max} requests in ${windowS} s.`);
   });
 });
 
-/** Whose limit it is: an address, since nobody is told apart otherwise. */
+/** Whose limit it is: the API key's, by its name, or an address where auth is off. */
 function clientOf(request: FastifyRequest): string {
-  return request.ip;
+  return request.apiKey === undefined ? request.ip : `key ${request.apiKey.name}`;
 }
 
 function speak(

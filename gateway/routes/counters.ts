@@ -12,7 +12,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{ database: Kysely<Data
   done,
 ) => {
   const one = { params: CounterParams, response: { 200: Counter } };
-  app.get('/counters/:key', { schema: one }, async (request) => {
+  app.get('/counters/:key', { schema: one, config: { scope: 'read' } }, async (request) => {
     const key = request.params.key.toLowerCase();
     const [counter] = await readCounters(database, [key], request.log);
     if (counter === undefined) {
@@ -22,7 +22,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{ database: Kysely<Data
   });
 
   const several = { querystring: CountersQuery, response: { 200: Counters } };
-  app.get('/counters', { schema: several }, async (request) => {
+  app.get('/counters', { schema: several, config: { scope: 'read' } }, async (request) => {
     const keys = [request.query.key].flat().map((key) => key.toLowerCase());
     const found = await readCounters(database, keys, request.log);
     const byKey = new Map(found.map((counter) => [counter.key, counter]));

@@ -1,4 +1,5 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
 import { digest, encodeIncrement } from '../../schema/envelope.ts';
 import { Accepted, IncrementBody } from '../../schema/increment.ts';
 import { createRecentKeys, readIdempotencyKey } from '../idempotency-key.ts';
@@ -6,8 +7,13 @@ import type { IncrementLane } from '../increment-lane.ts';
 import type { GatewayCounts } from '../metrics.ts';
 import { readJsonBatch, readNdjsonBatch } from '../read-batch.ts';
 
-/** Whose idempotency keys these are, where nobody is told apart. Never an address. */
-const SHARED_SCOPE = 'public';
+/**
+ * Whose idempotency keys these are: the API key's, by its name, which outlives a rotated secret; one
+ * scope for everyone where auth is off. Never an address.
+ */
+function scopeOf(request: FastifyRequest): string {
+  return request.apiKey === undefined ? 'public' : `key:${request.apiKey.name}`;
+}
 
 const BATCH_BYTES_MAX = 1024 * 1024;
 
@@ -19,7 +25,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   const recentKeys = createRecentKeys();
   const schema = { body: IncrementBody, response: { 200: Accepted } };
 
-  app.post('/increment', { schema }, async (request, reply) => {
+  app.post('/increment', { schema, config: { scope: 'write' } }, async (request, reply) => {
     const { key, value } = request.body;
     const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
     if (idempotencyKey === undefined) {
@@ -28,7 +34,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
       return { accepted: 1, id, sequence };
     }
 
-    const once = `${SHARED_SCOPE}/${idempotencyKey}`;
+    const once = `${scopeOf(request)}/${idempotencyKey}`;
     const payload = `${key.toLowerCase()} ${value}`;
     const { receipt, isReplay } = await recentKeys.commitOnce(once, payload, () =>
       lane.commit({ key, value, once }),
@@ -41,7 +47,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   const batch = {
     schema: { response: { 200: Accepted } },
     bodyLimit: BATCH_BYTES_MAX,
-    config: { isBatch: true },
+    config: { isBatch: true, scope: 'write' as const },
   };
   app.post<{ Body: string }>('/increments', batch, async (request, reply) => {
     const isLines = request.headers['content-type']?.startsWith('application/x-ndjson') === true;
@@ -55,7 +61,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
       return { accepted, id, sequence };
     }
 
-    const once = `${SHARED_SCOPE}/${idempotencyKey}`;
+    const once = `${scopeOf(request)}/${idempotencyKey}`;
     const payload = digest(increments.map(encodeIncrement).join(','));
     const { receipt, isReplay } = await recentKeys.commitOnce(once, payload, () =>
       lane.commitBatch({ increments: text, count: accepted, once }),
