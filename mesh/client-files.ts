@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import type { MeshFile } from './mesh-file.ts';
 import { writeFileAtomically } from './write-file-atomically.ts';
 
+/** Tells a context of ours from one that a user made under the same name. */
+export const NATS_CONTEXT_DESCRIPTION = 'increment-mesh: looks at streams and services';
+
 /**
  * Writes what psql and the nats CLI read by themselves, so that the lines to paste show no password,
  * neither on the screen nor in the shell's history.
@@ -29,9 +32,14 @@ function postgresService(text: string): string {
   return `[mesh]\n${lines.map(([name, value]) => `${name}=${value}\n`).join('')}`;
 }
 
-function natsContext(url: string): string {
+/** A context of the nats CLI, as the file that it reads. */
+export function natsContext(url: string): string {
   // Our inspector may read no other inboxes than its own; what somebody else's user may, who knows.
-  const isOurs = new URL(url).username === 'inspector';
-  const context = { url, ...(isOurs ? { inbox_prefix: '_INBOX_inspector' } : {}) };
+  const isOurs = new URL(url.split(',', 1)[0]!).username === 'inspector';
+  const context = {
+    description: NATS_CONTEXT_DESCRIPTION,
+    url,
+    ...(isOurs ? { inbox_prefix: '_INBOX_inspector' } : {}),
+  };
   return `${JSON.stringify(context, null, 2)}\n`;
 }

@@ -16,6 +16,8 @@ export const COUNTER = 'counter';
 
 /** Where a gateway publishes; another source takes `increments.<source>`. */
 export const HTTP_SUBJECT = 'increments.http';
+/** Where dead letters are sent again. */
+export const REPLAY_SUBJECT = 'increments.replay';
 /** Not below `increments.`, which would overlap with the work queue. */
 export const DEAD_SUBJECT_PREFIX = 'dead.';
 

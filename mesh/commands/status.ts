@@ -1,0 +1,62 @@
+import { EXIT, type Command, type CommandContext } from './command.ts';
+import { describeStatus } from './status/describe-status.ts';
+import { findProblems } from './status/find-problems.ts';
+import type { MeshStatus } from './status/mesh-status.ts';
+import { readBroker } from './status/read-broker.ts';
+import { readDatabase } from './status/read-database.ts';
+import { readServices } from './status/read-services.ts';
+import { readStaleness } from './status/read-staleness.ts';
+
+/** `status`: is everything there, and does it keep up? */
+export const status: Command = {
+  name: 'status',
+  synopsis: '',
+  summary: 'Shows what runs, how much waits and how late it is',
+  help: `
+Every gateway and counter that answers through NATS, with its figures; the stream and its
+consumer; how old the oldest increment is that is not yet in the database, against its bound of
+ten seconds; dead letters; the database.
+
+It exits with 0 where all is well and with 1 where something is wrong, which it names: a service
+that does not answer, increments later than ten seconds, a stream that is nearly full, a database
+that is away. Dead letters are shown, and are no fault of the mesh. Exit code 3 means that the
+broker does not answer.`,
+  run: async ({ servers, print }) => {
+    const found = await readStatus(servers);
+    const status = { problems: findProblems(found, servers.addresses.mesh), ...found };
+    print(status, () => describeStatus(status));
+    if ('away' in found.broker) return EXIT.noAnswer;
+    return status.problems.length === 0 ? EXIT.fine : EXIT.bad;
+  },
+};
+
+async function readStatus(
+  servers: CommandContext['servers'],
+): Promise<Omit<MeshStatus, 'problems'>> {
+  // Not knowing where a server is differs from its being away, and is said at once.
+  const { addresses } = servers;
+  void [addresses.nats('inspector'), addresses.database];
+  const [broker, database] = await Promise.all([
+    orAway(async () => readBroker(await servers.manager('inspector'))),
+    orAway(async () => readDatabase(await servers.database())),
+  ]);
+  const isBrokerAway = 'away' in broker;
+  const isEitherAway = isBrokerAway || 'away' in database;
+  return {
+    services: isBrokerAway ? [] : await readServices(await servers.nats('inspector')),
+    broker,
+    database,
+    stalenessMs: isEitherAway
+      ? null
+      : await readStaleness(await servers.manager('inspector'), await servers.database()),
+  };
+}
+
+/** One server that is away must not hide what the other one tells. */
+async function orAway<Answer>(read: () => Promise<Answer>): Promise<Answer | { away: string }> {
+  try {
+    return await read();
+  } catch (error) {
+    return { away: (error as Error).message };
+  }
+}

@@ -1,0 +1,25 @@
+import { stripVTControlCharacters, styleText } from 'node:util';
+
+/** Columns side by side, as wide as they need; the last one is not padded. */
+export function formatTable(rows: string[][], header?: string[]): string {
+  const all = header === undefined ? rows : [header.map((title) => dim(title)), ...rows];
+  const widths = (all[0] ?? []).map((_, column) =>
+    Math.max(...all.map((row) => width(row[column] ?? ''))),
+  );
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - width(cell)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function width(cell: string): number {
+  return stripVTControlCharacters(cell).length;
+}
+
+function dim(text: string): string {
+  return styleText('dim', text);
+}
