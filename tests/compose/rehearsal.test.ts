@@ -57,7 +57,6 @@ await t.test('the command lines of compose.yaml make a mesh that counts', async 
 
   const gatewayPort = await findFreePort();
   const gateway = await start('gateway', {
-    HOST: '127.0.0.1',
     PORT: String(gatewayPort),
     OTEL_EXPORTER_PROMETHEUS_PORT: String(await findFreePort()),
   });
