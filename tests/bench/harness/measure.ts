@@ -1,0 +1,106 @@
+import type { Checked, Contender, DiskUse, Running } from './contender.ts';
+import { runLoad, type LoadShape, type Sent } from './load.ts';
+import { readUsage, type Usage } from './process-usage.ts';
+import { withScope } from './scope.ts';
+import { makeFolder } from './servers.ts';
+
+export interface MeasureOptions {
+  rounds: number;
+  warmupSeconds: number;
+  load: LoadShape;
+  profileFolder: string | undefined;
+  say: (line: string) => void;
+}
+
+/** One run of one contender. */
+export interface Run {
+  contender: string;
+  round: number;
+  load: Omit<Sent, 'sums'>;
+  usage: ProcessUsage[];
+  checked: Checked;
+}
+
+/** From the first request until everything is stored, the warm-up excepted. */
+export interface ProcessUsage extends Usage {
+  process: string;
+  /** How often it made sure of the disk, where that is known. */
+  syncs?: number;
+}
+
+/** Runs contenders in turn, round by round, so that a machine that changes changes for all. */
+export async function measure(contenders: Contender[], options: MeasureOptions): Promise<Run[]> {
+  const present: Contender[] = [];
+  for (const contender of contenders) {
+    const reason = await contender.missing?.();
+    if (reason === undefined) present.push(contender);
+    else options.say(`${contender.name} is left out: ${reason}`);
+  }
+  const runs: Run[] = [];
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const contender of present) {
+      const run = await runOnce(contender, round, options);
+      const rate = Math.round(run.load.requestsPerSecond);
+      options.say(`round ${round}  ${contender.name}: ${rate} requests/s, ${run.checked.what}`);
+      runs.push(run);
+    }
+  }
+  return runs;
+}
+
+/** With servers of its own and empty stores, so that no contender finds what another left. */
+function runOnce(contender: Contender, round: number, options: MeasureOptions): Promise<Run> {
+  const { warmupSeconds, profileFolder } = options;
+  return withScope(async (scope) => {
+    const folder = makeFolder(scope);
+    const running = await contender.start(scope, { folder, profileFolder });
+    const shape = { ...options.load, ...contender.load };
+    const url = `${running.url}${(shape.batch ?? 1) > 1 ? '/increments' : '/increment'}`;
+    const sent: Sent[] = [];
+    if (warmupSeconds > 0) sent.push(await runLoad(url, { ...shape, seconds: warmupSeconds }));
+
+    const before = await readAll(running);
+    const { sums, ...load } = await runLoad(url, shape);
+    const checked = await running.check([...sent, { ...load, sums }]);
+    const after = await readAll(running);
+    const usage = subtract(after, before);
+    return { contender: contender.name, round, load, usage, checked };
+  });
+}
+
+interface Reading {
+  processes: { process: string; usage: Usage | undefined }[];
+  disks: Record<string, DiskUse>;
+}
+
+async function readAll({ processes, readDisk }: Running): Promise<Reading> {
+  return {
+    processes: processes.map(({ name, pid, isFamily }) => ({
+      process: name,
+      usage: readUsage(pid, isFamily),
+    })),
+    disks: (await readDisk?.()) ?? {},
+  };
+}
+
+function subtract(after: Reading, before: Reading): ProcessUsage[] {
+  return after.processes.flatMap(({ process, usage }, index) => {
+    const earlier = before.processes[index]?.usage;
+    if (usage === undefined || earlier === undefined) return [];
+    const disk = after.disks[process];
+    const earlierDisk = before.disks[process];
+    const writtenMib =
+      disk?.writtenMib === undefined
+        ? usage.writtenMib - earlier.writtenMib
+        : disk.writtenMib - (earlierDisk?.writtenMib ?? 0);
+    return [
+      {
+        ...usage,
+        process,
+        cpuSeconds: usage.cpuSeconds - earlier.cpuSeconds,
+        writtenMib,
+        ...(disk && { syncs: disk.syncs - (earlierDisk?.syncs ?? 0) }),
+      },
+    ];
+  });
+}

@@ -1,0 +1,107 @@
+import { findFreePort } from '../../../mesh/embedded/ports.ts';
+import { checkMesh } from './check-mesh.ts';
+import type { Contender, Running, StartOptions } from './contender.ts';
+import type { LoadShape } from './load.ts';
+import { startProgram, type Program } from './program.ts';
+import type { Scope } from './scope.ts';
+import {
+  countMessages,
+  readDatabaseDisk,
+  startBroker,
+  startDatabase,
+  type Broker,
+  type Postgres,
+} from './servers.ts';
+
+export interface MeshOptions {
+  gateways: number;
+  counters: number;
+  gatewayEnvironment?: NodeJS.ProcessEnv;
+  counterEnvironment?: NodeJS.ProcessEnv;
+}
+
+/** The mesh as a contender: real servers, gateways and counters, each in its own process. */
+export function meshContender(
+  name: string,
+  about: string,
+  options: MeshOptions & { load?: Partial<LoadShape> },
+): Contender {
+  return {
+    name,
+    about,
+    ...(options.load && { load: options.load }),
+    start: (scope, start) => startMesh(scope, start, options),
+  };
+}
+
+export interface RunningMesh extends Running {
+  broker: Broker;
+  postgres: Postgres;
+  /** Addresses of the metrics; none where metrics are off. */
+  metrics: { gateways: string[]; counters: string[] };
+}
+
+export async function startMesh(
+  scope: Scope,
+  { folder, profileFolder }: StartOptions,
+  options: MeshOptions,
+): Promise<RunningMesh> {
+  const [broker, postgres] = await Promise.all([
+    startBroker(scope, folder),
+    startDatabase(scope, folder),
+  ]);
+  const port = await findFreePort();
+  const metrics: RunningMesh['metrics'] = { gateways: [], counters: [] };
+  const programs: Program[] = [];
+
+  const start = async (kind: 'gateway' | 'counter', number: number, variables: object) => {
+    const metricsPort = await findFreePort();
+    const environment: NodeJS.ProcessEnv = {
+      NATS_URL: broker.urls[kind],
+      DATABASE_URL: postgres.urls[kind],
+      OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort),
+      ...variables,
+    };
+    const name = number === 0 ? kind : `${kind}-${number}`;
+    const url = `http://127.0.0.1:${metricsPort}/metrics`;
+    if (environment['OTEL_METRICS_EXPORTER'] !== 'none') metrics[`${kind}s`].push(url);
+    programs.push(
+      await startProgram(scope, {
+        name,
+        file: `${kind}/main.ts`,
+        environment,
+        readyLine: `the ${kind} is ready`,
+        profileFolder,
+      }),
+    );
+  };
+  for (let number = 0; number < options.counters; number++) {
+    await start('counter', number, options.counterEnvironment ?? {});
+  }
+  for (let number = 0; number < options.gateways; number++) {
+    await start('gateway', number, {
+      PORT: String(port),
+      REUSE_PORT: options.gateways > 1 ? '1' : '0',
+      // The limit counts every request and refuses none.
+      RATE_LIMIT_MAX: '1000000000',
+      ...options.gatewayEnvironment,
+    });
+  }
+
+  return {
+    url: `http://127.0.0.1:${port}`,
+    processes: [
+      ...programs.toReversed(),
+      { name: 'nats-server', pid: broker.pid },
+      { name: 'postgres', pid: postgres.pid, isFamily: true },
+    ],
+    broker,
+    postgres,
+    metrics,
+    check: (sent) => checkMesh(sent, postgres.database, metrics),
+    readDisk: async () => ({
+      'nats-server': { syncs: await countMessages(broker) },
+      postgres: await readDatabaseDisk(postgres.database),
+    }),
+  };
+}

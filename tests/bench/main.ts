@@ -1,0 +1,49 @@
+import { writeFileSync } from 'node:fs';
+import { StartError } from '../../mesh/start-error.ts';
+import { contenders } from './contenders.ts';
+import type { Benchmark } from './harness/benchmark.ts';
+import { WrongSums } from './harness/contender.ts';
+import { checkLoadGenerator, LoadFailed, NoLoadGenerator } from './harness/load.ts';
+import { describeMachine, formatMachine } from './harness/machine.ts';
+import { closeScopesOnSignals } from './harness/scope.ts';
+import { readOptions, USAGE, WrongArguments } from './options.ts';
+
+const BENCHMARKS: Record<string, Benchmark> = {
+  contenders,
+};
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  const benchmark = BENCHMARKS[options.name];
+  if (benchmark === undefined) throw new WrongArguments(`there is no benchmark ${options.name}`);
+  await checkLoadGenerator();
+  closeScopesOnSignals();
+
+  const machine = await describeMachine();
+  process.stdout.write(`${benchmark.about}\n${formatMachine(machine)}\n\n`);
+  const say = (line: string) => void process.stderr.write(`${line}\n`);
+  const { report, figures } = await benchmark.run(options, say);
+  process.stdout.write(`\n${report}\n`);
+  if (options.json !== undefined) {
+    const all = { benchmark: options.name, options, machine, figures };
+    writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`);
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exitCode = 1;
+});
+
+/** What its user can change, or what the measurement found, is said without a stack. */
+function explain(error: unknown): string {
+  if (error instanceof WrongSums || error instanceof LoadFailed) {
+    return `no figures, since the sums are not exact: ${error.message}`;
+  }
+  if (error instanceof NoLoadGenerator || error instanceof StartError) return error.message;
+  if (error instanceof WrongArguments) {
+    const names = Object.entries(BENCHMARKS).map(([name, { about }]) => `  ${name}: ${about}`);
+    return `${error.message}\n\n${USAGE}\n\nBenchmarks:\n${names.join('\n')}`;
+  }
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

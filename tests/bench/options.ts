@@ -1,0 +1,92 @@
+import { parseArgs } from 'node:util';
+
+export interface BenchOptions {
+  /** Which benchmark; the comparison where none is named. */
+  name: string;
+  seconds: number;
+  rounds: number;
+  warmupSeconds: number;
+  connections: number;
+  keys: number;
+  gateways: number;
+  counters: number;
+  minutes: number;
+  messages: number;
+  /** Contenders by name; all where it is empty. */
+  only: string[];
+  json: string | undefined;
+  profileFolder: string | undefined;
+}
+
+/** Raised for arguments that are not understood. */
+export class WrongArguments extends Error {
+  override readonly name = 'WrongArguments';
+}
+
+export const USAGE = `npm run bench -- [benchmark] [options]
+
+  --seconds 20      of load in each run
+  --rounds 3        of all contenders in turn
+  --warmup 3        seconds of load before each run
+  --connections 64  of the load generator
+  --keys 1000       that the load goes to
+  --gateways 1      of the mesh
+  --counters 1
+  --minutes 10      of the soak
+  --messages 20000  of 100 increments that are drained
+  --only a,b        only these contenders
+  --json FILE       everything that was measured
+  --profile FOLDER  CPU profiles of our programs`;
+
+/** @throws WrongArguments */
+export function readOptions(args: string[]): BenchOptions {
+  const { values, positionals } = parse(args);
+  const [name = 'contenders', ...others] = positionals;
+  if (others.length > 0) throw new WrongArguments(`one benchmark at a time: ${others.join(' ')}`);
+  return {
+    name,
+    seconds: readCount('seconds', values.seconds),
+    rounds: readCount('rounds', values.rounds),
+    warmupSeconds: readCount('warmup', values.warmup),
+    connections: readCount('connections', values.connections),
+    keys: readCount('keys', values.keys),
+    gateways: readCount('gateways', values.gateways),
+    counters: readCount('counters', values.counters),
+    minutes: readCount('minutes', values.minutes),
+    messages: readCount('messages', values.messages),
+    only: values.only === '' ? [] : values.only.split(','),
+    json: values.json,
+    profileFolder: values.profile,
+  };
+}
+
+function parse(args: string[]) {
+  const text = (fallback: string) => ({ type: 'string', default: fallback }) as const;
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        seconds: text('20'),
+        rounds: text('3'),
+        warmup: text('3'),
+        connections: text('64'),
+        keys: text('1000'),
+        gateways: text('1'),
+        counters: text('1'),
+        minutes: text('10'),
+        messages: text('20000'),
+        only: text(''),
+        json: { type: 'string' },
+        profile: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new WrongArguments((error as Error).message, { cause: error });
+  }
+}
+
+function readCount(name: string, text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new WrongArguments(`--${name} takes a whole number, not ${text}`);
+}
