@@ -8,6 +8,7 @@ const ANSWER_MS_MAX = 9_000;
 const NOT_STORED = new Set(['broker-unavailable', 'too-many-waiting', 'stream-full', 'stopping']);
 
 export interface Post {
+  /** The whole of it. */
   url: string;
   via: string;
   body: string;
@@ -21,7 +22,7 @@ export interface Answered {
   status: number;
 }
 
-/** Posts an increment once and says what is known then. Never rejects. */
+/** Posts what increments something once and says what is known then. Never rejects. */
 export async function attemptPost(post: Post): Promise<Answered> {
   const startedAt = performance.now();
   const { status, body, errorCode } = await send(post);
@@ -67,7 +68,7 @@ function send({ url, body, headers, agent }: Post): Promise<Reply> {
       agent,
       signal: AbortSignal.timeout(ANSWER_MS_MAX),
     };
-    const sent = request(`${url}/increment`, options, (answer) => {
+    const sent = request(url, options, (answer) => {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
       answer.on('error', fail);

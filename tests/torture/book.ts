@@ -67,11 +67,12 @@ export interface Book {
   readonly poisons: Map<string, Poison>;
   /** Answers that were wrong by themselves. */
   readonly problems: string[];
-  readonly outcomes: Map<string, number>;
+  readonly answers: Map<string, number>;
   openFence: (facts?: Partial<Fence>) => Fence;
   /** A new increment behind the fence, on a key that others use too. */
   addIncrement: (fence: Fence, letterReasons?: string[]) => Increment;
-  addAttempt: (increment: Increment, attempt: Attempt) => void;
+  /** One attempt for all the increments that it carried. */
+  addAttempt: (increments: Increment[], attempt: Attempt) => void;
   addPoison: (poison: Poison) => void;
   /** Finds what an increment in a dead letter was. */
   find: (key: string, value: bigint) => Increment | undefined;
@@ -82,7 +83,7 @@ export function openBook(random: Random): Book {
   const fences: Fence[] = [];
   const poisons = new Map<string, Poison>();
   const problems: string[] = [];
-  const outcomes = new Map<string, number>();
+  const answers = new Map<string, number>();
   const byKey = new Map<string, Increment[]>();
   const inUse: string[] = Array.from({ length: KEYS_IN_USE }, random.uuid);
 
@@ -107,9 +108,9 @@ export function openBook(random: Random): Book {
     return increment;
   }
 
-  function addAttempt(increment: Increment, attempt: Attempt): void {
-    increment.attempts.push(attempt);
-    outcomes.set(attempt.said, (outcomes.get(attempt.said) ?? 0) + 1);
+  function addAttempt(carried: Increment[], attempt: Attempt): void {
+    for (const { attempts } of carried) attempts.push(attempt);
+    answers.set(attempt.said, (answers.get(attempt.said) ?? 0) + 1);
   }
 
   return {
@@ -117,7 +118,7 @@ export function openBook(random: Random): Book {
     fences,
     poisons,
     problems,
-    outcomes,
+    answers,
     openFence,
     addIncrement,
     addAttempt,

@@ -1,8 +1,8 @@
 import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { attemptPost, type Answered } from './attempt.ts';
-import { makeBadRequest } from './bad-input.ts';
-import type { Book, Increment } from './book.ts';
+import { makeBadBatch, makeBadRequest, type Content } from './bad-input.ts';
+import type { Book, Fence, Increment } from './book.ts';
 import type { Random } from './random.ts';
 
 const PAUSE_MS_MAX = 80;
@@ -10,6 +10,7 @@ const PAUSE_MS_MAX = 80;
 const RETRY_MS = { least: 20, most: 600 };
 /** A client that means to have its 200 gives up in the end, or the run would not end. */
 const RETRIES_MAX = 100;
+const BATCH_INCREMENTS = { least: 2, most: 12 };
 
 export interface ClientsOptions {
   book: Book;
@@ -25,7 +26,7 @@ export interface ClientsOptions {
 /** Sends everything that clients send, until the end, and writes it into the book. */
 export async function runClients(options: ClientsOptions): Promise<void> {
   const agent = new Agent({ keepAlive: true });
-  const keyed: Increment[] = [];
+  const keyed: Fence[] = [];
   const clients = Array.from({ length: options.connections }, () =>
     runClient({ ...options, random: options.random.fork() }, { agent, keyed }),
   );
@@ -35,30 +36,47 @@ export async function runClients(options: ClientsOptions): Promise<void> {
 
 async function runClient(
   options: ClientsOptions,
-  { agent, keyed }: { agent: Agent; keyed: Increment[] },
+  { agent, keyed }: { agent: Agent; keyed: Fence[] },
 ): Promise<void> {
   const { book, random, gateways, ending } = options;
+  const singles = [single, single, single, single, keep, keep, keep];
+  const actions = [...singles, batch, keptBatch, repeat, repeat, reuse, bad, badBatch];
   while (!ending.aborted) {
-    await random.pick([single, single, single, single, keep, keep, repeat, reuse, bad])();
+    await random.pick(actions)();
     await delay(random.between(0, PAUSE_MS_MAX));
   }
 
   /** Once, without a key: an unknown outcome stays unknown. */
   async function single(): Promise<void> {
-    await post(book.addIncrement(book.openFence()));
+    await post([book.addIncrement(book.openFence())]);
+  }
+
+  async function batch(): Promise<void> {
+    await post(addBatch(book.openFence({ isBatch: true })));
+  }
+
+  async function keep(): Promise<void> {
+    const fence = book.openFence({ once: random.uuid() });
+    book.addIncrement(fence, ['idempotency-key-reused']);
+    await retry(fence);
+  }
+
+  async function keptBatch(): Promise<void> {
+    const fence = book.openFence({ once: random.uuid(), isBatch: true });
+    addBatch(fence);
+    await retry(fence);
   }
 
   /** With a key, and retried until it is answered 200; some clients lose interest before. */
-  async function keep(): Promise<void> {
-    const fence = book.openFence({ once: random.uuid() });
-    const increment = book.addIncrement(fence, ['idempotency-key-reused']);
-    keyed.push(increment);
+  async function retry(fence: Fence): Promise<void> {
+    const increments = [...fence.increments];
+    keyed.push(fence);
     const losesInterest = random.chance(0.2);
-    for (let retry = 0; retry < RETRIES_MAX; retry++) {
+    for (let retries = 0; retries < RETRIES_MAX; retries++) {
       // Now and then at two gateways at once, as a proxy in front of them would hedge.
-      const posts = random.chance(0.1) ? [post(increment), post(increment)] : [post(increment)];
+      const posts = random.chance(0.1) ? [post(increments), post(increments)] : [post(increments)];
       const answers = await Promise.all(posts);
-      answers.forEach(checkRepeat);
+      answers.forEach(refuseNoGoodInput);
       const isDecided = answers.some(({ status }) => status === 200 || status === 422);
       if (losesInterest || isDecided) return;
       await delay(random.between(RETRY_MS.least, RETRY_MS.most));
@@ -67,47 +85,57 @@ async function runClient(
 
   /** Something from earlier in the run once more, a moment or minutes later. */
   async function repeat(): Promise<void> {
-    const recent = keyed.slice(-20);
-    const from = random.chance(0.5) ? recent : keyed;
-    if (from.length > 0) checkRepeat(await post(random.pick(from)));
+    const from = random.chance(0.5) ? keyed.slice(-20) : keyed;
+    if (from.length === 0) return;
+    const { isBatch, increments } = random.pick(from);
+    refuseNoGoodInput(await post(isBatch ? increments : [random.pick(increments)]));
   }
 
   /** Another payload under a key that was used: of the two one is counted at most. */
   async function reuse(): Promise<void> {
-    if (keyed.length === 0 || !random.chance(0.3)) return;
-    const { fence } = random.pick(keyed);
-    // Two payloads whose order is unknown would make every later repeat ambiguous.
-    if (fence.increments.length > 1) return;
-    await post(book.addIncrement(fence, ['idempotency-key-reused']));
+    if (keyed.length === 0) return;
+    const fence = random.pick(keyed.slice(-200));
+    if (fence.isBatch || fence.increments.length > 1) return;
+    await post([book.addIncrement(fence, ['idempotency-key-reused'])]);
   }
 
   async function bad(): Promise<void> {
     const increment = book.addIncrement(book.openFence({ isNeverCounted: true }));
-    const { body, headers } = makeBadRequest(increment, random);
-    const { status } = await post(increment, { body, ...(headers && { headers }) });
+    await expectRefusal(makeBadRequest(increment, random), [increment]);
+  }
+
+  /** All or nothing: one bad item refuses its good neighbours too. */
+  async function badBatch(): Promise<void> {
+    const increments = addBatch(book.openFence({ isNeverCounted: true }));
+    await expectRefusal(makeBadBatch(increments, random), increments);
+  }
+
+  async function expectRefusal(request: Content, increments: Increment[]): Promise<void> {
+    const { status } = await post(increments, request);
     if (status !== 400 && status !== 0) {
-      book.problems.push(`bad input was answered ${status}: ${body} ${JSON.stringify(headers)}`);
+      book.problems.push(`bad input was answered ${status}: ${JSON.stringify(request)}`);
     }
   }
 
-  async function post(
-    increment: Increment,
-    content?: { body: string; headers?: Record<string, string> },
-  ): Promise<Answered> {
-    const { key, value, fence } = increment;
+  function addBatch(fence: Fence): Increment[] {
+    const length = random.between(BATCH_INCREMENTS.least, BATCH_INCREMENTS.most);
+    return Array.from({ length }, () => book.addIncrement(fence));
+  }
+
+  async function post(increments: Increment[], content?: Content): Promise<Answered> {
     const gateway = random.pick(gateways);
-    const spelled = random.chance(0.1) ? key.toUpperCase() : key;
-    const headers = fence.once === undefined ? {} : { 'idempotency-key': fence.once };
+    const once = increments[0]?.fence.once;
+    const { body, headers } = content ?? encode(increments, random);
+    const isBatch = increments.length > 1;
     const answered = await attemptPost({
-      url: gateway.url,
+      url: `${gateway.url}/${isBatch ? 'increments' : 'increment'}`,
       via: gateway.name,
-      body: `{"key":"${spelled}","value":${value}}`,
-      headers,
-      ...content,
+      body,
+      headers: { ...(once !== undefined && { 'idempotency-key': once }), ...headers },
       agent,
     });
     const { attempt, status } = answered;
-    book.addAttempt(increment, attempt);
+    book.addAttempt(increments, attempt);
     if (status === 200 && attempt.sequence !== undefined) options.onAccepted(attempt.sequence);
     if (![0, 200, 400, 422, 503].includes(status)) {
       book.problems.push(`an unexpected answer: ${attempt.said} from ${attempt.via}`);
@@ -115,8 +143,18 @@ async function runClient(
     return answered;
   }
 
-  /** The same key with the same payload is never refused as another. */
-  function checkRepeat({ status, attempt }: Answered): void {
+  function refuseNoGoodInput({ status, attempt }: Answered): void {
     if (status === 400) book.problems.push(`good input was answered ${attempt.said}`);
   }
+}
+
+/** In either of the spellings that mean the same. */
+function encode(increments: Increment[], random: Random): Content {
+  const items = increments.map(({ key, value }) => {
+    const spelled = random.chance(0.1) ? key.toUpperCase() : key;
+    return `{"key":"${spelled}","value":${value}}`;
+  });
+  if (items.length === 1) return { body: items.join('') };
+  if (random.chance(0.5)) return { body: `[${items.join(',')}]` };
+  return { body: items.join('\n'), headers: { 'content-type': 'application/x-ndjson' } };
 }

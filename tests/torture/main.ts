@@ -1,8 +1,12 @@
 import { parseArgs } from 'node:util';
 import { report } from './report.ts';
+import { tortureSupervisor } from './supervisor.ts';
 import { torture } from './torture.ts';
 
 // The process of `npm run torture -- --seed N --minutes M`.
+
+/** How often the supervisor is killed, after the rest. */
+const SUPERVISOR_ROUNDS_PER_MINUTE = 1;
 
 const { values } = parseArgs({
   options: {
@@ -20,4 +24,12 @@ if (!Number.isSafeInteger(seed) || !(minutes > 0)) {
 console.log(`torture with seed ${seed} for ${minutes} minute(s) …`);
 const verdict = await torture({ seed, durationMs: minutes * 60_000 });
 console.log(report(verdict));
-process.exit(verdict.problems.length === 0 ? 0 : 1);
+
+const rounds = Math.max(1, Math.round(minutes * SUPERVISOR_ROUNDS_PER_MINUTE));
+console.log(`\ntorture of the supervisor with seed ${seed}, ${rounds} round(s) …`);
+const supervised = await tortureSupervisor({ seed, rounds });
+console.log(report(supervised));
+
+const problems = verdict.problems.length + supervised.problems.length;
+console.log(`\n${problems === 0 ? 'passed' : 'FAILED'}: seed ${seed}`);
+process.exit(problems === 0 ? 0 : 1);

@@ -60,7 +60,7 @@ export async function runPoisoner(options: PoisonerOptions): Promise<void> {
       if (poison) poison.unknown++;
     }
     attempt.endedAt = performance.now();
-    for (const increment of increments) book.addAttempt(increment, { ...attempt });
+    book.addAttempt(increments, attempt);
     if (poison) book.addPoison(poison);
   }
 }

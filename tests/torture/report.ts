@@ -1,4 +1,4 @@
-import type { Verdict } from './torture.ts';
+import type { Verdict } from './verdict.ts';
 import type { Harm } from './tormentor.ts';
 import { inSeconds } from './verify.ts';
 
@@ -7,22 +7,22 @@ const PROBLEMS_MAX = 30;
 
 /** The verdict for people. */
 export function report(verdict: Verdict): string {
-  const { harms, outcomes, problems, wrong } = verdict;
+  const { harms, answers, problems, wrong } = verdict;
   const isExact = problems.length === 0;
-  const requests = [...outcomes.values()].reduce((sum, count) => sum + count, 0);
+  const sent = [...answers.values()].reduce((sum, count) => sum + count, 0);
   return [
     `seed ${verdict.seed}`,
     '',
     `${harms.length} faults                                      number   recovery: median   worst`,
     ...describeHarms(harms),
     '',
-    `${requests} requests`,
-    ...[...outcomes]
+    `${sent} requests`,
+    ...[...answers]
       .toSorted(([, left], [, right]) => right - left)
       .map(([said, count]) => `  ${said.padEnd(48)} ${String(count).padStart(6)}`),
     '',
     `${verdict.increments} increments were sent, ${verdict.counted} counted, ` +
-      `${verdict.letters} became dead letters; the ledger refused ${verdict.copiesRefused} copies`,
+      `${verdict.letters} became dead letters; the ledger refused ${verdict.copiesRefused} copies and whole messages`,
     `worst staleness ${inSeconds(verdict.worstStalenessMs)}, ` +
       `quiet ${inSeconds(verdict.quietAfterMs)} after the last request`,
     '',

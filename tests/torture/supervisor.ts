@@ -1,0 +1,116 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connectToNats } from '../../nats/connect.ts';
+import { COUNTER, INCREMENTS } from '../../nats/topology.ts';
+import { openDatabase } from '../../schema/database.ts';
+import { makeDataDir, startMesh, type MeshProcess } from '../mesh/mesh-process.ts';
+import type { MeshFile } from '../../mesh/mesh-file.ts';
+import { openBook } from './book.ts';
+import { runClients } from './clients.ts';
+import { createRandom, type Random } from './random.ts';
+import { startSampler, type Sampler } from './sampler.ts';
+import type { Harm } from './tormentor.ts';
+import { reachVerdict, type Scene, type Verdict } from './verdict.ts';
+
+const CONNECTIONS = 12;
+const FLUSH_INTERVAL_MS = 1_500;
+/** Under load with the supervisor, and then without it. */
+const WHOLE_MS = { least: 1_500, most: 4_000 };
+const ORPHANED_MS = { least: 0, most: 2_500 };
+
+export interface SupervisorTortureOptions {
+  seed: number;
+  rounds: number;
+}
+
+/**
+ * Kills the supervisor of `npm start` under load, so that a whole mesh is left without it, and some
+ * of the orphans too; then starts it again on the same folder, which must end them and lose nothing.
+ */
+export async function tortureSupervisor(options: SupervisorTortureOptions): Promise<Verdict> {
+  const { seed, rounds } = options;
+  const random = createRandom(seed);
+  const endings: (() => unknown)[] = [];
+  const dataDir = makeDataDir({ teardown: (end) => void endings.push(end) });
+  const environment = { FLUSH_INTERVAL_MS: String(FLUSH_INTERVAL_MS) };
+  let mesh = await startMesh({ dataDir, environment });
+  endings.push(() => stop(mesh));
+  try {
+    const scene = await openScene(mesh.describe(), endings);
+    const book = openBook(random.fork());
+    const sampler = startSampler(scene.database);
+    const ending = new AbortController();
+    const sending = runClients({
+      book,
+      random: random.fork(),
+      gateways: [{ name: 'a gateway', url: `http://127.0.0.1:${mesh.port}` }],
+      connections: CONNECTIONS,
+      onAccepted: sampler.accepted,
+      ending: ending.signal,
+    });
+    const harms: Harm[] = [];
+    for (let round = 0; round < rounds; round++) {
+      await delay(random.between(WHOLE_MS.least, WHOLE_MS.most));
+      const beganAt = performance.now();
+      const targets = await orphan(mesh, random);
+      mesh = await startMesh({ dataDir, port: mesh.port, environment });
+      harms.push(noteHarm(targets, beganAt, sampler));
+    }
+    await delay(WHOLE_MS.least);
+    ending.abort();
+    await sending;
+    return await reachVerdict(scene, book, { seed, harms, sampler });
+  } finally {
+    for (const end of endings.toReversed()) await end();
+  }
+}
+
+/** Leaves the mesh to itself for a while, sometimes with one of its processes dead for good. */
+async function orphan(mesh: MeshProcess, random: Random): Promise<string> {
+  const { gateways, counters, nats, postgres } = mesh.describe();
+  // npm, its shell and the supervisor; what they started has groups of its own.
+  process.kill(-(mesh.child.pid ?? 0), 'SIGKILL');
+  await mesh.exited;
+  const victims = [gateways[0]?.pid, counters[0]?.pid, nats[0]?.pid, postgres.pid];
+  const victim = random.chance(0.5) ? random.pick(victims) : undefined;
+  if (victim) process.kill(victim, 'SIGKILL');
+  await delay(random.between(ORPHANED_MS.least, ORPHANED_MS.most));
+  return victim ? `and pid ${victim}` : 'alone';
+}
+
+function noteHarm(targets: string, beganAt: number, sampler: Sampler): Harm {
+  const endedAt = performance.now();
+  const kind = 'supervisor killed, orphans left';
+  const harm: Harm = { kind, targets, beganAt, endedAt, recoveryMs: undefined };
+  void sampler.whenRecovered().then(() => (harm.recoveryMs = performance.now() - endedAt));
+  return harm;
+}
+
+async function stop(mesh: MeshProcess): Promise<void> {
+  if (mesh.child.exitCode === null && mesh.child.signalCode === null) {
+    process.kill(-(mesh.child.pid ?? 0), 'SIGTERM');
+  }
+  await mesh.exited;
+}
+
+/** The mesh keeps its addresses from start to start. */
+async function openScene(file: MeshFile, endings: (() => unknown)[]): Promise<Scene> {
+  const database = openDatabase(file.postgres.url, {
+    name: 'torture',
+    connectionsMax: 2,
+    queryTimeoutMs: 10_000,
+    onIdleError: () => undefined,
+  });
+  const connection = await connectToNats({ url: file.nats[0]?.url ?? '', role: 'inspector' });
+  endings.push(
+    () => database.destroy(),
+    () => connection.close(),
+  );
+  const inspector = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
+  const inspect = async () => {
+    const { state } = await inspector.streams.info(INCREMENTS);
+    const { num_ack_pending: ackPending } = await inspector.consumers.info(INCREMENTS, COUNTER);
+    return { messages: state.messages, ackPending };
+  };
+  return { database, inspector, inspect };
+}

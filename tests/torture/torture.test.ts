@@ -1,0 +1,21 @@
+import t from 'tap';
+import { copyMutated, MUTATIONS } from './mutations.ts';
+import { report } from './report.ts';
+import { torture } from './torture.ts';
+
+const SEED = 20_261;
+
+void t.test('under every fault each 200 is counted once and the books balance', async (t) => {
+  const verdict = await torture({ seed: SEED, durationMs: 45_000 });
+  t.comment(report(verdict));
+  t.strictSame(verdict.problems, [], `seed ${verdict.seed}`);
+  t.ok(verdict.harms.length > 15, 'faults were injected');
+  t.ok(verdict.counted > 1_000, 'and increments counted');
+});
+
+void t.test('the mutations that the torture must catch still fit the code', (t) => {
+  for (const mutation of MUTATIONS) {
+    t.doesNotThrow(() => copyMutated(mutation).remove(), mutation.name);
+  }
+  t.end();
+});

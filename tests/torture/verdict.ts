@@ -1,0 +1,95 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { Kysely } from 'kysely';
+import type { Database } from '../../schema/database.ts';
+import { auditBooks } from './audit.ts';
+import type { Book } from './book.ts';
+import { checkLetters, readLetters } from './dead-letters.ts';
+import type { Sampler } from './sampler.ts';
+import type { Harm } from './tormentor.ts';
+import { verifyCounts, type WrongCount } from './verify.ts';
+
+/** Beyond the longest time-out of anything, so that what is not quiet then never will be. */
+const QUIET_MS_MAX = 90_000;
+/** After the stream is empty, for what is still on its way somewhere; longer than a flush. */
+const AFTERMATH_MS = 2_000;
+
+/** What the judge must see of a mesh. */
+export interface Scene {
+  database: Kysely<Database>;
+  inspector: JetStreamManager;
+  inspect: () => Promise<{ messages: number; ackPending: number }>;
+}
+
+export interface Verdict {
+  seed: number;
+  /** Empty where every 200 was counted once, and the books balance, and nothing else went wrong. */
+  problems: string[];
+  wrong: WrongCount[];
+  harms: Harm[];
+  /** How often each answer was given. */
+  answers: Map<string, number>;
+  increments: number;
+  counted: number;
+  letters: number;
+  /** Stored copies that the ledger recognised. */
+  copiesRefused: number;
+  worstStalenessMs: number;
+  quietAfterMs: number;
+}
+
+/** Waits for quiet, then compares what the mesh has with what the book says. */
+export async function reachVerdict(
+  scene: Scene,
+  book: Book,
+  run: { seed: number; harms: Harm[]; sampler: Sampler },
+): Promise<Verdict> {
+  const { database, inspector } = scene;
+  const { isQuiet, quietAfterMs } = await untilQuiet(scene);
+  await run.sampler.stop();
+  const { wrong, countOf } = await verifyCounts(database, book);
+  const letters = await readLetters(inspector);
+  const problems = [
+    ...(isQuiet ? [] : [`no quiet within ${QUIET_MS_MAX} ms: something stays in the stream`]),
+    ...book.problems,
+    ...wrong.map(({ what }) => what),
+    ...checkLetters(letters, book, countOf),
+    ...(await auditBooks(database)),
+  ];
+  return {
+    seed: run.seed,
+    problems,
+    wrong,
+    harms: run.harms,
+    answers: book.answers,
+    increments: book.increments.length,
+    counted: book.increments.reduce((sum, increment) => sum + countOf(increment), 0),
+    letters: letters.length,
+    copiesRefused: await countCopies(database),
+    worstStalenessMs: run.sampler.worst.stalenessMs,
+    quietAfterMs,
+  };
+}
+
+/** Nothing in the stream and nothing pending. */
+async function untilQuiet(scene: Scene): Promise<{ isQuiet: boolean; quietAfterMs: number }> {
+  const startedAt = performance.now();
+  for (;;) {
+    const left = await scene.inspect().catch(() => undefined);
+    const quietAfterMs = performance.now() - startedAt;
+    const isQuiet = left?.messages === 0 && left.ackPending === 0;
+    if (isQuiet) await delay(AFTERMATH_MS);
+    if (isQuiet || quietAfterMs > QUIET_MS_MAX) return { isQuiet, quietAfterMs };
+    await delay(50);
+  }
+}
+
+/** A copy has a row that added nothing, and so has a message that became dead letters as a whole. */
+async function countCopies(database: Kysely<Database>): Promise<number> {
+  const { rows } = await database
+    .selectFrom('ledger')
+    .where('increments', '=', 0)
+    .select(({ fn }) => fn.countAll<string>().as('rows'))
+    .executeTakeFirstOrThrow();
+  return Number(rows);
+}
