@@ -19,11 +19,12 @@ it runs counters wait, and flush as soon as it ends.
 
   --yes   does not ask; for scripts`,
   options: { yes: { type: 'boolean' } },
-  run: async ({ servers, options, print }) => {
+  run: async (context) => {
+    const { servers, print } = context;
     const database = await servers.database();
     const { keys, sum } = await readCounts(database);
     const question = `This sets ${plural(keys, 'counter')}, in all ${formatCount(sum)}, to zero for good.`;
-    if (!(await confirm(question, options))) {
+    if (!(await confirm(question, context))) {
       print({ cleared: false }, () => 'Nothing was changed.');
       return EXIT.bad;
     }

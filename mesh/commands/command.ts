@@ -30,11 +30,24 @@ export interface Command {
   run: (context: CommandContext) => Promise<ExitCode>;
 }
 
+/** Where a command runs. */
+export interface Terminal {
+  environment: NodeJS.ProcessEnv;
+  write: (output: string) => void;
+  /** For what is not the answer. */
+  complain: (output: string) => void;
+  /** All of the standard input. */
+  readInput: () => Promise<string>;
+  /** Absent where nobody is there to answer. */
+  ask?: (question: string) => Promise<string>;
+}
+
 export interface CommandContext {
   words: string[];
   /** Options by name, as they were given. */
   options: Record<string, string | boolean | undefined>;
   servers: MeshServers;
+  terminal: Terminal;
   /** Prints the answer: as JSON with `--json`, else as the text for people. */
   print: (answer: unknown, text: () => string) => void;
 }

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { UsageError, type CommandContext } from './command.ts';
 
 /**
@@ -8,17 +7,12 @@ import { UsageError, type CommandContext } from './command.ts';
  */
 export async function confirm(
   question: string,
-  options: CommandContext['options'],
+  { options, terminal }: Pick<CommandContext, 'options' | 'terminal'>,
 ): Promise<boolean> {
   if (options.yes === true) return true;
-  if (!process.stdin.isTTY || options.json === true) {
+  if (terminal.ask === undefined || options.json === true) {
     throw new UsageError('nobody is there to be asked whether this is meant: say --yes');
   }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await terminal.question(`${question}\nType yes to go on: `);
-    return answer.trim().toLowerCase() === 'yes';
-  } finally {
-    terminal.close();
-  }
+  const answer = await terminal.ask(`${question}\nType yes to go on: `);
+  return answer.trim().toLowerCase() === 'yes';
 }

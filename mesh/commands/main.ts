@@ -1,152 +1,22 @@
-import { JetStreamApiError } from '@nats-io/jetstream';
-import { errors } from '@nats-io/transport-node';
-import { DatabaseError } from 'pg';
-import { Type } from 'typebox';
-import { ConfigurationError, readEnvironment } from '../../schema/environment.ts';
-import { MeshSettings } from '../config.ts';
-import { findAddresses } from './addresses.ts';
-import { audit } from './audit.ts';
-import { clear } from './clear.ts';
-import {
-  EXIT,
-  NoAnswer,
-  Refusal,
-  UsageError,
-  type Command,
-  type CommandContext,
-  type ExitCode,
-} from './command.ts';
-import { listDeadLetters } from './dead-letters/list.ts';
-import { purgeDeadLetters } from './dead-letters/purge.ts';
-import { replayDeadLetter } from './dead-letters/replay.ts';
-import { showDeadLetter } from './dead-letters/show.ts';
-import { helpOf, overview } from './help.ts';
-import { connectServers } from './mesh-servers.ts';
-import { natsContextCommand } from './nats-context.ts';
-import { readOptions } from './options.ts';
-import { stringifySnakeCase } from './snake-case.ts';
-import { status } from './status.ts';
+import { createInterface } from 'node:readline/promises';
+import { text } from 'node:stream/consumers';
+import { runCommandLine } from './run-command-line.ts';
 
 // The process of `npm run mesh -- COMMAND`.
 
-const COMMANDS: Command[] = [
-  status,
-  audit,
-  listDeadLetters,
-  showDeadLetter,
-  replayDeadLetter,
-  purgeDeadLetters,
-  clear,
-  natsContextCommand,
-];
+process.exitCode = await runCommandLine(process.argv.slice(2), {
+  environment: process.env,
+  write: (output) => void process.stdout.write(output),
+  complain: (output) => void process.stderr.write(output),
+  readInput: () => text(process.stdin),
+  ...(process.stdin.isTTY && { ask }),
+});
 
-const Settings = Type.Pick(MeshSettings, ['DATA_DIR', 'NATS_URL', 'DATABASE_URL']);
-
-process.exitCode = await runCommandLine(process.argv.slice(2));
-
-async function runCommandLine(args: string[]): Promise<ExitCode> {
+async function ask(question: string): Promise<string> {
+  const dialogue = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const [first] = args;
-    if (first === undefined) {
-      process.stderr.write(overview(COMMANDS));
-      return EXIT.usage;
-    }
-    if (['help', '--help', '-h'].includes(first)) return help(args.slice(1));
-    const command = findCommand(args);
-    if (command === undefined) return groupHelp(args);
-    return await run(command, args.slice(command.name.split(' ').length));
-  } catch (error) {
-    return explain(error);
-  }
-}
-
-async function run(command: Command, args: string[]): Promise<ExitCode> {
-  const { options, words } = readOptions(command, args);
-  if (options.help === true) {
-    process.stdout.write(helpOf(command));
-    return EXIT.fine;
-  }
-  const servers = connectServers(findAddresses(readSettings(options)));
-  const print = (answer: unknown, text: () => string) => {
-    const json = options.json === true;
-    process.stdout.write(`${json ? stringifySnakeCase(answer) : text()}\n`);
-  };
-  try {
-    return await command.run({ words, options, servers, print });
+    return await dialogue.question(question);
   } finally {
-    await servers.close();
+    dialogue.close();
   }
-}
-
-/** The command whose words come first; the longer name where two fit. */
-function findCommand(args: string[]): Command | undefined {
-  const isMeant = ({ name }: Command) =>
-    name.split(' ').every((word, index) => args[index] === word);
-  return COMMANDS.find(isMeant);
-}
-
-function help(args: string[]): ExitCode {
-  const command = findCommand(args);
-  if (command !== undefined) process.stdout.write(helpOf(command));
-  else if (args.length > 0) return groupHelp(args);
-  else process.stdout.write(overview(COMMANDS));
-  return EXIT.fine;
-}
-
-/** `dead-letters` alone, or with `--help`, shows its commands; anything else is not known. */
-function groupHelp(args: string[]): ExitCode {
-  const group = COMMANDS.filter(({ name }) => name.startsWith(`${args[0]} `));
-  if (group.length === 0) throw new UsageError(`there is no command "${args[0]}"`);
-  const next = args[1];
-  if (next !== undefined && !['--help', '-h'].includes(next))
-    throw new UsageError(`there is no command "${args[0]} ${next}"`);
-  const stream = next === undefined ? process.stderr : process.stdout;
-  stream.write(overview(group));
-  return next === undefined ? EXIT.usage : EXIT.fine;
-}
-
-/** An option goes before the environment, as everywhere. */
-function readSettings(options: CommandContext['options']) {
-  const { DATA_DIR, NATS_URL, DATABASE_URL } = readEnvironment(Settings, {
-    ...process.env,
-    ...(options['nats-url'] !== undefined && { NATS_URL: String(options['nats-url']) }),
-    ...(options['database-url'] !== undefined && { DATABASE_URL: String(options['database-url']) }),
-  });
-  return { dataDir: DATA_DIR, natsUrl: NATS_URL, databaseUrl: DATABASE_URL };
-}
-
-/** What the reader can change is one sentence; anything else is a fault of ours, with its stack. */
-function explain(error: unknown): ExitCode {
-  const [message, code] = describe(error);
-  process.stderr.write(`mesh: ${message}\n`);
-  if (code === EXIT.usage) process.stderr.write('npm run mesh -- help shows what there is\n');
-  return code;
-}
-
-function describe(error: unknown): [string, ExitCode] {
-  if (error instanceof UsageError || error instanceof ConfigurationError)
-    return [error.message, EXIT.usage];
-  if (error instanceof Refusal) return [error.message, EXIT.bad];
-  if (error instanceof NoAnswer) return [error.message, EXIT.noAnswer];
-  const denied = findPermissionViolation(error);
-  if (denied !== undefined) {
-    const what = `the NATS user may not ${denied.operation === 'publish' ? 'send to' : 'read'}`;
-    return [`${what} ${denied.subject}: give the URL of another role by --nats-url`, EXIT.noAnswer];
-  }
-  if (error instanceof JetStreamApiError) return [`NATS refuses: ${error.message}`, EXIT.noAnswer];
-  if (error instanceof errors.TimeoutError || error instanceof errors.RequestError)
-    return [`the broker does not answer: ${error.message}`, EXIT.noAnswer];
-  if (error instanceof DatabaseError)
-    return [`PostgreSQL refuses: ${error.message}`, EXIT.noAnswer];
-  return [error instanceof Error ? (error.stack ?? error.message) : String(error), EXIT.noAnswer];
-}
-
-/** The client wraps it in the request's own error. */
-function findPermissionViolation(
-  error: unknown,
-): InstanceType<typeof errors.PermissionViolationError> | undefined {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    if (each instanceof errors.PermissionViolationError) return each;
-  }
-  return undefined;
 }

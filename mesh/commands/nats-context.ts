@@ -28,12 +28,13 @@ Then for example
   nats --context ${NAME} micro ls
   nats --context ${NAME} micro stats counter`,
   options: { name: { type: 'string' }, force: { type: 'boolean' } },
-  run: ({ servers, options, print }) => {
+  run: ({ servers, options, terminal, print }) => {
     const name = String(options.name ?? NAME);
     if (!/^[\w-]{1,64}$/.test(name)) {
       throw new UsageError('--name must be 1 to 64 letters, digits, dashes or underscores');
     }
-    const folder = join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'nats/context');
+    const settings = terminal.environment.XDG_CONFIG_HOME || join(homedir(), '.config');
+    const folder = join(settings, 'nats/context');
     const path = join(folder, `${name}.json`);
     if (options.force !== true) refuseToReplace(path, name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });

@@ -16,7 +16,8 @@ export const purgeDeadLetters: Command = {
   --yes   does not ask; for scripts`,
   options: { all: { type: 'boolean' }, yes: { type: 'boolean' } },
   words: { min: 0, max: 1_000 },
-  run: async ({ servers, words, options, print }) => {
+  run: async (context) => {
+    const { servers, words, options, print } = context;
     if ((options.all === true) === words.length > 0) {
       throw new UsageError('dead-letters purge needs the numbers of dead letters, or --all');
     }
@@ -24,8 +25,8 @@ export const purgeDeadLetters: Command = {
     const manager = await servers.manager('provisioner');
     const purged =
       options.all === true
-        ? await purgeAll(manager, options)
-        : await purgeSome(manager, sequences, options);
+        ? await purgeAll(manager, context)
+        : await purgeSome(manager, sequences, context);
     print({ purged }, () =>
       purged === 0 ? 'Nothing was removed.' : `${plural(purged, 'dead letter')} removed.`,
     );
@@ -33,14 +34,11 @@ export const purgeDeadLetters: Command = {
   },
 };
 
-async function purgeAll(
-  manager: JetStreamManager,
-  options: CommandContext['options'],
-): Promise<number> {
+async function purgeAll(manager: JetStreamManager, context: CommandContext): Promise<number> {
   const { state } = await manager.streams.info(INCREMENTS_DEAD);
   if (state.messages === 0) return 0;
   const question = `This removes ${plural(state.messages, 'dead letter')} for good.`;
-  if (!(await confirm(question, options))) return 0;
+  if (!(await confirm(question, context))) return 0;
   const { purged } = await manager.streams.purge(INCREMENTS_DEAD, { seq: state.last_seq + 1 });
   return purged;
 }
@@ -48,12 +46,12 @@ async function purgeAll(
 async function purgeSome(
   manager: JetStreamManager,
   sequences: number[],
-  options: CommandContext['options'],
+  context: CommandContext,
 ): Promise<number> {
   // All must be there before any is removed.
   for (const sequence of sequences) await readLetter(manager, sequence);
   const question = `This removes ${plural(sequences.length, 'dead letter')} for good.`;
-  if (!(await confirm(question, options))) return 0;
+  if (!(await confirm(question, context))) return 0;
   for (const sequence of sequences) {
     await manager.streams.deleteMessage(INCREMENTS_DEAD, sequence, false);
   }

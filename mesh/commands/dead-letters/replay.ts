@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
 import { INCREMENTS, INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../../nats/topology.ts';
-import { EXIT, NoAnswer, UsageError, type Command } from '../command.ts';
+import { EXIT, NoAnswer, UsageError, type Command, type Terminal } from '../command.ts';
 import { formatCount, plural } from '../quantities.ts';
 import { prepareReplay, type Replay } from './prepare-replay.ts';
 import { readLetter, readSequence } from './stored-letter.ts';
@@ -35,9 +35,10 @@ Look first whether the sender has repaired it by itself: an Idempotency-Key of t
 does not hold for its replay.`,
   options: { payload: { type: 'string' }, 'dry-run': { type: 'boolean' } },
   words: { min: 1, max: 1 },
-  run: async ({ servers, words, options, print }) => {
+  run: async ({ servers, words, options, terminal, print }) => {
     const sequence = readSequence(words[0]);
-    const repaired = options.payload === undefined ? undefined : readFile(String(options.payload));
+    const repaired =
+      options.payload === undefined ? undefined : await readFile(String(options.payload), terminal);
     const isDry = options['dry-run'] === true;
     const manager = await servers.manager('provisioner');
 
@@ -88,9 +89,10 @@ async function publish(connection: NatsConnection, replay: Replay): Promise<numb
 }
 
 /** Seen from where the user typed the command, which npm tells: it changes the folder itself. */
-function readFile(name: string): string {
+async function readFile(name: string, { environment, readInput }: Terminal): Promise<string> {
+  if (name === '-') return readInput();
   try {
-    return readFileSync(name === '-' ? 0 : resolve(process.env.INIT_CWD ?? '', name), 'utf8');
+    return readFileSync(resolve(environment.INIT_CWD ?? '', name), 'utf8');
   } catch (error) {
     throw new UsageError(`the payload can't be read: ${(error as Error).message}`, {
       cause: error,

@@ -1,13 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
+import { runCommandLine } from '../../../mesh/commands/run-command-line.ts';
 import type { Servers } from '../../support/servers.ts';
 import type { Service } from '../../support/services.ts';
-
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 export interface CommandResult {
   code: number;
@@ -19,7 +15,7 @@ export interface CommandResult {
 
 export type RunCommand = (line: string, input?: string) => Promise<CommandResult>;
 
-/** Runs commands as a user does, in a process of their own, on servers that a data folder names. */
+/** Runs command lines as the process does, on servers that a data folder names. */
 export function commandsOn(
   servers: Servers,
   services: { gateways?: Service[]; counters?: Service[] } = {},
@@ -47,19 +43,15 @@ export async function runCommand(
   environment: NodeJS.ProcessEnv,
   input = '',
 ): Promise<CommandResult> {
-  const { NODE_OPTIONS: _testRunners, ...inherited } = process.env;
-  const words = line.split(' ').filter((word) => word !== '');
-  const child = spawn(process.execPath, ['mesh/commands/main.ts', ...words], {
-    cwd: ROOT,
-    env: { ...inherited, NO_COLOR: '1', ...environment },
-  });
-  // One that does not read its input may have ended before it is written.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
-  const [output, error, [code]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'close'),
-  ]);
-  return { code: code as number, output, error, answer: () => JSON.parse(output) };
+  const written = { output: '', error: '' };
+  const code = await runCommandLine(
+    line.split(' ').filter((word) => word !== ''),
+    {
+      environment,
+      write: (text) => void (written.output += stripVTControlCharacters(text)),
+      complain: (text) => void (written.error += stripVTControlCharacters(text)),
+      readInput: () => Promise.resolve(input),
+    },
+  );
+  return { code, ...written, answer: () => JSON.parse(written.output) };
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,6 +94,8 @@ void t.test('a command line that is not understood', async (t) => {
   const environment = { DATA_DIR: folder, NATS_URL: '', DATABASE_URL: '' };
   const mesh = (line: string) => runCommand(line, environment);
 
+  const child = spawnSync('npm', ['run', '--silent', 'mesh', '--', 'sweep'], { encoding: 'utf8' });
+  t.match(child, { status: 2, stdout: '', stderr: /there is no command "sweep"/ }, 'by npm');
   t.match(await mesh('help'), { code: 0, output: /dead-letters replay SEQ +Counts a dead letter/ });
   t.match(await mesh('audit --help'), { code: 0, output: /npm run mesh -- audit\n/ });
   t.match(await mesh(''), { code: 2, error: /npm run mesh -- COMMAND/ });
