@@ -8,6 +8,8 @@ import type { ApiKeys } from './api-keys.ts';
 import { auth } from './auth.ts';
 import type { IncrementLane } from './increment-lane.ts';
 import type { GatewayCounts } from './metrics.ts';
+import { openapi } from './openapi.ts';
+import { pressure } from './pressure.ts';
 import { handleError, ProblemError, sendProblem } from './problem-details.ts';
 import { rateLimit, type RateLimitOptions } from './rate-limit.ts';
 import { counterRoutes } from './routes/counters.ts';
@@ -107,6 +109,8 @@ export async function buildGateway(options: GatewayOptions) {
     done();
   });
 
+  await app.register(openapi);
+  await app.register(pressure);
   await app.register(auth, { apiKeys: options.apiKeys });
   await app.register(rateLimit, options.rateLimit);
   await app.register(incrementRoutes, options);

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Kysely } from 'kysely';
 import { Counter, CounterParams, Counters, CountersQuery } from '../../schema/counter.ts';
 import type { Database } from '../../schema/database.ts';
+import { errorAnswers } from '../openapi.ts';
 import { ProblemError } from '../problem-details.ts';
 
 /** `GET /counters/{key}` and `GET /counters?key=…`: what PostgreSQL has, ten seconds behind at most. */
@@ -11,7 +12,11 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{ database: Kysely<Data
   { database },
   done,
 ) => {
-  const one = { params: CounterParams, response: { 200: Counter } };
+  const one = {
+    summary: 'Read a counter',
+    params: CounterParams,
+    response: { 200: Counter, ...errorAnswers(400, 401, 403, 404, 503) },
+  };
   app.get('/counters/:key', { schema: one, config: { scope: 'read' } }, async (request) => {
     const key = request.params.key.toLowerCase();
     const [counter] = await readCounters(database, [key], request.log);
@@ -21,7 +26,11 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{ database: Kysely<Data
     return { key, value: counter.value, updated_at: counter.updated_at.toISOString() };
   });
 
-  const several = { querystring: CountersQuery, response: { 200: Counters } };
+  const several = {
+    summary: 'Read up to 100 counters',
+    querystring: CountersQuery,
+    response: { 200: Counters, ...errorAnswers(400, 401, 403, 503) },
+  };
   app.get('/counters', { schema: several, config: { scope: 'read' } }, async (request) => {
     const keys = [request.query.key].flat().map((key) => key.toLowerCase());
     const found = await readCounters(database, keys, request.log);

@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 import type { FastifyPluginCallback } from 'fastify';
+import { Liveness, Readiness } from '../../schema/health.ts';
 import type { Database } from '../../schema/database.ts';
 
 /** How long /readyz waits for the database, which it only reports. */
@@ -16,9 +17,14 @@ export interface HealthOptions {
  */
 export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options, done) => {
   const { database, readiness } = options;
-  app.get('/livez', () => ({ status: 'ok' }));
+  const alive = { summary: 'Whether the process answers', response: { 200: Liveness } };
+  app.get('/livez', { schema: alive }, () => ({ status: 'ok' }));
 
-  app.get('/readyz', async (_request, reply) => {
+  const ready = {
+    summary: 'Whether increments can be accepted',
+    response: { 200: Readiness, 503: Readiness },
+  };
+  app.get('/readyz', { schema: ready }, async (_request, reply) => {
     const isConnected = readiness.isBrokerConnected();
     const isReady = isConnected && !readiness.isStopping();
     const answer = {

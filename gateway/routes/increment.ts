@@ -5,6 +5,7 @@ import { Accepted, IncrementBody } from '../../schema/increment.ts';
 import { createRecentKeys, readIdempotencyKey } from '../idempotency-key.ts';
 import type { IncrementLane } from '../increment-lane.ts';
 import type { GatewayCounts } from '../metrics.ts';
+import { errorAnswers } from '../openapi.ts';
 import { readJsonBatch, readNdjsonBatch } from '../read-batch.ts';
 
 /**
@@ -23,7 +24,8 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   counts: GatewayCounts;
 }> = (app, { lane, counts }, done) => {
   const recentKeys = createRecentKeys();
-  const schema = { body: IncrementBody, response: { 200: Accepted } };
+  const response = { 200: Accepted, ...errorAnswers(400, 401, 403, 413, 415, 422, 429, 503) };
+  const schema = { summary: 'Count one increment', body: IncrementBody, response };
 
   app.post('/increment', { schema, config: { scope: 'write' } }, async (request, reply) => {
     const { key, value } = request.body;
@@ -45,7 +47,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   });
 
   const batch = {
-    schema: { response: { 200: Accepted } },
+    schema: { summary: 'Count up to 10 000 increments, all or none', response },
     bodyLimit: BATCH_BYTES_MAX,
     config: { isBatch: true, scope: 'write' as const },
   };

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { freeze } from '../support/freeze.ts';
 import { differences, makeKeys, readCounters, readTotal, untilTotal } from '../support/counters.ts';
 import { drive, post, total } from '../support/load.ts';
 import { startServers, type Servers } from '../support/servers.ts';
@@ -72,7 +73,7 @@ void t.test('kill -9 of a counter between commit and ack counts nothing twice', 
   );
 
   // A frozen broker takes no purge and no ack, while the transaction goes on.
-  servers.nats.kill('SIGSTOP');
+  await freeze(servers.nats);
   await untilTotal(servers.database, 7);
   counter.kill('SIGKILL');
   await counter.exited;
@@ -134,7 +135,7 @@ void t.test('a counter frozen in the middle of a flush does not stop the other',
     () => countWaiting(servers),
     (waiting) => waiting === 1,
   );
-  frozen.kill('SIGSTOP');
+  await freeze(frozen);
   await locked.release();
 
   await startCounter(t, servers, FAST);

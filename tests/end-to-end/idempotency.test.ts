@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import t from 'tap';
+import { freeze } from '../support/freeze.ts';
 import { makeKeys, readCounters, readTotal, untilTotal } from '../support/counters.ts';
 import { post, type Answer } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
@@ -122,7 +123,7 @@ void t.test('two counters that get the same message count it once', async (t) =>
     () => servers.inspect(),
     ({ ackPending }) => ackPending > 0,
   );
-  counter.kill('SIGSTOP');
+  await freeze(counter);
   await startCounter(t, servers, FAST);
   await untilTotal(servers.database, 11);
   counter.kill('SIGCONT');

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { freeze } from '../support/freeze.ts';
 import { differences, makeKeys, readCounters } from '../support/counters.ts';
 import { drive, post, send, total, type LoadResult } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
@@ -82,7 +83,7 @@ void t.test(
     const [key = ''] = makeKeys(1);
     t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
 
-    servers.nats.kill('SIGSTOP');
+    await freeze(servers.nats);
     const startedAt = performance.now();
     const slow = await post(gateway.url, { key, value: 1 });
     t.equal(slow.status, 503);

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { freeze } from '../support/freeze.ts';
 import { makeKeys, readCounters, untilTotal } from '../support/counters.ts';
 import { post, send } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
@@ -136,7 +137,7 @@ void t.test('the contract of POST /increment', async (t) => {
 
   await t.test('a broker that refuses is a 503 and not a 200', async (t) => {
     const other = await startGateway(t, servers, { WAITING_MAX: '1' });
-    servers.nats.kill('SIGSTOP');
+    await freeze(servers.nats);
     // Two packs may be under way and one increment waits; the others are refused at once.
     const answers = await Promise.all(
       Array.from({ length: 6 }, async (_, index) => {
