@@ -4,6 +4,8 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { Value } from 'typebox/value';
+import { Problem, PROBLEM_CONTENT_TYPE } from '../../schema/problem.ts';
 import { ROOT } from '../compose/compose-file.ts';
 import { post, send } from '../support/load.ts';
 import { until } from '../support/wait.ts';
@@ -19,13 +21,19 @@ await t.test('a request that was sent is not sent again, unless it can be repeat
   const { url } = await startProxy(t, [broken.port, other.port]);
   const sent = () => broken.requests() + other.requests();
 
-  t.equal((await post(url, INCREMENT)).status, 502, 'the outcome is unknown, and it says so');
+  const lost = await post(url, INCREMENT);
+  t.equal(lost.status, 503);
+  t.equal(lost.headers['retry-after'], '1');
+  t.equal(lost.headers['content-type'], PROBLEM_CONTENT_TYPE);
+  const problem: unknown = JSON.parse(lost.body);
+  t.ok(Value.Check(Problem, problem), 'it is the same as from a gateway');
+  t.match(problem, { status: 503, code: 'outcome-unknown', instance: /^urn:uuid:/ });
   t.equal(sent(), 1, 'a POST without an Idempotency-Key reaches one gateway');
 
   await delayed();
   const before = sent();
   const get = await send(`${url}/counters/${INCREMENT.key}`);
-  t.equal(get.status, 502);
+  t.equal(get.status, 503);
   t.ok(sent() - before >= 2, 'a GET is tried elsewhere');
 
   await delayed();
