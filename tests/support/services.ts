@@ -35,7 +35,7 @@ export async function startGateway(
   environment: NodeJS.ProcessEnv = {},
 ): Promise<Service> {
   const port = await findFreePort();
-  return startService(t, 'gateway', `http://127.0.0.1:${port}`, {
+  return startService(t, 'gateway', `http://127.0.0.1:${environment['PORT'] ?? port}`, {
     NATS_URL: servers.urls.nats.gateway,
     DATABASE_URL: servers.urls.gatewayDatabase,
     PORT: String(port),

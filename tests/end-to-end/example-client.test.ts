@@ -1,0 +1,43 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import { increment } from '../../gateway/example-client.ts';
+import { makeKeys, readCounters, untilTotal } from '../support/counters.ts';
+import { startServers } from '../support/servers.ts';
+import { startCounter, startGateway } from '../support/services.ts';
+
+const CLIENTS = 8;
+const INCREMENTS = 100;
+
+void t.test(
+  'a client that retries with its Idempotency-Key is counted once, whoever dies',
+  async (t) => {
+    const servers = await startServers(t, { flushIntervalMs: 500 });
+    let gateway = await startGateway(t, servers);
+    const { port } = new URL(gateway.url);
+    await startCounter(t, servers, { FLUSH_INTERVAL_MS: '500' });
+    const [key = ''] = makeKeys(1);
+
+    const clients = Array.from({ length: CLIENTS }, async () => {
+      for (let count = 0; count < INCREMENTS; count++) {
+        await increment(gateway.url, key, 1);
+        await delay(20);
+      }
+    });
+    for (let deaths = 0; deaths < 2; deaths++) {
+      await delay(500);
+      gateway.kill('SIGKILL');
+      await gateway.exited;
+      gateway = await startGateway(t, servers, { PORT: port });
+    }
+    servers.nats.kill('SIGKILL');
+    await servers.restartNats();
+    await Promise.all(clients);
+    await untilTotal(servers.database, CLIENTS * INCREMENTS);
+    t.equal((await readCounters(servers.database)).get(key), String(CLIENTS * INCREMENTS));
+    await t.rejects(
+      increment(gateway.url, key, 0),
+      /invalid-request/,
+      'a wrong request is not repeated',
+    );
+  },
+);
