@@ -22,6 +22,7 @@ import type { CounterMetrics, CounterObservation } from './metrics.ts';
 import { prune } from './prune.ts';
 import { createSettler } from './settle.ts';
 import { compareStores, findSettledFloor, StoresDisagree } from './settled-floor.ts';
+import { watchStores } from './store-watch.ts';
 import { purgeThrough, readStreamState, type StreamState } from './stream-state.ts';
 
 const PULL_MESSAGES_MAX = 500;
@@ -96,6 +97,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   });
   const pulling = pullUntilStopped();
   const flushing = flushUntilStopped();
+  const stopWatching = watchStores(options);
   const pruning = setInterval(() => void pruneSettled(), PRUNE_MS);
   pulling.catch(failure.reject);
   flushing.catch(failure.reject);
@@ -180,6 +182,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
     }
     for (const { sequence, reply } of messages) if (!settler.has(sequence)) send(reply, NAK);
     metrics.gaveBack(messages.length);
+    if (!(error instanceof TallyConflict)) metrics.flushFailed();
   }
 
   /** While a flush runs, nothing that is held may be offered to others. */
@@ -216,7 +219,6 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   /** A stream that was made again starts at 1: acks and ledger rows would be for the wrong messages. */
   async function readSameStream(): Promise<StreamState> {
     const current = await readStreamState(manager);
-    metrics.streamSeen(current);
     if (current.incarnation === stream.incarnation) return current;
     throw new StoresDisagree(
       'the stream was made again while this counter ran: what it held of the old one is dropped, ' +
@@ -246,6 +248,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   async function stop(): Promise<void> {
     isStopping = true;
     clearInterval(pruning);
+    stopWatching();
     await flushing.catch(() => undefined);
     await settler.finish(SETTLE_AT_STOP_MS);
     puller.close();
@@ -254,7 +257,8 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   return {
     get held() {
       const { messages, keys, oldestAgeMs } = holdings;
-      return { messages, keys, oldestAgeMs, pending: settler.pending };
+      const stores = { isBrokerConnected: watch.isConnected, isDatabaseConnected: !isDatabaseAway };
+      return { messages, keys, oldestAgeMs, pending: settler.pending, ...stores };
     },
     stop,
     failed: failure.promise,

@@ -60,7 +60,14 @@ async function main(): Promise<void> {
     signal: startup.signal,
   });
   let counter: Counter | undefined;
-  const nothingHeld = { messages: 0, keys: 0, pending: 0, oldestAgeMs: 0 };
+  const nothingHeld = {
+    messages: 0,
+    keys: 0,
+    pending: 0,
+    oldestAgeMs: 0,
+    isBrokerConnected: true,
+    isDatabaseConnected: true,
+  };
   const held = () => counter?.held ?? nothingHeld;
   const { metrics, service } = countFigures(createCounterMetrics(held), held);
   counter = await startCounter(

@@ -7,7 +7,11 @@ export interface CounterMetrics {
   received: (isRedelivered: boolean) => void;
   flushed: (result: FlushResult, times: { durationMs: number; stalenessMs: number }) => void;
   gaveBack: (messages: number) => void;
+  /** A load was given back after all its tries. */
+  flushFailed: () => void;
   streamSeen: (stream: StreamState) => void;
+  /** What the counters hold less what the messages added; anything but 0 is a fault. */
+  audited: (difference: number) => void;
 }
 
 export interface CounterObservation {
@@ -15,6 +19,8 @@ export interface CounterObservation {
   keys: number;
   pending: number;
   oldestAgeMs: number;
+  isBrokerConnected: boolean;
+  isDatabaseConnected: boolean;
 }
 
 /** Fine around the bound of ten seconds. */
@@ -75,6 +81,20 @@ export function createCounterMetrics(observe: () => CounterObservation): Counter
       description: 'Age of the oldest increment held',
     })
     .addCallback((result) => result.observe(observe().oldestAgeMs / 1000));
+  meter
+    .createObservableGauge('broker_connected', { description: '1 while the broker can be reached' })
+    .addCallback((result) => result.observe(observe().isBrokerConnected ? 1 : 0));
+  meter
+    .createObservableGauge('database_connected', {
+      description: '0 from a load that could not be flushed until the database answers again',
+    })
+    .addCallback((result) => result.observe(observe().isDatabaseConnected ? 1 : 0));
+  const failed = counter('counter_flushes_failed', 'Flushes given up after all their tries');
+  const difference = meter.createGauge('audit_difference', {
+    description: 'What the counters hold less what the messages added; anything but 0 is a fault',
+  });
+  // A rate needs a first sample of 0, or the first event is not seen.
+  for (const each of [gaveBack, committed, applied, deadLetters, rows, failed]) each.add(0);
   const streamMessages = meter.createGauge('stream_messages', {
     description: 'Messages in the stream',
   });
@@ -96,6 +116,8 @@ export function createCounterMetrics(observe: () => CounterObservation): Counter
       if (Number.isFinite(stalenessMs)) staleness.record(stalenessMs / 1000);
     },
     gaveBack: (messages) => gaveBack.add(messages),
+    flushFailed: () => failed.add(1),
+    audited: (found) => difference.record(found),
     streamSeen: ({ messages, unsettledSinceMs }) => {
       streamMessages.record(messages);
       streamAge.record(messages === 0 ? 0 : Math.max(0, Date.now() - unsettledSinceMs) / 1000);

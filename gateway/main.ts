@@ -69,7 +69,10 @@ async function main(): Promise<void> {
 
   // The lane reports to the counts and the counts look at the lane.
   const waiting = (): number => lane.waiting;
-  const { counts, service } = countFigures(createGatewayMetrics({ waiting }), { waiting });
+  const { counts, service } = countFigures(
+    createGatewayMetrics({ waiting, isBrokerConnected: () => watch.isConnected }),
+    { waiting },
+  );
   const lane = createIncrementLane({
     publisher: createPublisher(connection, watch),
     deadlineMs: config.PUBLISH_DEADLINE_MS,

@@ -13,7 +13,10 @@ const PACK_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2500, 5000, 10_0
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** The gateway's instruments. Units are in the names; no key and no client is ever a label. */
-export function createGatewayMetrics(observe: { waiting: () => number }): GatewayCounts {
+export function createGatewayMetrics(observe: {
+  waiting: () => number;
+  isBrokerConnected: () => boolean;
+}): GatewayCounts {
   const meter = metrics.getMeter('increment-mesh/gateway');
   let accepted = 0;
   const answers = new Map<number, number>();
@@ -31,6 +34,9 @@ export function createGatewayMetrics(observe: { waiting: () => number }): Gatewa
       description: 'Increments that wait for a place in a message',
     })
     .addCallback((result) => result.observe(observe.waiting()));
+  meter
+    .createObservableGauge('broker_connected', { description: '1 while the broker can be reached' })
+    .addCallback((result) => result.observe(observe.isBrokerConnected() ? 1 : 0));
   const packSize = meter.createHistogram('gateway_pack_increments', {
     description: 'Increments that share a message',
     advice: { explicitBucketBoundaries: PACK_BUCKETS },

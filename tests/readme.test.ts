@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { TObject } from 'typebox';
@@ -30,7 +30,7 @@ void t.test('the tables of settings are those of the code', (t) => {
 void t.test('every file that the README links to is there', (t) => {
   const links = readFileSync(README, 'utf8').matchAll(/\]\(([^)#:]+)\)/g);
   for (const [, path = ''] of links) {
-    t.doesNotThrow(() => readFileSync(new URL(`../${path}`, import.meta.url)), path);
+    t.ok(existsSync(new URL(`../${path}`, import.meta.url)), path);
   }
   t.end();
 });

@@ -26,7 +26,7 @@ export async function rememberPorts<Name extends string>(
     ports[name] = isKept ? last : await findFreePort(Object.values({ ...remembered, ...ports }));
   }
   writeFileAtomically(file, `${JSON.stringify({ ...remembered, ...ports }, null, 2)}\n`);
-  return ports as Record<Name, number>;
+  return ports;
 }
 
 export async function findFreePort(except: number[] = []): Promise<number> {
