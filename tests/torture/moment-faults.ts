@@ -9,6 +9,8 @@ const { strike } = moments;
 
 /** Up to beyond ack_wait and the next pruning of the ledger: by then the broker delivers again. */
 const ACKS_CUT_MS = { least: 3_000, most: 14_000 };
+/** Of the losses; were all of them cuts, the counters would have no broker at all. */
+const CUT_AGAIN = 0.1;
 /** Around idle_in_transaction_session_timeout, with which the server takes the locks back. */
 const LOCKS_HELD_MS = { least: 500, most: 6_500 };
 /** A message is counted and purged within a flush or two, and its publisher waits for six seconds. */
@@ -52,15 +54,16 @@ export const momentFaults: Fault[] = [
 
 /** For a while no purge and no ack gets through: messages that are counted come again. */
 async function cutAcks({ counters }: Arena, random: Random): Promise<boolean> {
-  let cuts = 0;
-  const watcher = moments.atSettlement(() => {
-    cuts++;
-    return 'cut';
+  let lost = 0;
+  const watcher = moments.atSettlement((): Fate => {
+    lost++;
+    // What a client sends while its connection breaks is lost without a word.
+    return lost === 1 || random.chance(CUT_AGAIN) ? 'cut' : 'drop';
   });
   const endings = counters.map(({ nats }) => nats.watch(watcher));
   await delay(random.between(ACKS_CUT_MS.least, ACKS_CUT_MS.most));
   for (const end of endings) end();
-  return cuts > 0;
+  return lost > 0;
 }
 
 /** Its last words reach PostgreSQL or get lost. */

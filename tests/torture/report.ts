@@ -4,10 +4,12 @@ import { inSeconds } from './verify.ts';
 
 const HISTORIES_MAX = 10;
 const PROBLEMS_MAX = 30;
+/** What may have to do with a wrong count; ack_wait and the longest fault fit into it. */
+const AROUND_MS = { before: 3_000, after: 20_000 };
 
 /** The verdict for people. */
 export function report(verdict: Verdict): string {
-  const { harms, answers, problems, wrong } = verdict;
+  const { harms, answers, problems, wrong, worst } = verdict;
   const isExact = problems.length === 0;
   const sent = [...answers.values()].reduce((sum, count) => sum + count, 0);
   return [
@@ -23,8 +25,9 @@ export function report(verdict: Verdict): string {
     '',
     `${verdict.increments} increments were sent, ${verdict.counted} counted, ` +
       `${verdict.letters} became dead letters; the ledger refused ${verdict.copiesRefused} copies and whole messages`,
-    `worst staleness ${inSeconds(verdict.worstStalenessMs)}, ` +
-      `quiet ${inSeconds(verdict.quietAfterMs)} after the last request`,
+    `quiet ${inSeconds(verdict.quietAfterMs)} after the last request; ` +
+      `worst staleness ${inSeconds(worst.stalenessMs)}, meanwhile:`,
+    ...harmsDuring(worst.seenAt - worst.stalenessMs, worst.seenAt, harms),
     '',
     isExact ? 'EXACT: every 200 was counted once' : `NOT EXACT: ${problems.length} problem(s)`,
     ...problems.slice(0, PROBLEMS_MAX).map((problem) => `  ${problem}`),
@@ -52,15 +55,19 @@ function describeHarms(harms: Harm[]): string[] {
     });
 }
 
-/** The faults that were going on around the first attempt of a history, or soon after. */
+/** The faults around the first attempt of a history. */
 function harmsAround(history: string[], harms: Harm[]): string[] {
   const first = /^ +([\d.]+) s to/m.exec(history.join('\n'))?.[1];
   if (first === undefined) return [];
-  const from = Number(first) * 1000 - 3_000;
+  const startedAt = Number(first) * 1000;
+  return harmsDuring(startedAt - AROUND_MS.before, startedAt + AROUND_MS.after, harms);
+}
+
+function harmsDuring(from: number, to: number, harms: Harm[]): string[] {
   return harms
-    .filter(({ beganAt, endedAt }) => endedAt > from && beganAt < from + 18_000)
+    .filter(({ beganAt, endedAt }) => endedAt > from && beganAt < to)
     .map(
       ({ kind, targets, beganAt, endedAt }) =>
-        `    ${inSeconds(beganAt)} to ${inSeconds(endedAt)}: ${kind} (${targets})`,
+        `  ${inSeconds(beganAt)} to ${inSeconds(endedAt)}: ${kind} (${targets})`,
     );
 }

@@ -34,7 +34,8 @@ export interface Verdict {
   letters: number;
   /** Stored copies that the ledger recognised. */
   copiesRefused: number;
-  worstStalenessMs: number;
+  /** From an answer to the committed row, at most, and when that was seen. */
+  worst: { stalenessMs: number; seenAt: number };
   quietAfterMs: number;
 }
 
@@ -66,7 +67,7 @@ export async function reachVerdict(
     counted: book.increments.reduce((sum, increment) => sum + countOf(increment), 0),
     letters: letters.length,
     copiesRefused: await countCopies(database),
-    worstStalenessMs: run.sampler.worst.stalenessMs,
+    worst: run.sampler.worst,
     quietAfterMs,
   };
 }
