@@ -58,7 +58,7 @@ const publishPerRequest: Contender = {
     const front = await startFront(scope, 'publish-per-request', environment, profileFolder);
     return {
       url: front.url,
-      processes: [...front.processes, { name: 'nats-server', pid: broker.pid }],
+      processes: [...front.processes, ...broker.processes],
       check: async (sent) => {
         const requests = countOf(sent, (each) => each.requests);
         compareNumbers('messages in the stream', await countMessages(broker), requests);

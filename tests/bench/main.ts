@@ -1,15 +1,39 @@
 import { writeFileSync } from 'node:fs';
 import { StartError } from '../../mesh/start-error.ts';
+import { bulk } from './bulk.ts';
 import { contenders } from './contenders.ts';
+import { counters } from './counters.ts';
+import { drain } from './drain.ts';
+import { flush } from './flush.ts';
 import type { Benchmark } from './harness/benchmark.ts';
 import { WrongSums } from './harness/contender.ts';
 import { checkLoadGenerator, LoadFailed, NoLoadGenerator } from './harness/load.ts';
 import { describeMachine, formatMachine } from './harness/machine.ts';
 import { closeScopesOnSignals } from './harness/scope.ts';
+import { hotKey } from './hot-key.ts';
+import { idempotency } from './idempotency.ts';
+import { idle } from './idle.ts';
+import { metricsAndLimit } from './metrics-and-limit.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 import { readOptions, USAGE, WrongArguments } from './options.ts';
+import { replicas } from './replicas.ts';
+import { soak } from './soak.ts';
+import { tableSize } from './table-size.ts';
 
 const BENCHMARKS: Record<string, Benchmark> = {
   contenders,
+  bulk,
+  counters,
+  drain,
+  flush,
+  'hot-key': hotKey,
+  idempotency,
+  idle,
+  'metrics-and-limit': metricsAndLimit,
+  'one-at-a-time': oneAtATime,
+  replicas,
+  soak,
+  'table-size': tableSize,
 };
 
 async function main(): Promise<void> {
@@ -22,8 +46,9 @@ async function main(): Promise<void> {
   const machine = await describeMachine();
   process.stdout.write(`${benchmark.about}\n${formatMachine(machine)}\n\n`);
   const say = (line: string) => void process.stderr.write(`${line}\n`);
-  const { report, figures } = await benchmark.run(options, say);
+  const { report, figures, isIncomplete } = await benchmark.run(options, say);
   process.stdout.write(`\n${report}\n`);
+  if (isIncomplete === true) process.exitCode = 1;
   if (options.json !== undefined) {
     const all = { benchmark: options.name, options, machine, figures };
     writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`);

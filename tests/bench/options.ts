@@ -10,6 +10,8 @@ export interface BenchOptions {
   keys: number;
   gateways: number;
   counters: number;
+  /** Requests per second; as fast as possible where it is not given. */
+  rate: number | undefined;
   minutes: number;
   messages: number;
   /** Contenders by name; all where it is empty. */
@@ -32,9 +34,10 @@ export const USAGE = `npm run bench -- [benchmark] [options]
   --keys 1000       that the load goes to
   --gateways 1      of the mesh
   --counters 1
+  --rate N          requests per second; as fast as possible without it
   --minutes 10      of the soak
   --messages 20000  of 100 increments that are drained
-  --only a,b        only these contenders
+  --only a,b        only these contenders, or these sizes
   --json FILE       everything that was measured
   --profile FOLDER  CPU profiles of our programs`;
 
@@ -52,6 +55,7 @@ export function readOptions(args: string[]): BenchOptions {
     keys: readCount('keys', values.keys),
     gateways: readCount('gateways', values.gateways),
     counters: readCount('counters', values.counters),
+    rate: values.rate === undefined ? undefined : readCount('rate', values.rate),
     minutes: readCount('minutes', values.minutes),
     messages: readCount('messages', values.messages),
     only: values.only === '' ? [] : values.only.split(','),
@@ -77,6 +81,7 @@ function parse(args: string[]) {
         minutes: text('10'),
         messages: text('20000'),
         only: text(''),
+        rate: { type: 'string' },
         json: { type: 'string' },
         profile: { type: 'string' },
       },

@@ -12,15 +12,26 @@ export interface Outcome {
   report: string;
   /** For programs: everything that was measured. */
   figures: unknown;
+  /** Whether something has no figures because its sums were not exact. */
+  isIncomplete?: boolean;
 }
 
 export function measureOptions(options: BenchOptions, say: (line: string) => void): MeasureOptions {
-  const { rounds, warmupSeconds, profileFolder, connections, seconds, keys } = options;
+  const { rounds, warmupSeconds, profileFolder, connections, seconds, keys, rate } = options;
   return {
     rounds,
     warmupSeconds,
     profileFolder,
-    load: { connections, seconds, keys, spread: 'uniform' },
+    load: { connections, seconds, keys, spread: 'uniform', ...(rate && { rate }) },
     say,
   };
+}
+
+/** All of a list, or those that `--only` names. */
+export function choose<Item>(
+  items: Item[],
+  { only }: BenchOptions,
+  nameOf: (item: Item) => string,
+): Item[] {
+  return only.length === 0 ? items : items.filter((item) => only.includes(nameOf(item)));
 }

@@ -18,7 +18,14 @@ export async function checkMesh(
 ): Promise<Checked> {
   const increments = countOf(sent, (each) => each.increments);
   const isAll = (books: { increments: number }) => books.increments >= increments;
-  const ledger = await until('all is committed', () => readLedger(database), isAll, COMMIT_MS_MAX);
+  const ledger = await until(
+    'everything is committed',
+    () => readLedger(database),
+    isAll,
+    COMMIT_MS_MAX,
+  ).catch((cause: unknown) => {
+    throw new WrongSums((cause as Error).message, { cause });
+  });
   const sums = sumOfAll(sent);
   const keys = compareSums(await readCounters(database), sums);
   compareNumbers('increments in the ledger', ledger.increments, increments);

@@ -1,6 +1,7 @@
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { statfsSync } from 'node:fs';
 import { findNatsServer } from '../../../mesh/embedded/nats-server-binary.ts';
+import { findBinaries } from '../../../mesh/embedded/postgres-cluster.ts';
 import { run } from '../../../mesh/embedded/run.ts';
 import { measureDisk } from './disk.ts';
 import { medianOf } from './median.ts';
@@ -17,6 +18,7 @@ export interface Machine {
   system: string;
   node: string;
   natsServer: string;
+  postgres: string;
   /** A write of 4 KiB that is on the disk, in milliseconds: the median of some. */
   fdatasyncMs: number;
   isDiskMemory: boolean;
@@ -26,6 +28,7 @@ export interface Machine {
 
 export async function describeMachine(): Promise<Machine> {
   const version = await run(await findNatsServer(), ['--version'], { timeoutMs: 5_000 });
+  const postgres = await run((await findBinaries()).postgres, ['--version'], { timeoutMs: 5_000 });
   const { fdatasyncMs, isDiskMemory } = await withScope(async (scope) => {
     const folder = makeFolder(scope);
     return {
@@ -40,6 +43,7 @@ export async function describeMachine(): Promise<Machine> {
     system: `${type()} ${release()}`,
     node: process.version,
     natsServer: version.trim(),
+    postgres: postgres.trim(),
     fdatasyncMs,
     isDiskMemory,
     loadAverage: loadavg()[0] ?? Number.NaN,
@@ -47,9 +51,10 @@ export async function describeMachine(): Promise<Machine> {
 }
 
 export function formatMachine(machine: Machine): string {
-  const { processors, memoryGib, system, node, natsServer, fdatasyncMs, loadAverage } = machine;
+  const { processors, memoryGib, system, node, fdatasyncMs, loadAverage } = machine;
   const lines = [
-    `${processors}, ${memoryGib} GiB, ${system}, node ${node}, ${natsServer}`,
+    `${processors}, ${memoryGib} GiB, ${system}`,
+    `node ${node}, ${machine.natsServer}, ${machine.postgres}`,
     `fdatasync ${fdatasyncMs.toFixed(2)} ms, load average before ${loadAverage.toFixed(2)}`,
   ];
   if (machine.isDiskMemory) lines.push('CAUTION: the disk is memory, so durability costs nothing');

@@ -1,5 +1,12 @@
-import type { Checked, Contender, DiskUse, Running } from './contender.ts';
-import { runLoad, type LoadShape, type Sent } from './load.ts';
+import { performance } from 'node:perf_hooks';
+import {
+  WrongSums,
+  type Checked,
+  type Contender,
+  type DiskUse,
+  type Running,
+} from './contender.ts';
+import { LoadFailed, runLoad, type LoadShape, type Sent } from './load.ts';
 import { readUsage, type Usage } from './process-usage.ts';
 import { withScope } from './scope.ts';
 import { makeFolder } from './servers.ts';
@@ -19,6 +26,8 @@ export interface Run {
   load: Omit<Sent, 'sums'>;
   usage: ProcessUsage[];
   checked: Checked;
+  /** From the last request until everything was stored and compared. */
+  settleSeconds: number;
 }
 
 /** From the first request until everything is stored, the warm-up excepted. */
@@ -28,8 +37,16 @@ export interface ProcessUsage extends Usage {
   syncs?: number;
 }
 
+export interface Measured {
+  /** In the order in which they were given, without those that can't run here. */
+  contenders: Contender[];
+  runs: Run[];
+  /** Contenders whose sums were not exact in some run, and why: they have no figures. */
+  failures: Map<string, string>;
+}
+
 /** Runs contenders in turn, round by round, so that a machine that changes changes for all. */
-export async function measure(contenders: Contender[], options: MeasureOptions): Promise<Run[]> {
+export async function measure(contenders: Contender[], options: MeasureOptions): Promise<Measured> {
   const present: Contender[] = [];
   for (const contender of contenders) {
     const reason = await contender.missing?.();
@@ -37,15 +54,24 @@ export async function measure(contenders: Contender[], options: MeasureOptions):
     else options.say(`${contender.name} is left out: ${reason}`);
   }
   const runs: Run[] = [];
+  const failures = new Map<string, string>();
   for (let round = 1; round <= options.rounds; round++) {
     for (const contender of present) {
-      const run = await runOnce(contender, round, options);
-      const rate = Math.round(run.load.requestsPerSecond);
-      options.say(`round ${round}  ${contender.name}: ${rate} requests/s, ${run.checked.what}`);
-      runs.push(run);
+      if (failures.has(contender.name)) continue;
+      try {
+        const run = await runOnce(contender, round, options);
+        const rate = Math.round(run.load.requestsPerSecond);
+        options.say(`round ${round}  ${contender.name}: ${rate} requests/s, ${run.checked.what}`);
+        runs.push(run);
+      } catch (error) {
+        if (!(error instanceof WrongSums || error instanceof LoadFailed)) throw error;
+        options.say(`round ${round}  ${contender.name}: ${error.message}`);
+        failures.set(contender.name, error.message);
+      }
     }
   }
-  return runs;
+  const exact = runs.filter(({ contender }) => !failures.has(contender));
+  return { contenders: present, runs: exact, failures };
 }
 
 /** With servers of its own and empty stores, so that no contender finds what another left. */
@@ -60,11 +86,13 @@ function runOnce(contender: Contender, round: number, options: MeasureOptions): 
     if (warmupSeconds > 0) sent.push(await runLoad(url, { ...shape, seconds: warmupSeconds }));
 
     const before = await readAll(running);
+    const startedAt = performance.now();
     const { sums, ...load } = await runLoad(url, shape);
     const checked = await running.check([...sent, { ...load, sums }]);
+    const settleSeconds = (performance.now() - startedAt) / 1000 - shape.seconds;
     const after = await readAll(running);
     const usage = subtract(after, before);
-    return { contender: contender.name, round, load, usage, checked };
+    return { contender: contender.name, round, load, usage, checked, settleSeconds };
   });
 }
 

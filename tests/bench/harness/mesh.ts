@@ -18,6 +18,8 @@ export interface MeshOptions {
   counters: number;
   gatewayEnvironment?: NodeJS.ProcessEnv;
   counterEnvironment?: NodeJS.ProcessEnv;
+  /** A broker of another kind. */
+  startBroker?: typeof startBroker;
 }
 
 /** The mesh as a contender: real servers, gateways and counters, each in its own process. */
@@ -47,7 +49,7 @@ export async function startMesh(
   options: MeshOptions,
 ): Promise<RunningMesh> {
   const [broker, postgres] = await Promise.all([
-    startBroker(scope, folder),
+    (options.startBroker ?? startBroker)(scope, folder),
     startDatabase(scope, folder),
   ]);
   const port = await findFreePort();
@@ -92,7 +94,7 @@ export async function startMesh(
     url: `http://127.0.0.1:${port}`,
     processes: [
       ...programs.toReversed(),
-      { name: 'nats-server', pid: broker.pid },
+      ...broker.processes,
       { name: 'postgres', pid: postgres.pid, isFamily: true },
     ],
     broker,

@@ -1,10 +1,19 @@
-import type { Contender } from './contender.ts';
-import type { Run } from './measure.ts';
+import type { Outcome } from './benchmark.ts';
+import type { Measured, Run } from './measure.ts';
 import { medianOf, spreadOf } from './median.ts';
 import { formatNumber, formatTable } from './table.ts';
 
+/** What a benchmark of contenders hands on. */
+export function outcomeOf(measured: Measured): Outcome {
+  return {
+    report: reportRuns(measured),
+    figures: measured.runs,
+    isIncomplete: measured.failures.size > 0,
+  };
+}
+
 /** What was measured, as two tables: what clients see, and what it costs. The first is the measure. */
-export function reportRuns(contenders: Contender[], runs: Run[]): string {
+function reportRuns({ contenders, runs, failures }: Measured): string {
   const measured = contenders.flatMap(({ name, about }) => {
     const own = runs.filter(({ contender }) => contender === name);
     return own.length === 0 ? [] : [{ name, about, runs: own }];
@@ -36,8 +45,15 @@ export function reportRuns(contenders: Contender[], runs: Run[]): string {
       ['', 'process', 'CPU s', 'CPU µs/request', 'peak MiB', 'written MiB', 'syncs'],
       costs,
     ),
+    NOTES,
+    ...[...failures].map(([name, why]) => `NO FIGURES for ${name}, its sums are not exact: ${why}`),
   ].join('\n\n');
 }
+
+const NOTES = `Sums: the load generator goes quiet before it ends, so every request that it sent was answered, and
+each key's sum in the store is compared with what was sent. Percentiles are wrk's, corrected for
+coordinated omission. CPU is from the first request until everything is stored. Syncs of a
+nats-server are the messages that it stored, each synced before its acknowledgement.`;
 
 function requestsPerSecond({ load }: Run): number {
   return load.requestsPerSecond;

@@ -11,7 +11,7 @@ import { provision } from '../../../nats/provision.ts';
 import { INCREMENTS } from '../../../nats/topology.ts';
 import { openDatabase, type Database } from '../../../schema/database.ts';
 import { migrate } from '../../../schema/migrate.ts';
-import type { DiskUse } from './contender.ts';
+import type { DiskUse, MeasuredProcess } from './contender.ts';
 import type { Scope } from './scope.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -29,7 +29,7 @@ export function makeFolder(scope: Scope): string {
 }
 
 export interface Broker {
-  pid: number;
+  processes: MeasuredProcess[];
   urls: Record<NatsRole, string>;
 }
 
@@ -42,7 +42,7 @@ export async function startBroker(scope: Scope, folder: string): Promise<Broker>
   });
   scope.defer(() => nats.stop());
   await provision({ url: nats.urls.provisioner, replicas: 1, flushIntervalMs: 9_000 });
-  return { pid: nats.pid, urls: nats.urls };
+  return { processes: [{ name: 'nats-server', pid: nats.pid }], urls: nats.urls };
 }
 
 export interface Postgres {

@@ -1,0 +1,33 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { addToLoad, createLoad, type Load } from '../../../counter/load.ts';
+import { addToTally } from '../../../counter/tally.ts';
+import { digest } from '../../../schema/envelope.ts';
+
+const PACK_INCREMENTS = 100;
+
+/** Sequences of different loads must differ, as those of a stream do. */
+let sequence = 0;
+
+/** What a counter holds after packs of 100 increments, one for each key. */
+export function makeLoad(keys: string[], value: number): Load {
+  const load = createLoad();
+  for (let start = 0; start < keys.length; start += PACK_INCREMENTS) {
+    const pack = keys.slice(start, start + PACK_INCREMENTS);
+    for (const key of pack) addToTally(load.tally, key, value);
+    const id = randomUUIDv7();
+    const now = performance.now();
+    addToLoad(load, {
+      sequence: ++sequence,
+      id,
+      reply: '',
+      storedAtMs: Date.now(),
+      bornAt: now,
+      claimedAt: now,
+      digest: digest(id),
+      increments: pack.length,
+      total: pack.length * value,
+    });
+  }
+  return load;
+}

@@ -1,0 +1,34 @@
+import { provision } from '../../nats/provision.ts';
+import { startCluster } from '../nats/cluster-servers.ts';
+import { childrenOf } from './harness/process-usage.ts';
+import type { Scope } from './harness/scope.ts';
+import type { Broker } from './harness/servers.ts';
+import { compareVariants } from './harness/variants.ts';
+
+/** What it costs that the loss of a broker loses nothing. Here all three share one disk. */
+export const replicas = compareVariants('the mesh with one broker and with a cluster of three', [
+  { name: '1', about: 'one nats-server' },
+  {
+    name: '3',
+    about: 'three nats-servers, each message synced by two before its 200',
+    startBroker: startThree,
+  },
+]);
+
+async function startThree(scope: Scope, folder: string): Promise<Broker> {
+  const before = new Set(childrenOf(process.pid));
+  const cluster = await startCluster(folder);
+  scope.defer(() => cluster.stop());
+  await provision({ url: cluster.url('provisioner'), replicas: 3, flushIntervalMs: 9_000 });
+  return {
+    processes: childrenOf(process.pid)
+      .filter((pid) => !before.has(pid))
+      .map((pid, index) => ({ name: `nats-server-${index + 1}`, pid })),
+    urls: {
+      gateway: cluster.url('gateway'),
+      counter: cluster.url('counter'),
+      inspector: cluster.url('inspector'),
+      provisioner: cluster.url('provisioner'),
+    },
+  };
+}
