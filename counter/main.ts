@@ -49,7 +49,7 @@ async function main(): Promise<void> {
     name: 'increment-mesh counter',
     connectionsMax: DATABASE_CONNECTIONS_MAX,
     queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
-    onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
+    onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
   stopSteps.push(() => database.destroy());
 

@@ -63,7 +63,7 @@ async function main(): Promise<void> {
     name: 'increment-mesh gateway',
     connectionsMax: DATABASE_CONNECTIONS_MAX,
     queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
-    onIdleError: (error) => log.warn({ err: error }, 'a database connection broke'),
+    onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
   stopSteps.push(() => database.destroy());
 

@@ -56,8 +56,8 @@ export interface DatabaseOptions {
   connectionsMax: number;
   /** A query that takes longer is given up by the client, even where the server hangs. */
   queryTimeoutMs: number;
-  /** Told of connections that break while idle; the pool replaces them by itself. */
-  onIdleError: (error: Error) => void;
+  /** Told of connections that break; the pool replaces them by itself. */
+  onBrokenConnection: (error: Error) => void;
 }
 
 /** Opens a pool. Nothing is connected before the first query. */
@@ -71,6 +71,9 @@ export function openDatabase(url: string, options: DatabaseOptions): Kysely<Data
     connectionTimeoutMillis: 3_000,
     query_timeout: options.queryTimeoutMs,
   });
-  pool.on('error', options.onIdleError);
+  // The pool listens to its clients only while they are idle. One that breaks between two statements
+  // of a transaction would end the process; the next statement fails by itself.
+  pool.on('connect', (client) => client.on('error', options.onBrokenConnection));
+  pool.on('error', () => undefined);
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }

@@ -20,7 +20,7 @@ export async function migrate(options: MigrateOptions): Promise<void> {
     name: 'increment-mesh migrate',
     connectionsMax: 2,
     queryTimeoutMs: 120_000,
-    onIdleError: () => undefined,
+    onBrokenConnection: () => undefined,
   });
   try {
     const migrator = new Migrator({

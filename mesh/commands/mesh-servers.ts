@@ -65,7 +65,7 @@ async function open(url: string): Promise<Kysely<Database>> {
     name: 'increment-mesh command',
     connectionsMax: 2,
     queryTimeoutMs: QUERY_TIMEOUT_MS,
-    onIdleError: () => undefined,
+    onBrokenConnection: () => undefined,
   });
   try {
     await sql`select 1`.execute(database);

@@ -11,10 +11,16 @@ import { connectToNats } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/topology.ts';
 import { openDatabase, type Database } from '../../schema/database.ts';
-import { migrate } from '../../schema/migrate.ts';
+import { copyPostgresTemplate } from './postgres-template.ts';
 
 /** Fixed, since these servers listen on loopback for the length of a test. */
-const PASSWORDS = { gateway: 'gw', counter: 'ct', inspector: 'is', provisioner: 'pv' };
+const PASSWORDS = {
+  gateway: 'gw',
+  counter: 'ct',
+  inspector: 'is',
+  provisioner: 'pv',
+  owner: 'owner',
+};
 
 export interface Servers {
   folder: string;
@@ -47,22 +53,20 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
   const postgresOptions = {
     folder: join(folder, 'postgres'),
     port: await findFreePort(),
-    password: 'owner',
+    password: PASSWORDS.owner,
   };
+  await copyPostgresTemplate(postgresOptions.folder, PASSWORDS);
   const [nats, postgres] = await Promise.all([
     startNats(natsOptions),
     startPostgres(postgresOptions),
   ]);
-  await Promise.all([
-    provision({ url: nats.urls.provisioner, replicas: 1, flushIntervalMs: 9_000, ...options }),
-    migrate({ ownerUrl: postgres.url, gatewayPassword: 'gw', counterPassword: 'ct' }),
-  ]);
+  await provision({ url: nats.urls.provisioner, replicas: 1, flushIntervalMs: 9_000, ...options });
 
   const database = openDatabase(postgres.url, {
     name: 'test',
     connectionsMax: 2,
     queryTimeoutMs: 30_000,
-    onIdleError: () => undefined,
+    onBrokenConnection: () => undefined,
   });
   const connection = await connectToNats({ url: nats.urls.inspector, role: 'inspector' });
   const inspector = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
@@ -73,8 +77,8 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
     database,
     urls: {
       nats: nats.urls,
-      gatewayDatabase: asRole(postgres.url, 'mesh_gateway', 'gw'),
-      counterDatabase: asRole(postgres.url, 'mesh_counter', 'ct'),
+      gatewayDatabase: asRole(postgres.url, 'mesh_gateway', PASSWORDS.gateway),
+      counterDatabase: asRole(postgres.url, 'mesh_counter', PASSWORDS.counter),
     },
     inspect: async () => {
       const { state } = await inspector.streams.info(INCREMENTS);

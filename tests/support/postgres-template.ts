@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { startPostgres } from '../../mesh/embedded/postgres.ts';
+import { digest } from '../../schema/envelope.ts';
+import { migrate } from '../../schema/migrate.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * Copies the data of a migrated, stopped PostgreSQL to a folder. It is made once for each state of the
+ * migrations and kept in `.cache`: every test has a database of its own, none waits for initdb.
+ */
+export async function copyPostgresTemplate(
+  folder: string,
+  passwords: { owner: string; gateway: string; counter: string },
+): Promise<void> {
+  const template = join(ROOT, '.cache', `postgres-${digest(readMigrations()).slice(0, 8)}`);
+  if (!existsSync(template)) await makeTemplate(template, passwords);
+  execFileSync('cp', ['-a', template, folder]);
+}
+
+async function makeTemplate(
+  template: string,
+  passwords: { owner: string; gateway: string; counter: string },
+): Promise<void> {
+  // Tests that start together may each make one; the first to rename wins.
+  const workplace = `${template}-${process.pid}`;
+  mkdirSync(workplace, { recursive: true });
+  chmodSync(workplace, 0o755);
+  const data = join(workplace, 'postgres');
+  const server = await startPostgres({
+    folder: data,
+    port: await findFreePort(),
+    password: passwords.owner,
+  });
+  await migrate({
+    ownerUrl: server.url,
+    gatewayPassword: passwords.gateway,
+    counterPassword: passwords.counter,
+  });
+  await server.stop();
+  if (!existsSync(template)) renameSync(data, template);
+  rmSync(workplace, { recursive: true, force: true });
+}
+
+function readMigrations(): string {
+  const folder = join(ROOT, 'schema', 'migrations');
+  const files = readdirSync(folder).map((name) => join(folder, name));
+  return [join(ROOT, 'schema', 'migrate.ts'), ...files]
+    .map((file) => readFileSync(file, 'utf8'))
+    .join('\n');
+}
