@@ -1,6 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { INCREMENTS_DEAD } from '../../nats/topology.ts';
 import type { Book, Increment } from './book.ts';
+import { describeFence, type Wrong } from './verify.ts';
 
 export interface Letter {
   reason: string;
@@ -30,37 +31,35 @@ export async function readLetters(manager: JetStreamManager): Promise<Letter[]> 
 
 /**
  * Every letter must be of something that was sent to become one, and each of those must have one,
- * once for each time that it was stored. @returns what is wrong, in words.
+ * once for each time that it was stored.
  */
 export function checkLetters(
   letters: Letter[],
   book: Book,
   countOf: (increment: Increment) => number,
-): string[] {
-  const problems: string[] = [];
+): Wrong[] {
+  const wrong: Wrong[] = [];
   const ofPoison = new Map<string, number>();
   const ofIncrement = new Map<Increment, number>();
   const seen = new Set<string>();
 
   for (const letter of letters) {
     const once = JSON.stringify(letter);
-    if (seen.has(once)) problems.push(`stored twice: ${once}`);
+    if (seen.has(once)) note(`stored twice: ${once}`);
     seen.add(once);
     const mark = MARK.exec(letter.text)?.[0];
     if (mark === undefined) checkIncrementLetter(letter);
     else {
       ofPoison.set(mark, (ofPoison.get(mark) ?? 0) + 1);
       const { reason } = book.poisons.get(mark) ?? {};
-      if (reason !== letter.reason) problems.push(`the reason should be ${reason}: ${once}`);
+      if (reason !== letter.reason) note(`the reason should be ${reason}: ${once}`);
     }
   }
 
   for (const { mark, accepted, unknown } of book.poisons.values()) {
     const found = ofPoison.get(mark) ?? 0;
     if (found < accepted || found > accepted + unknown) {
-      problems.push(
-        `${mark} was stored ${accepted} to ${accepted + unknown} times, found ${found}`,
-      );
+      note(`${mark} was stored ${accepted} to ${accepted + unknown} times, found ${found}`);
     }
   }
   for (const increment of book.increments) {
@@ -68,20 +67,24 @@ export function checkLetters(
     const wasAccepted = increment.attempts.some(({ outcome }) => outcome === 'accepted');
     const mayBeLost = increment.letterReasons.length > 0;
     if (mayBeLost && wasAccepted && countOf(increment) === 0 && found === 0) {
-      problems.push(`neither counted nor a dead letter: ${increment.key} ${increment.value}`);
+      note('neither counted nor a dead letter', increment);
     }
   }
-  return problems;
+  return wrong;
+
+  function note(what: string, increment?: Increment): void {
+    wrong.push({ what, history: increment ? describeFence(increment.fence, countOf) : [] });
+  }
 
   function checkIncrementLetter(letter: Letter): void {
     const pairs = [...letter.text.matchAll(PAIR)];
-    if (pairs.length === 0) problems.push(`not sent as one: ${JSON.stringify(letter)}`);
+    if (pairs.length === 0) note(`not sent as one: ${JSON.stringify(letter)}`);
     for (const [, key = '', value = ''] of pairs) {
       const increment = book.find(key, BigInt(value));
       if (increment === undefined || !increment.letterReasons.includes(letter.reason)) {
-        problems.push(`not sent as one: ${JSON.stringify(letter)}`);
+        note(`not sent as one: ${JSON.stringify(letter)}`, increment);
       } else if (countOf(increment) > 0) {
-        problems.push(`counted and a dead letter too: ${JSON.stringify(letter)}`);
+        note(`counted and a dead letter too: ${JSON.stringify(letter)}`, increment);
       } else ofIncrement.set(increment, (ofIncrement.get(increment) ?? 0) + 1);
     }
   }

@@ -99,7 +99,7 @@ async function openScene(file: MeshFile, endings: (() => unknown)[]): Promise<Sc
     name: 'torture',
     connectionsMax: 2,
     queryTimeoutMs: 10_000,
-    onIdleError: () => undefined,
+    onBrokenConnection: () => undefined,
   });
   const connection = await connectToNats({ url: file.nats[0]?.url ?? '', role: 'inspector' });
   endings.push(

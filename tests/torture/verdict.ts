@@ -7,7 +7,7 @@ import type { Book } from './book.ts';
 import { checkLetters, readLetters } from './dead-letters.ts';
 import type { Sampler } from './sampler.ts';
 import type { Harm } from './tormentor.ts';
-import { verifyCounts, type WrongCount } from './verify.ts';
+import { verifyCounts, type Wrong } from './verify.ts';
 
 /** Beyond the longest time-out of anything, so that what is not quiet then never will be. */
 const QUIET_MS_MAX = 90_000;
@@ -25,7 +25,10 @@ export interface Verdict {
   seed: number;
   /** Empty where every 200 was counted once, and the books balance, and nothing else went wrong. */
   problems: string[];
-  wrong: WrongCount[];
+  /** Counts that are wrong, and dead letters. */
+  wrong: Wrong[];
+  /** How many counts are wrong. */
+  wrongCounts: number;
   harms: Harm[];
   /** How often each answer was given. */
   answers: Map<string, number>;
@@ -48,19 +51,20 @@ export async function reachVerdict(
   const { database, inspector } = scene;
   const { isQuiet, quietAfterMs } = await untilQuiet(scene);
   await run.sampler.stop();
-  const { wrong, countOf } = await verifyCounts(database, book);
+  const { wrong: wrongCounts, countOf } = await verifyCounts(database, book);
   const letters = await readLetters(inspector);
+  const wrong = [...wrongCounts, ...checkLetters(letters, book, countOf)];
   const problems = [
     ...(isQuiet ? [] : [`no quiet within ${QUIET_MS_MAX} ms: something stays in the stream`]),
     ...book.problems,
     ...wrong.map(({ what }) => what),
-    ...checkLetters(letters, book, countOf),
     ...(await auditBooks(database)),
   ];
   return {
     seed: run.seed,
     problems,
     wrong,
+    wrongCounts: wrongCounts.length,
     harms: run.harms,
     answers: book.answers,
     increments: book.increments.length,

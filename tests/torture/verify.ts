@@ -2,14 +2,14 @@ import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database.ts';
 import { readDigits, type Book, type Fence, type Increment } from './book.ts';
 
-/** Something that was counted too often or not at all, with everything that was said about it. */
-export interface WrongCount {
+/** Something that ended wrong, with everything that is known about it. */
+export interface Wrong {
   what: string;
   history: string[];
 }
 
 export interface Verification {
-  wrong: WrongCount[];
+  wrong: Wrong[];
   countOf: (increment: Increment) => number;
 }
 
@@ -17,7 +17,7 @@ export interface Verification {
 export async function verifyCounts(database: Kysely<Database>, book: Book): Promise<Verification> {
   const rows = await database.selectFrom('increments').select(['key', 'value']).execute();
   const counts = new Map<Increment, number>();
-  const wrong: WrongCount[] = [];
+  const wrong: Wrong[] = [];
   for (const { key, value } of rows) {
     readDigits(BigInt(value)).forEach((count, place) => {
       const increment = count === 0 ? undefined : book.find(key, 4n ** BigInt(place));
@@ -29,7 +29,7 @@ export async function verifyCounts(database: Kysely<Database>, book: Book): Prom
   const countOf = (increment: Increment) => counts.get(increment) ?? 0;
   for (const fence of book.fences) {
     const what = judge(fence, countOf);
-    if (what !== undefined) wrong.push({ what, history: describe(fence, countOf) });
+    if (what !== undefined) wrong.push({ what, history: describeFence(fence, countOf) });
   }
   return { wrong, countOf };
 }
@@ -53,7 +53,8 @@ function judge(fence: Fence, countOf: (increment: Increment) => number): string 
   return undefined;
 }
 
-function describe(fence: Fence, countOf: (increment: Increment) => number): string[] {
+/** Everything that was sent behind the fence, and what was said to it. */
+export function describeFence(fence: Fence, countOf: (increment: Increment) => number): string[] {
   return fence.increments.flatMap((increment) => [
     `key ${increment.key} value ${increment.value} counted ${countOf(increment)} times` +
       (fence.once === undefined ? '' : `, idempotency key ${fence.once}`),
