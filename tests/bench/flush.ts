@@ -32,7 +32,7 @@ export const flush: Benchmark = {
         name: 'bench',
         connectionsMax: 1,
         queryTimeoutMs: 60_000,
-        onIdleError: () => undefined,
+        onBrokenConnection: () => undefined,
       });
       scope.defer(() => counter.destroy());
       const runs: FlushRun[] = [];

@@ -37,7 +37,7 @@ export const oneAtATime: Benchmark = {
     return {
       ...outcome,
       report: `${outcome.report}\n\n${verdict}`,
-      figures: { runs: measured.runs, fdatasyncMs },
+      figures: { measured: outcome.figures, fdatasyncMs },
     };
   },
 };

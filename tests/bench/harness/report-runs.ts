@@ -7,7 +7,11 @@ import { formatNumber, formatTable } from './table.ts';
 export function outcomeOf(measured: Measured): Outcome {
   return {
     report: reportRuns(measured),
-    figures: measured.runs,
+    figures: {
+      medians: measured.contenders.map(({ name }) => mediansOf(name, measured.runs)),
+      runs: measured.runs,
+      failures: Object.fromEntries(measured.failures),
+    },
     isIncomplete: measured.failures.size > 0,
   };
 }
@@ -48,6 +52,16 @@ function reportRuns({ contenders, runs, failures }: Measured): string {
     NOTES,
     ...[...failures].map(([name, why]) => `NO FIGURES for ${name}, its sums are not exact: ${why}`),
   ].join('\n\n');
+}
+
+function mediansOf(contender: string, all: Run[]) {
+  const runs = all.filter((run) => run.contender === contender);
+  return {
+    contender,
+    requestsPerSecond: spreadOf(runs.map(requestsPerSecond)),
+    p50Ms: spreadOf(runs.map(({ load }) => load.p50Ms)),
+    p99Ms: spreadOf(runs.map(({ load }) => load.p99Ms)),
+  };
 }
 
 const NOTES = `Sums: the load generator goes quiet before it ends, so every request that it sent was answered, and

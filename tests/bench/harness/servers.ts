@@ -65,7 +65,7 @@ export async function startDatabase(scope: Scope, folder: string): Promise<Postg
     name: 'bench',
     connectionsMax: 2,
     queryTimeoutMs: 60_000,
-    onIdleError: () => undefined,
+    onBrokenConnection: () => undefined,
   });
   scope.defer(() => database.destroy());
   return {
