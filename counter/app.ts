@@ -13,7 +13,7 @@ import type { Delivery, Puller } from '../nats/pull.ts';
 import type { Database } from '../schema/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import { checkDurability } from './database-check.ts';
-import { TallyConflict, type FlushOptions } from './flush.ts';
+import { TallyConflict } from './flush.ts';
 import { createFlushClock } from './flush-clock.ts';
 import { flushLoad } from './flush-load.ts';
 import { createHoldings } from './holdings.ts';
@@ -42,6 +42,7 @@ const CLAIM_MARGIN_MS = 2_000;
 const CLAIM_TICK_MS = 500;
 const PROBE_MS = 1_000;
 const PRUNE_MS = 10_000;
+const DEAD_LETTERS_MS = 2_000;
 /** How long a stop waits for other counters' commits to make its acknowledgements one purge. */
 const SETTLE_AT_STOP_MS = 2_000;
 /** A message of a newer version is offered again after this long. */
@@ -57,7 +58,8 @@ export interface CounterOptions {
   watch: ConnectionWatch;
   /** Publishes to an acknowledgement's reply subject. */
   send: (reply: string, kind: string) => void;
-  storeDeadLetter: FlushOptions['storeDeadLetter'];
+  /** Hands the broker the dead letters that flushes have written down. */
+  sendDeadLetters: () => Promise<void>;
   flushIntervalMs: number;
   ackWaitMs: number;
   keysHeldMax: number;
@@ -81,6 +83,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   let stream = await prepare(options, signal);
   let isDatabaseAway = false;
   let isStopping = false;
+  let isSending = false;
   let reconnectedAtMs = 0;
   const failure = Promise.withResolvers<never>();
   const clock = createFlushClock(options.flushIntervalMs);
@@ -98,6 +101,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   const pulling = pullUntilStopped();
   const flushing = flushUntilStopped();
   const stopWatching = watchStores(options);
+  const sending = setInterval(() => void sendLetters(), DEAD_LETTERS_MS);
   const pruning = setInterval(() => void pruneSettled(), PRUNE_MS);
   pulling.catch(failure.reject);
   flushing.catch(failure.reject);
@@ -167,6 +171,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
       holdings.endFlush();
     }
     void settler.settle();
+    void sendLetters();
   }
 
   /** What is not committed goes back to the broker; what was committed after all, the ledger knows. */
@@ -233,6 +238,18 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
     return floor;
   }
 
+  /** One at a time; what is left over for now is still written down. */
+  async function sendLetters(): Promise<void> {
+    if (isSending || !watch.isConnected || isDatabaseAway) return;
+    isSending = true;
+    try {
+      await options.sendDeadLetters();
+    } catch (error) {
+      log.warn({ err: error }, 'dead letters wait in the database');
+    }
+    isSending = false;
+  }
+
   async function pruneSettled(): Promise<void> {
     if (!watch.isConnected || isDatabaseAway) return;
     try {
@@ -248,8 +265,10 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   async function stop(): Promise<void> {
     isStopping = true;
     clearInterval(pruning);
+    clearInterval(sending);
     stopWatching();
     await flushing.catch(() => undefined);
+    await sendLetters();
     await settler.finish(SETTLE_AT_STOP_MS);
     puller.close();
   }

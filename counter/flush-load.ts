@@ -4,14 +4,14 @@ import type { Kysely } from 'kysely';
 import type { Database } from '../schema/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import { isDataError } from './database-error.ts';
-import { flush, TallyConflict, type FlushOptions, type FlushResult } from './flush.ts';
+import { flush, TallyConflict, type FlushResult } from './flush.ts';
 import { halve, type Load } from './load.ts';
 import { StoresDisagree } from './settled-floor.ts';
 
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2_000;
 
-export interface FlushLoadOptions extends Omit<FlushOptions, 'incarnation'> {
+export interface FlushLoadOptions {
   database: Kysely<Database>;
   /** Checks that the stream is still the same one, and returns its incarnation. */
   readIncarnation: () => Promise<number>;
@@ -34,7 +34,7 @@ export async function flushLoad(load: Load, options: FlushLoadOptions): Promise<
   for (let attempt = 0; ; attempt++) {
     try {
       const incarnation = await options.readIncarnation();
-      options.onCommitted(load, await flush(database, load, { ...options, incarnation }));
+      options.onCommitted(load, await flush(database, load, incarnation));
       return;
     } catch (error) {
       if (error instanceof TallyConflict || error instanceof StoresDisagree) throw error;

@@ -6,14 +6,15 @@
  * 3. Each message's ledger total is summed from its own increments, never from the tally: the audit
  *    compares the two.
  * 4. The sums are added to the counters, keys sorted, so that two counters can't deadlock.
- * 5. Dead letters are stored by the broker; their ids are fixed, so a second try stores nothing.
+ * 5. Dead letters are written down beside. Only a commit makes what was judged final, so the broker
+ *    gets them after it (dead-letters.ts).
  * 6. Commit. Before it nothing is acknowledged, and after it nothing can be counted again.
  */
 import type { Kysely } from 'kysely';
 import type { Database } from '../schema/database.ts';
 import { digest, type DeadLetterReason } from '../schema/envelope.ts';
 import { stringifyExactJson } from '../schema/int64.ts';
-import type { DeadLetter } from './dead-letter.ts';
+import { writeDeadLetters, type DeadLetter } from './dead-letters.ts';
 import { fenceKeys, type Judged } from './fence-keys.ts';
 import {
   correctTotals,
@@ -23,7 +24,7 @@ import {
   type LedgerRow,
 } from './ledger.ts';
 import type { HeldMessage, Load } from './load.ts';
-import { addToTally, sumOf, type Tally } from './tally.ts';
+import { addToTally, sumOf } from './tally.ts';
 
 /**
  * Raised where the tally holds a message that the database knows, beside others that it does not.
@@ -31,12 +32,6 @@ import { addToTally, sumOf, type Tally } from './tally.ts';
  */
 export class TallyConflict extends Error {
   override readonly name = 'TallyConflict';
-}
-
-export interface FlushOptions {
-  incarnation: number;
-  /** Resolves when the broker has stored it. */
-  storeDeadLetter: (letter: DeadLetter) => Promise<void>;
 }
 
 export interface FlushResult {
@@ -54,10 +49,10 @@ export interface FlushResult {
 export function flush(
   database: Kysely<Database>,
   load: Load,
-  options: FlushOptions,
+  incarnation: number,
 ): Promise<FlushResult> {
   return database.transaction().execute(async (transaction) => {
-    const { fresh, known, letters } = await fenceMessages(transaction, load, options.incarnation);
+    const { fresh, known, letters } = await fenceMessages(transaction, load, incarnation);
 
     const eager = fresh.filter(({ body }) => body === undefined);
     const judged = await fenceKeys(transaction, fresh);
@@ -70,10 +65,10 @@ export function flush(
     }
     await correctTotals(transaction, judged.filter(isReduced).map(asTotal));
 
-    await upsertCounters(transaction, sortedSums(tally));
+    await upsertCounters(transaction, tally);
 
-    letters.push(...judged.flatMap((each) => lettersOf(each, options.incarnation)));
-    await storeAll(letters, options.storeDeadLetter);
+    letters.push(...judged.flatMap((each) => lettersOf(each, incarnation)));
+    await writeDeadLetters(transaction, letters);
 
     return {
       messages: fresh.length,
@@ -164,12 +159,6 @@ function sortedById<Row extends { id: string }>(rows: Row[]): Row[] {
   return rows.toSorted((left, right) => (left.id < right.id ? -1 : 1));
 }
 
-function sortedSums(tally: Tally) {
-  return [...tally.keys()]
-    .toSorted()
-    .map((key): [string, number | bigint] => [key, tally.get(key) ?? 0]);
-}
-
 function emptyRow(message: HeldMessage, incarnation: number): LedgerRow {
   return { ...message, id: digest(`${incarnation}:${message.sequence}`), increments: 0, total: 0 };
 }
@@ -219,16 +208,4 @@ function lettersOf({ message, reused }: Judged, incarnation: number): DeadLetter
     ...(message.body?.rejected ?? []).map(({ index, reason, item }) => part(index, reason, item)),
     ...reused.map(({ index, item }) => part(`key-${index}`, 'idempotency-key-reused', item)),
   ];
-}
-
-/** Letters under way at once; a pack can hold 500 bad increments. */
-const LETTERS_AT_ONCE = 64;
-
-async function storeAll(
-  letters: DeadLetter[],
-  store: FlushOptions['storeDeadLetter'],
-): Promise<void> {
-  for (let start = 0; start < letters.length; start += LETTERS_AT_ONCE) {
-    await Promise.all(letters.slice(start, start + LETTERS_AT_ONCE).map(store));
-  }
 }

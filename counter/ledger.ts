@@ -5,6 +5,7 @@
 import { sql, type Kysely } from 'kysely';
 import type { Database } from '../schema/database.ts';
 import type { Exact } from '../schema/int64.ts';
+import type { Tally } from './tally.ts';
 
 /** Rows in one statement: bounds its parameters, its time and its memory. */
 export const STATEMENT_ROWS_MAX = 10_000;
@@ -162,25 +163,49 @@ export async function findKeyPayloads(
   return payloads;
 }
 
-/** Adds sums to counters. Keys must be sorted and unique: two counters lock the same rows. */
-export async function upsertCounters(db: Kysely<Database>, sums: [string, Exact][]): Promise<void> {
-  for (const chunk of chunks(sums)) {
-    const batch = sql<{ key: string; value: string }>`unnest(
-      ${array(chunk, ([key]) => key)}::uuid[],
-      ${array(chunk, ([, value]) => value)}::numeric[]
-    )`.as<'batch'>(sql`batch(key, value)`);
-    await db
-      .insertInto('increments')
-      .columns(['key', 'value'])
-      .expression(db.selectFrom(batch).select(['key', 'value']))
-      .onConflict((conflict) =>
-        conflict.column('key').doUpdateSet((eb) => ({
-          value: eb('increments.value', '+', eb.ref('excluded.value')),
-          updated_at: eb.ref('excluded.updated_at'),
-        })),
-      )
-      .execute();
+/**
+ * Adds a tally's sums to the counters, keys sorted: two counters lock the same rows. The next
+ * statement is made ready while the database works on the one before.
+ */
+export async function upsertCounters(db: Kysely<Database>, tally: Tally): Promise<void> {
+  let running: Promise<unknown> | undefined;
+  for (const keys of sortedChunks(tally.keys())) {
+    const statement = upsertChunk(db, keys, tally);
+    await running;
+    running = statement.execute();
   }
+  await running;
+}
+
+function upsertChunk(db: Kysely<Database>, keys: string[], tally: Tally) {
+  const batch = sql<{ key: string; value: string }>`unnest(
+    ${array(keys, (key) => key)}::uuid[],
+    ${array(keys, (key) => tally.get(key) ?? 0)}::numeric[]
+  )`.as<'batch'>(sql`batch(key, value)`);
+  return db
+    .insertInto('increments')
+    .columns(['key', 'value'])
+    .expression(db.selectFrom(batch).select(['key', 'value']))
+    .onConflict((conflict) =>
+      conflict.column('key').doUpdateSet((eb) => ({
+        value: eb('increments.value', '+', eb.ref('excluded.value')),
+        updated_at: eb.ref('excluded.updated_at'),
+      })),
+    );
+}
+
+/** All keys in order, sorted part by part and only when a part is asked for. */
+function* sortedChunks(keys: Iterable<string>): Generator<string[]> {
+  const parts = Array.from({ length: 256 }, (): string[] => []);
+  for (const key of keys) parts[Number.parseInt(key.slice(0, 2), 16)]?.push(key);
+  let chunk: string[] = [];
+  for (const part of parts) {
+    chunk.push(...part.toSorted());
+    for (; chunk.length >= STATEMENT_ROWS_MAX; chunk = chunk.slice(STATEMENT_ROWS_MAX)) {
+      yield chunk.slice(0, STATEMENT_ROWS_MAX);
+    }
+  }
+  if (chunk.length > 0) yield chunk;
 }
 
 function* chunks<Row>(rows: Row[]): Generator<Row[]> {

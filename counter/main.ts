@@ -10,12 +10,12 @@ import { startTelemetry } from '../telemetry/start.ts';
 import { startCounter, type Counter } from './app.ts';
 import { CounterConfig } from './config.ts';
 import { readConsumerAckWait } from './consumer-check.ts';
-import { createDeadLetterStore } from './dead-letter.ts';
+import { createDeadLetterSender } from './dead-letters.ts';
 import { countFigures } from './figures.ts';
 import { createCounterMetrics } from './metrics.ts';
 import { StoresDisagree } from './settled-floor.ts';
 
-/** One for the flush, one for purging and pruning, one for probes. */
+/** One for the flush, one for purging and pruning, one for dead letters and probes. */
 const DATABASE_CONNECTIONS_MAX = 3;
 /** Above the role's transaction_timeout of 15 s: the server gives up first, unless it hangs. */
 const DATABASE_QUERY_TIMEOUT_MS = 16_000;
@@ -77,7 +77,7 @@ async function main(): Promise<void> {
       puller: createPuller(connection, watch),
       watch,
       send: (reply, kind) => connection.publish(reply, kind),
-      storeDeadLetter: createDeadLetterStore(connection),
+      sendDeadLetters: createDeadLetterSender(database, connection),
       flushIntervalMs: config.FLUSH_INTERVAL_MS,
       ackWaitMs,
       keysHeldMax: config.KEYS_HELD_MAX,

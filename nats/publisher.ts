@@ -69,7 +69,9 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
       try {
         return await attempt(message, Math.min(remainingMs, ATTEMPT_MS_MAX));
       } catch (error) {
-        if (error instanceof JetStreamApiError && STREAM_FULL_CODES.has(error.code)) {
+        const isFull = error instanceof JetStreamApiError && STREAM_FULL_CODES.has(error.code);
+        // Only where no earlier attempt is in doubt does "full" mean that nothing was stored.
+        if (isFull && failure === undefined) {
           throw new StreamFull(`the stream ${INCREMENTS} is full`, { cause: error });
         }
         // Everything else passes: a time-out, a leader change, a broker that is just starting.

@@ -33,6 +33,18 @@ export interface IdempotencyKeysTable {
   stored_at: Date;
 }
 
+/** Dead letters that are committed and not yet stored by the broker; empty but for moments. */
+export interface DeadLettersTable {
+  /** Fixed by stream incarnation, sequence and place: the message id under which it is stored. */
+  id: string;
+  reason: string;
+  subject: string;
+  sequence: string;
+  stored_at: Date;
+  /** Bytes, since a text of PostgreSQL can't hold every character that a message can. */
+  payload: Buffer;
+}
+
 /** One row for each stream incarnation; carries what was pruned from the ledger. */
 export interface StreamsTable {
   incarnation: string;
@@ -47,6 +59,7 @@ export interface Database {
   increments: IncrementsTable;
   ledger: LedgerTable;
   idempotency_keys: IdempotencyKeysTable;
+  dead_letters: DeadLettersTable;
   streams: StreamsTable;
 }
 

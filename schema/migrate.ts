@@ -51,6 +51,7 @@ async function grantRoles(db: Kysely<Database>, options: MigrateOptions): Promis
 
   await run('grant select, insert, update on increments to mesh_counter');
   await run('grant select, insert, update, delete on ledger, idempotency_keys to mesh_counter');
+  await run('grant select, insert, delete on dead_letters to mesh_counter');
   await run('grant select, insert, update on streams to mesh_counter');
   await run("alter role mesh_counter set default_transaction_isolation = 'read committed'");
   await run('alter role mesh_counter set synchronous_commit = on');

@@ -19,7 +19,9 @@ void t.test('the tables of settings are those of the code', (t) => {
   for (const [name, schema] of Object.entries(SCHEMAS)) {
     const marker = `<!-- ${name} -->`;
     const table = `${marker}\n\n${tableOf(schema)}\n`;
-    const found = new RegExp(`${marker}\\n(?:\\n\\|[^\\n]*(?:\\n\\|[^\\n]*)*\\n)?`).exec(readme)?.[0];
+    const found = new RegExp(`${marker}\\n(?:\\n\\|[^\\n]*(?:\\n\\|[^\\n]*)*\\n)?`).exec(
+      readme,
+    )?.[0];
     if (process.env['UPDATE_README'] === '1') readme = readme.replace(found ?? marker, table);
     else t.equal(found, table, name);
   }

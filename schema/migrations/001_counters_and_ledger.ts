@@ -40,6 +40,16 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .execute();
 
   await db.schema
+    .createTable('dead_letters')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('reason', 'text', (column) => column.notNull())
+    .addColumn('subject', 'text', (column) => column.notNull())
+    .addColumn('sequence', 'bigint', (column) => column.notNull())
+    .addColumn('stored_at', 'timestamptz', (column) => column.notNull())
+    .addColumn('payload', 'bytea', (column) => column.notNull())
+    .execute();
+
+  await db.schema
     .createTable('streams')
     .addColumn('incarnation', 'bigint', (column) => column.primaryKey())
     .addColumn('pruned_through', 'bigint', (column) => column.notNull())

@@ -54,7 +54,7 @@ async function measureFlush(database: Kysely<Database>, rows: number): Promise<T
   const load = makeLoad(keys, VALUE);
   const before = await readSum(database, keys);
   const startedAt = performance.now();
-  await flush(database, load, { incarnation: 1, storeDeadLetter: () => Promise.resolve() });
+  await flush(database, load, 1);
   const flushMs = performance.now() - startedAt;
   const added = (await readSum(database, keys)) - before;
   if (added !== keys.length * VALUE) throw new Error(`${added} was added for ${keys.length} keys`);

@@ -17,7 +17,7 @@ void t.test(
     const good = `{"key":"${key}","value":1}`;
     const envelope = (increments: string[], id: string = randomUUIDv7(), version = 1) =>
       `{"version":${version},"id":"${id}","increments":[${increments.join(',')}]}`;
-    const anHourAgo = `${(Date.now() - 3_600_000).toString(16).padStart(12, '0')}`;
+    const anHourAgo = (Date.now() - 3_600_000).toString(16).padStart(12, '0');
     const oldId = `${anHourAgo.slice(0, 8)}-${anHourAgo.slice(8)}-7000-8000-000000000000`;
     const reusedId = randomUUIDv7();
 

@@ -105,7 +105,7 @@ void t.test('bytes that are not HTTP are answered or cut off, and nothing breaks
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 500 }), async (bytes) => {
       const answer = await sendRaw(Number(port), Buffer.from(bytes));
-      if (/^HTTP\/1\.1 5/.test(answer)) throw new Error(answer);
+      if (answer.startsWith('HTTP/1.1 5')) throw new Error(answer);
     }),
     { numRuns: RUNS / 10 },
   );

@@ -23,16 +23,16 @@ void t.test(
     await delay(start - Date.now());
     const spacingMs = WINDOW_MS / (5 * LIMIT);
     const requests: Promise<void>[] = [];
+    const countPassed = async (url: string, window: number) => {
+      const { status } = await post(url, { key, value: 1 });
+      if (status === 200) passed.set(window, (passed.get(window) ?? 0) + 1);
+    };
     for (let sent = 0; Date.now() < end; sent++) {
       const ahead = start + sent * spacingMs - Date.now();
       if (ahead > 2) await delay(ahead);
       const url = gateways[sent % 3]?.url ?? '';
       const window = Math.floor((Date.now() - start) / WINDOW_MS);
-      requests.push(
-        post(url, { key, value: 1 }).then(({ status }) => {
-          if (status === 200) passed.set(window, (passed.get(window) ?? 0) + 1);
-        }),
-      );
+      requests.push(countPassed(url, window));
     }
     await Promise.all(requests);
     for (const window of [0, 1, 2]) {

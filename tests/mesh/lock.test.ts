@@ -60,6 +60,6 @@ await t.test('of many who find a stale lock at once, one takes it over', async (
   const answers = contenders.map(({ lines }) => once(lines, 'data'));
   for (const { child } of contenders) child.stdin.write('go');
   const said = (await Promise.all(answers)).map(([text]) => String(text).trim());
-  t.strictSame(said.sort(), ['refused', 'refused', 'refused', 'taken']);
+  t.strictSame(said.toSorted(), ['refused', 'refused', 'refused', 'taken']);
   for (const { child } of contenders) child.stdin.end();
 });

@@ -1,0 +1,139 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { sql, type Kysely } from 'kysely';
+import t from 'tap';
+import { flush, TallyConflict } from '../../counter/flush.ts';
+import { takeDelivery } from '../../counter/intake.ts';
+import { createLoad, type Load } from '../../counter/load.ts';
+import type { Database } from '../../schema/database.ts';
+import { encodeEnvelope, encodeIncrement } from '../../schema/envelope.ts';
+import { makeKeys, readCounters } from '../support/counters.ts';
+import { startServers } from '../support/servers.ts';
+
+const INCARNATION = 1_800_000_000_000;
+
+interface Sent {
+  sequence: number;
+  id?: string;
+  value: number;
+  once?: string;
+  deliveryCount?: number;
+}
+
+void t.test('a judgement that was not committed leaves no dead letter', async (t) => {
+  const { database } = await startServers(t);
+  const [key = ''] = makeKeys(1);
+  const first = { sequence: 1, value: 1, once: 'public/a' };
+  const second = { sequence: 2, value: 2, once: 'public/a' };
+
+  // Both in one load: the second loses. Then the commit fails, and they come again apart.
+  await failCommits(database, async () => {
+    await t.rejects(flush(database, loadOf(key, [first, second]), INCARNATION), /no commit today/);
+  });
+  await flush(database, loadOf(key, [second]), INCARNATION);
+  await flush(database, loadOf(key, [first]), INCARNATION);
+
+  t.strictSame(await readCounters(database), new Map([[key, '2']]));
+  const letters = await database
+    .selectFrom('dead_letters')
+    .select(['sequence', 'reason'])
+    .execute();
+  t.strictSame(letters, [{ sequence: '1', reason: 'idempotency-key-reused' }]);
+});
+
+void t.test('a commit whose answer was lost is repeated without counting twice', async (t) => {
+  const { database } = await startServers(t);
+  const [key = ''] = makeKeys(1);
+  const load = loadOf(key, [
+    { sequence: 1, value: 1 },
+    { sequence: 2, value: 10, once: 'public/b' },
+    { sequence: 3, value: 100, deliveryCount: 2 },
+  ]);
+  t.match(await flush(database, load, INCARNATION), {
+    messages: 3,
+    increments: 3,
+    alreadyApplied: 0,
+  });
+  t.match(await flush(database, load, INCARNATION), {
+    messages: 0,
+    increments: 0,
+    alreadyApplied: 3,
+  });
+  t.strictSame(await readCounters(database), new Map([[key, '111']]));
+});
+
+void t.test(
+  'a tally that is partly applied is refused, and its messages count one by one',
+  async (t) => {
+    const { database } = await startServers(t);
+    const [key = ''] = makeKeys(1);
+    const [one, two] = [randomUUIDv7(), randomUUIDv7()];
+    await flush(database, loadOf(key, [{ sequence: 1, id: one, value: 1 }]), INCARNATION);
+    const both = [
+      { sequence: 1, id: one, value: 1 },
+      { sequence: 2, id: two, value: 10 },
+    ];
+    await t.rejects(flush(database, loadOf(key, both), INCARNATION), TallyConflict);
+    const again = both.map((message) => ({ ...message, deliveryCount: 2 }));
+    await flush(database, loadOf(key, again), INCARNATION);
+    t.strictSame(await readCounters(database), new Map([[key, '11']]));
+  },
+);
+
+void t.test(
+  'a message that was stored twice is counted once and settles both sequences',
+  async (t) => {
+    const { database } = await startServers(t);
+    const [key = ''] = makeKeys(1);
+    const id = randomUUIDv7();
+    await flush(
+      database,
+      loadOf(key, [
+        { sequence: 1, id, value: 5 },
+        { sequence: 2, id, value: 5 },
+      ]),
+      INCARNATION,
+    );
+    await flush(database, loadOf(key, [{ sequence: 3, id, value: 5 }]), INCARNATION);
+    t.strictSame(await readCounters(database), new Map([[key, '5']]));
+    const rows = await database
+      .selectFrom('ledger')
+      .select(['sequence', 'total'])
+      .orderBy('sequence')
+      .execute();
+    t.strictSame(rows, [
+      { sequence: '1', total: '5' },
+      { sequence: '2', total: '0' },
+      { sequence: '3', total: '0' },
+    ]);
+  },
+);
+
+function loadOf(key: string, sent: Sent[]): Load {
+  const load = createLoad();
+  for (const { sequence, id, value, once, deliveryCount = 1 } of sent) {
+    const increment = encodeIncrement({ key, value, ...(once !== undefined && { once }) });
+    takeDelivery(
+      load,
+      {
+        data: Buffer.from(encodeEnvelope(id ?? randomUUIDv7(), [increment])),
+        subject: 'increments.http',
+        reply: '',
+        sequence,
+        deliveryCount,
+        storedAtMs: Date.now(),
+      },
+      { suspectBeforeMs: 0, isHeldElsewhere: () => false },
+    );
+  }
+  return load;
+}
+
+/** Lets transactions that write to the ledger fail at their very end. */
+async function failCommits(database: Kysely<Database>, during: () => Promise<void>): Promise<void> {
+  await sql`create function refuse() returns trigger language plpgsql
+    as 'begin raise exception ''no commit today''; end'`.execute(database);
+  await sql`create constraint trigger refuse after insert on ledger
+    deferrable initially deferred for each row execute function refuse()`.execute(database);
+  await during();
+  await sql`drop trigger refuse on ledger`.execute(database);
+}
