@@ -10,7 +10,7 @@ import type { IncrementLane } from './increment-lane.ts';
 import type { GatewayCounts } from './metrics.ts';
 import { openapi } from './openapi.ts';
 import { pressure } from './pressure.ts';
-import { handleError, ProblemError, sendProblem } from './problem-details.ts';
+import { handleError, ProblemError, refuseConnection, sendProblem } from './problem-details.ts';
 import { rateLimit, type RateLimitOptions } from './rate-limit.ts';
 import { counterRoutes } from './routes/counters.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -67,6 +67,7 @@ export async function buildGateway(options: GatewayOptions) {
     trustProxy: options.trustProxy ?? false,
     genReqId: createRequestIds(),
     frameworkErrors: handleError,
+    clientErrorHandler: refuseConnection,
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = CONNECTIONS_MAX;
 
@@ -121,7 +122,12 @@ export async function buildGateway(options: GatewayOptions) {
 
 /** Fastify's types tell HTTP and HTTPS apart; here they are the same but for the certificate. */
 function serverOptions(tls: GatewayOptions['tls']): { http: object } {
-  const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: HEADERS_TIMEOUT_MS };
+  const limits = {
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    // The time-outs are looked at this often; by default only every 30 s.
+    connectionsCheckingInterval: 1_000,
+  };
   if (tls === undefined) return { http: limits };
   const https: object = { ...limits, ...tls };
   return { https } as unknown as { http: object };

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { KEY_RULE, VALUE_RULE } from '../schema/increment.ts';
@@ -34,6 +35,12 @@ const CODES: Record<number, string> = {
   413: 'body-too-large',
   414: 'uri-too-long',
   415: 'unsupported-media-type',
+  431: 'headers-too-large',
+};
+
+const CONNECTION_ERRORS: Record<string, number> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: 431,
 };
 
 /** A stream that is full or a broker that is away is seldom back within less. */
@@ -85,6 +92,24 @@ export function handleError(
   reply: FastifyReply,
 ): void {
   sendProblem(request, reply, asProblem(error, request));
+}
+
+/** Answers what is not even a request, such as bytes that are not HTTP, and closes its connection. */
+export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
+  const status = CONNECTION_ERRORS[error.code ?? ''] ?? 400;
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: TITLES[status] ?? 'Error',
+    status,
+    detail: 'The request could not be read.',
+    instance: '',
+    code: CODES[status] ?? 'bad-request',
+  } satisfies Problem);
+  socket.end(
+    `HTTP/1.1 ${status} ${TITLES[status] ?? 'Error'}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n` +
+      `content-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }
 
 function asProblem(error: FastifyError, request: FastifyRequest) {

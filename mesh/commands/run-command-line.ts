@@ -22,6 +22,7 @@ import { purgeDeadLetters } from './dead-letters/purge.ts';
 import { replayDeadLetter } from './dead-letters/replay.ts';
 import { showDeadLetter } from './dead-letters/show.ts';
 import { helpOf, overview } from './help.ts';
+import { addKey, listKeys, revokeKey } from './keys.ts';
 import { connectServers } from './mesh-servers.ts';
 import { natsContextCommand } from './nats-context.ts';
 import { readOptions } from './options.ts';
@@ -36,6 +37,9 @@ const COMMANDS: Command[] = [
   replayDeadLetter,
   purgeDeadLetters,
   clear,
+  addKey,
+  listKeys,
+  revokeKey,
   natsContextCommand,
 ];
 

@@ -1,0 +1,66 @@
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
+import { drive, total } from '../support/load.ts';
+import { startServers } from '../support/servers.ts';
+import { startCounter, startGateway } from '../support/services.ts';
+
+void t.test('a rolling restart of gateways under load fails no request', async (t) => {
+  if (process.platform === 'darwin') {
+    t.pass('one gateway on a port there');
+    return;
+  }
+  const servers = await startServers(t, { flushIntervalMs: 500 });
+  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '500' });
+  const first = await startGateway(t, servers, { REUSE_PORT: '1' });
+  const shared = { REUSE_PORT: '1', PORT: new URL(first.url).port };
+  const gateways = [first, await startGateway(t, servers, shared)];
+  const ending = new AbortController();
+  const keys = makeKeys(20);
+  const load = drive({ urls: [first.url], keys, connections: 16, signal: ending.signal });
+  for (const gateway of gateways) {
+    await delay(1_000);
+    t.equal(await gateway.stop(), 0);
+    await startGateway(t, servers, shared);
+  }
+  await delay(500);
+  ending.abort();
+  const result = await load;
+  t.strictSame([...result.statuses.keys()], [200], 'every request got its 200');
+  await untilTotal(servers.database, total(result.accepted));
+  t.strictSame(differences(await readCounters(servers.database), result.accepted), []);
+});
+
+void t.test('a client that dribbles is cut off, and others are served', async (t) => {
+  const servers = await startServers(t);
+  const gateway = await startGateway(t, servers);
+  const { port } = new URL(gateway.url);
+  const startedAt = performance.now();
+  const answers = await Promise.all(
+    [
+      'POST /increment HTTP/1.1\r\nhost: x\r\n',
+      'POST /increment HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{',
+    ].map((beginning) => dribble(Number(port), beginning)),
+  );
+  for (const answer of answers) {
+    t.match(answer, /^HTTP\/1\.1 408 /);
+    t.match(answer, /application\/problem\+json/);
+  }
+  t.ok(performance.now() - startedAt < 20_000, 'within its time-outs');
+});
+
+/** Sends the beginning of a request and then a byte now and again, until the server has enough. */
+function dribble(port: number, beginning: string): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write(beginning));
+    const timer = setInterval(() => socket.write('x'), 500);
+    socket.on('data', (chunk) => (answer += String(chunk)));
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      clearInterval(timer);
+      resolve(answer);
+    });
+  });
+}
