@@ -37,6 +37,8 @@ export async function startProxy(protocol: Protocol, serverPort: number): Promis
   const port = await findFreePort();
   const connections = new Set<Connection>();
   const watchers = new Set<Watcher>();
+  // One side of a connection can outlast the other, and a paused one would for ever.
+  const sockets = new Set<Socket>();
   let state: 'open' | 'stalled' | 'refusing' = 'open';
 
   const listener = createServer((client) => {
@@ -58,6 +60,7 @@ export async function startProxy(protocol: Protocol, serverPort: number): Promis
     const [from, to] = toServer ? [client, server] : [server, client];
     const split = createSplitter(protocol, toServer);
     from.setNoDelay(true);
+    sockets.add(from);
     from.on('data', (chunk: Buffer) => {
       for (const frame of split(chunk)) {
         const fate = decide(frame, connection);
@@ -69,6 +72,7 @@ export async function startProxy(protocol: Protocol, serverPort: number): Promis
     from.on('error', () => to.destroy());
     from.on('close', () => {
       to.end();
+      sockets.delete(from);
       connections.delete(connection);
     });
   }
@@ -110,7 +114,7 @@ export async function startProxy(protocol: Protocol, serverPort: number): Promis
     open,
     cut,
     close: () => {
-      cut();
+      for (const socket of sockets) socket.resetAndDestroy();
       return new Promise((resolve) => listener.close(() => resolve()));
     },
   };
