@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { LogLevel } from '../telemetry/log.ts';
 
 /** The counter's settings, each an environment variable. The README's table is made from these. */
 export const CounterConfig = Type.Object({
@@ -35,15 +36,6 @@ export const CounterConfig = Type.Object({
     maximum: 2_592_000_000,
     description: 'How long an Idempotency-Key is known, in stream time',
   }),
-  LOG_LEVEL: Type.Union(
-    [
-      Type.Literal('debug'),
-      Type.Literal('info'),
-      Type.Literal('warn'),
-      Type.Literal('error'),
-      Type.Literal('silent'),
-    ],
-    { default: 'info', description: 'debug, info, warn, error or silent' },
-  ),
+  LOG_LEVEL: LogLevel,
 });
 export type CounterConfig = Static<typeof CounterConfig>;

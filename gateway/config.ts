@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox';
 import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
+import { LogLevel } from '../telemetry/log.ts';
 
 /** The gateway's settings, each an environment variable. The README's table is made from these. */
 export const GatewayConfig = Type.Object({
@@ -77,16 +78,7 @@ export const GatewayConfig = Type.Object({
         'Addresses or networks of proxies whose X-Forwarded-For is believed; left out, none is',
     }),
   ),
-  LOG_LEVEL: Type.Union(
-    [
-      Type.Literal('debug'),
-      Type.Literal('info'),
-      Type.Literal('warn'),
-      Type.Literal('error'),
-      Type.Literal('silent'),
-    ],
-    { default: 'info', description: 'debug, info, warn, error or silent' },
-  ),
+  LOG_LEVEL: LogLevel,
 });
 export type GatewayConfig = Static<typeof GatewayConfig>;
 

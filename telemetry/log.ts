@@ -1,4 +1,13 @@
 import { pino, type Logger } from 'pino';
+import { Type } from 'typebox';
+
+const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+
+/** The setting `LOG_LEVEL` of every service. */
+export const LogLevel = Type.Union(
+  LEVELS.map((level) => Type.Literal(level)),
+  { default: 'info', description: 'debug, info, warn, error or silent' },
+);
 
 export type Log = Logger;
 
