@@ -24,7 +24,7 @@ export interface IncrementLane {
 export interface EncodedBatch {
   increments: string;
   count: number;
-  once?: string;
+  once?: string | undefined;
 }
 
 export interface IncrementLaneOptions {

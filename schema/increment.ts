@@ -44,7 +44,7 @@ export type Accepted = Static<typeof Accepted>;
 export interface Increment {
   key: string;
   value: Exact;
-  once?: string;
+  once?: string | undefined;
 }
 
 /** Whether a string is a counter's key, in either case. Keys are stored in lower case. */

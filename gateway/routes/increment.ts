@@ -1,7 +1,8 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { digest, encodeIncrement } from '../../schema/envelope.ts';
 import { Accepted, IncrementBody } from '../../schema/increment.ts';
+import type { Receipt } from '../group-commit.ts';
 import { createRecentKeys, readIdempotencyKey } from '../idempotency-key.ts';
 import type { IncrementLane } from '../increment-lane.ts';
 import type { GatewayCounts } from '../metrics.ts';
@@ -27,23 +28,13 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   const response = { 200: Accepted, ...errorAnswers(400, 401, 403, 413, 415, 422, 429, 503) };
   const schema = { summary: 'Count one increment', body: IncrementBody, response };
 
-  app.post('/increment', { schema, config: { scope: 'write' } }, async (request, reply) => {
+  app.post('/increment', { schema, config: { scope: 'write' } }, (request, reply) => {
     const { key, value } = request.body;
-    const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
-    if (idempotencyKey === undefined) {
-      const { id, sequence } = await lane.commit({ key, value });
-      counts.accepted(1);
-      return { accepted: 1, id, sequence };
-    }
-
-    const once = `${scopeOf(request)}/${idempotencyKey}`;
-    const payload = `${key.toLowerCase()} ${value}`;
-    const { receipt, isReplay } = await recentKeys.commitOnce(once, payload, () =>
-      lane.commit({ key, value, once }),
-    );
-    if (isReplay) reply.header('idempotent-replayed', 'true');
-    else counts.accepted(1);
-    return { accepted: 1, id: receipt.id, sequence: receipt.sequence };
+    return accept(request, reply, {
+      count: 1,
+      readPayload: () => `${key.toLowerCase()} ${value}`,
+      commit: (once) => lane.commit({ key, value, once }),
+    });
   });
 
   const batch = {
@@ -51,26 +42,42 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     bodyLimit: BATCH_BYTES_MAX,
     config: { isBatch: true, scope: 'write' as const },
   };
-  app.post<{ Body: string }>('/increments', batch, async (request, reply) => {
+  app.post<{ Body: string }>('/increments', batch, (request, reply) => {
     const isLines = request.headers['content-type']?.startsWith('application/x-ndjson') === true;
     const { increments, text } = (isLines ? readNdjsonBatch : readJsonBatch)(request.body);
-    const accepted = increments.length;
-    app.limitBatch(request, reply, accepted);
+    const count = increments.length;
+    app.limitBatch(request, reply, count);
+    return accept(request, reply, {
+      count,
+      readPayload: () => digest(increments.map(encodeIncrement).join(',')),
+      commit: (once) => lane.commitBatch({ increments: text, count, once }),
+    });
+  });
+
+  /** Commits what was sent, once where it has an Idempotency-Key, and answers for its message. */
+  async function accept(request: FastifyRequest, reply: FastifyReply, sent: Sent) {
+    const { count, readPayload, commit } = sent;
     const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
     if (idempotencyKey === undefined) {
-      const { id, sequence } = await lane.commitBatch({ increments: text, count: accepted });
-      counts.accepted(accepted);
-      return { accepted, id, sequence };
+      const { id, sequence } = await commit(undefined);
+      counts.accepted(count);
+      return { accepted: count, id, sequence };
     }
-
     const once = `${scopeOf(request)}/${idempotencyKey}`;
-    const payload = digest(increments.map(encodeIncrement).join(','));
-    const { receipt, isReplay } = await recentKeys.commitOnce(once, payload, () =>
-      lane.commitBatch({ increments: text, count: accepted, once }),
+    const { receipt, isReplay } = await recentKeys.commitOnce(once, readPayload(), () =>
+      commit(once),
     );
     if (isReplay) reply.header('idempotent-replayed', 'true');
-    else counts.accepted(accepted);
-    return { accepted, id: receipt.id, sequence: receipt.sequence };
-  });
+    else counts.accepted(count);
+    return { accepted: count, id: receipt.id, sequence: receipt.sequence };
+  }
   done();
 };
+
+interface Sent {
+  /** How many increments it has. */
+  count: number;
+  /** What a repeat under the same key must equal; only asked for where there is a key. */
+  readPayload: () => string;
+  commit: (once: string | undefined) => Promise<Receipt>;
+}
