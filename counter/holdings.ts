@@ -7,6 +7,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import type { Delivery } from '../nats/pull.ts';
+import type { FlushClock } from './flush-clock.ts';
 import { takeDelivery } from './intake.ts';
 import { createLoad, type HeldMessage, type Load } from './load.ts';
 import type { Settler } from './settle.ts';
@@ -27,10 +28,8 @@ export interface Holdings {
   readonly oldestAgeMs: number;
   /** How many messages may be pulled; 0 where any bound is reached. */
   readonly room: number;
-  /** Whether the load should be flushed for its size, whatever its age. */
-  readonly isLarge: boolean;
-  /** The age, in milliseconds, of the oldest message of the load that is being collected. */
-  ageOfCollecting: () => number;
+  /** When the load should be flushed, as a time of performance.now(): for its age or its size. */
+  dueAt: (clock: FlushClock) => number;
   /** @returns false for a message of a newer version, which is not held. */
   take: (delivery: Delivery, suspectBeforeMs: number) => boolean;
   /** Begins a new load and returns the one that is to be flushed. */
@@ -62,6 +61,14 @@ export function createHoldings({ messagesMax, keysMax, settler }: HoldingsOption
     });
   }
 
+  function isLarge({ messages, tally, bodyBytes }: Load): boolean {
+    return (
+      messages.size >= messagesMax / 2 ||
+      tally.size >= keysMax / 2 ||
+      bodyBytes >= BODY_BYTES_MAX / 2
+    );
+  }
+
   function claimedBefore(time: number): HeldMessage[] {
     const found: HeldMessage[] = [];
     for (const load of [flushing, collecting]) {
@@ -91,15 +98,7 @@ export function createHoldings({ messagesMax, keysMax, settler }: HoldingsOption
         this.keys >= keysMax || collecting.bodyBytes + (flushing?.bodyBytes ?? 0) >= BODY_BYTES_MAX;
       return isFull ? 0 : Math.max(0, messagesMax - this.messages);
     },
-    get isLarge() {
-      const { messages, tally, bodyBytes } = collecting;
-      return (
-        messages.size >= messagesMax / 2 ||
-        tally.size >= keysMax / 2 ||
-        bodyBytes >= BODY_BYTES_MAX / 2
-      );
-    },
-    ageOfCollecting: () => performance.now() - collecting.oldestBornAt,
+    dueAt: (clock) => (isLarge(collecting) ? 0 : collecting.oldestBornAt + clock.dueAgeMs()),
     take,
     startFlush: () => {
       flushing = collecting;

@@ -18,12 +18,12 @@ export interface Mutation {
 export const MUTATIONS: Mutation[] = [
   {
     name: 'acknowledges before it commits',
-    file: 'counter/app.ts',
+    file: 'counter/flushing.ts',
     edits: [
       {
         find: 'const load = holdings.startFlush();',
         replacement: `const load = holdings.startFlush();
-          for (const { reply } of load.messages.values()) send(reply, '+ACK');`,
+          for (const { reply } of load.messages.values()) options.send(reply, '+ACK');`,
       },
     ],
   },

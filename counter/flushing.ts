@@ -1,0 +1,119 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { performance } from 'node:perf_hooks';
+import type { Kysely } from 'kysely';
+import type { Database } from '../schema/database.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Alarm } from './alarm.ts';
+import { TallyConflict } from './flush.ts';
+import type { FlushClock } from './flush-clock.ts';
+import { flushLoad } from './flush-load.ts';
+import type { Holdings } from './holdings.ts';
+import type { HeldMessage, Load } from './load.ts';
+import type { CounterMetrics } from './metrics.ts';
+import type { Settler } from './settle.ts';
+import { StoresDisagree } from './settled-floor.ts';
+import type { Stores } from './stores.ts';
+
+/** At most four flushes a second, however old what comes again may be. */
+const FLUSH_SPACING_MS = 250;
+/** A load that could not be flushed in this time is given back; at a stop, sooner. */
+const FLUSH_TRIES_MS = 30_000;
+const LAST_FLUSH_TRIES_MS = 10_000;
+/** What is held is claimed again this long before the broker would offer it to others. */
+const CLAIM_MARGIN_MS = 2_000;
+const CLAIM_TICK_MS = 500;
+
+const NAK = '-NAK';
+const PROGRESS = '+WPI';
+
+export interface FlushingOptions {
+  database: Kysely<Database>;
+  stores: Stores;
+  holdings: Holdings;
+  settler: Settler;
+  clock: FlushClock;
+  /** Set to when the next flush is due. */
+  alarm: Alarm;
+  ackWaitMs: number;
+  /** Publishes to an acknowledgement's reply subject. */
+  send: (reply: string, kind: string) => void;
+  /** Told after each flush, whether it succeeded or not. */
+  onFlushed: () => void;
+  /** Resolves when nothing more is taken. */
+  pulling: Promise<void>;
+  stopping: AbortSignal;
+  metrics: CounterMetrics;
+  log: Log;
+}
+
+/**
+ * Flushes whenever it is due, one load at a time, and at a stop what is left.
+ *
+ * @throws StoresDisagree
+ */
+export async function flushUntilStopped(options: FlushingOptions): Promise<void> {
+  const { holdings, clock, alarm, stopping, pulling } = options;
+  while (!stopping.aborted) {
+    if (holdings.dueAt(clock) <= performance.now()) {
+      await flushCollected(options);
+      await delay(FLUSH_SPACING_MS);
+    } else await alarm.sleep();
+  }
+  await pulling;
+  while (holdings.collecting.messages.size > 0) await flushCollected(options);
+}
+
+async function flushCollected(options: FlushingOptions): Promise<void> {
+  const { holdings, settler, stores, stopping, metrics, log } = options;
+  const startedAt = performance.now();
+  const load = holdings.startFlush();
+  const claims = setInterval(() => claimHeld(options), CLAIM_TICK_MS);
+  try {
+    await flushLoad(load, {
+      database: options.database,
+      log,
+      readIncarnation: stores.readIncarnation,
+      triesMs: () => (stopping.aborted ? LAST_FLUSH_TRIES_MS : FLUSH_TRIES_MS),
+      onCommitted: (part, result) => {
+        const now = performance.now();
+        const times = { durationMs: now - startedAt, stalenessMs: now - result.oldestBornAt };
+        metrics.flushed(result, times);
+        log.debug({ ...result, ...times }, 'flushed');
+        settler.add(part.messages.values());
+      },
+    });
+    options.clock.record(performance.now() - startedAt);
+  } catch (error) {
+    giveBack(error, load, options);
+    if (error instanceof StoresDisagree) throw error;
+  } finally {
+    clearInterval(claims);
+    holdings.endFlush();
+  }
+  options.onFlushed();
+}
+
+/** What is not committed goes back to the broker; what was committed after all, the ledger knows. */
+function giveBack(error: unknown, load: Load, options: FlushingOptions): void {
+  const { holdings, settler, stores, send, metrics, log } = options;
+  const messages: HeldMessage[] = [...load.messages.values()];
+  if (error instanceof TallyConflict) {
+    log.warn({ err: error }, 'a load is taken again, message by message');
+  } else if (!(error instanceof StoresDisagree)) {
+    log.error({ err: error }, 'a load could not be flushed and is given back');
+    messages.push(...holdings.dropCollecting());
+    stores.isDatabaseAway = true;
+  }
+  for (const { sequence, reply } of messages) if (!settler.has(sequence)) send(reply, NAK);
+  metrics.gaveBack(messages.length);
+  if (!(error instanceof TallyConflict)) metrics.flushFailed();
+}
+
+/** While a flush runs, nothing that is held may be offered to others. */
+function claimHeld({ holdings, ackWaitMs, send }: FlushingOptions): void {
+  const now = performance.now();
+  for (const message of holdings.claimedBefore(now - ackWaitMs + CLAIM_MARGIN_MS)) {
+    message.claimedAt = now;
+    send(message.reply, PROGRESS);
+  }
+}

@@ -1,0 +1,73 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { connectionChange, type ConnectionWatch } from '../nats/connect.ts';
+import type { Delivery, Puller } from '../nats/pull.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Holdings } from './holdings.ts';
+import type { CounterMetrics } from './metrics.ts';
+import type { Stores } from './stores.ts';
+
+const PULL_MESSAGES_MAX = 500;
+/** Far below the server's 64 MB of pending bytes a connection. */
+const PULL_BYTES_MAX = 8 * 1024 * 1024;
+/** A stop waits for the pull under way, so it must not be long. */
+const PULL_EXPIRES_MS = 1_000;
+/** Only while a bound is reached: how soon a flush that made room is noticed. */
+const FULL_TICK_MS = 25;
+const REFUSED_MS = 1_000;
+
+const NAK = '-NAK';
+/** A message of a newer version is offered again after this long. */
+const NEWER_VERSION_DELAY_NS = 5_000_000_000;
+
+export interface PullingOptions {
+  puller: Puller;
+  watch: ConnectionWatch;
+  stores: Stores;
+  holdings: Holdings;
+  /** Told after each message that is held. */
+  onTaken: () => void;
+  /** Publishes to an acknowledgement's reply subject. */
+  send: (reply: string, kind: string) => void;
+  stopping: AbortSignal;
+  metrics: CounterMetrics;
+  log: Log;
+}
+
+/**
+ * Takes what the shared consumer offers. Pauses while a bound is reached, while the broker is away,
+ * and after a load was given back because of the database, until a query of our own succeeds: healthy
+ * counters get the work.
+ */
+export async function pullUntilStopped(options: PullingOptions): Promise<void> {
+  const { puller, watch, stores, holdings, stopping, metrics, log } = options;
+
+  async function pullOnce(room: number): Promise<void> {
+    const limits = {
+      messagesMax: Math.min(PULL_MESSAGES_MAX, room),
+      bytesMax: PULL_BYTES_MAX,
+      expiresMs: PULL_EXPIRES_MS,
+    };
+    const end = await puller.pull(limits, take);
+    if (typeof end === 'string') return;
+    log.warn({ pull: end }, 'the broker refused a pull; is the consumer there?');
+    await delay(REFUSED_MS);
+  }
+
+  function take(delivery: Delivery): void {
+    metrics.received(delivery.deliveryCount > 1);
+    if (holdings.take(delivery, stores.reconnectedAtMs)) {
+      options.onTaken();
+      return;
+    }
+    const { sequence, reply } = delivery;
+    log.warn({ sequence }, 'a message of a newer version is left to a newer counter');
+    options.send(reply, `${NAK} {"delay":${NEWER_VERSION_DELAY_NS}}`);
+  }
+
+  while (!stopping.aborted) {
+    if (!watch.isConnected) await connectionChange(watch, PULL_EXPIRES_MS);
+    else if (stores.isDatabaseAway) await stores.probeDatabase();
+    else if (holdings.room === 0) await delay(FULL_TICK_MS);
+    else await pullOnce(holdings.room);
+  }
+}
