@@ -12,6 +12,7 @@ import { openapi } from './openapi.ts';
 import { pressure } from './pressure.ts';
 import { handleError, ProblemError, refuseConnection, sendProblem } from './problem-details.ts';
 import { rateLimit, type RateLimitOptions } from './rate-limit.ts';
+import type { Readiness } from './readiness.ts';
 import { counterRoutes } from './routes/counters.ts';
 import { healthRoutes } from './routes/health.ts';
 import { incrementRoutes } from './routes/increment.ts';
@@ -41,7 +42,7 @@ export interface GatewayOptions {
   /** Proxies whose X-Forwarded-For is believed. */
   trustProxy?: string | undefined;
   /** What /readyz says; stopping makes it false first. */
-  readiness: { isBrokerConnected: () => boolean; isStopping: () => boolean };
+  readiness: Readiness;
   log: FastifyBaseLogger;
 }
 

@@ -226,7 +226,8 @@ const DETAILS: Record<NotAccepted['code'], string> = {
     'The stream is full until the counters have caught up. Nothing was stored; retry later.',
   'too-many-waiting':
     'Too many increments wait for the broker already. Nothing was stored; retry later.',
-  'broker-unavailable': 'The broker could not be reached in time. Nothing was stored; retry later.',
+  'broker-unavailable':
+    'The broker and its stream could not be reached in time. Nothing was stored; retry later.',
   'outcome-unknown':
     'The broker did not acknowledge in time, so the increment may or may not be counted. ' +
     'Retry with the same Idempotency-Key to have it counted once.',

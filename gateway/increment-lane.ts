@@ -1,4 +1,3 @@
-import { randomUUIDv7 } from 'node:crypto';
 import { encodeEnvelope, encodeIncrement, PACK_INCREMENTS_MAX } from '../schema/envelope.ts';
 import type { Increment } from '../schema/increment.ts';
 import type { Publisher } from '../nats/publisher.ts';
@@ -30,6 +29,7 @@ export interface EncodedBatch {
 export interface IncrementLaneOptions {
   publisher: Publisher;
   deadlineMs: number;
+  makeId: () => string;
   waitingMax: number;
   onPublished: LaneOptions<string>['onPublished'];
 }
@@ -41,7 +41,7 @@ export function createIncrementLane(options: IncrementLaneOptions): IncrementLan
     subject: HTTP_SUBJECT,
     inFlightMax: 2,
     deadlineMs: options.deadlineMs,
-    makeId: randomUUIDv7,
+    makeId: options.makeId,
     ...(options.onPublished && { onPublished: options.onPublished }),
   };
   const singles = createLane<string>({

@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
-import { connectToNats, watchConnection } from '../nats/connect.ts';
+import { connectionChange, connectToNats, watchConnection } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { createExchange, RATE_LIMIT_SUBJECT } from '../nats/exchange.ts';
 import { createPublisher } from '../nats/publisher.ts';
+import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
+import { INCREMENTS } from '../nats/topology.ts';
 import { openDatabase } from '../schema/database.ts';
+import { mintId } from '../schema/envelope.ts';
 import { ConfigurationError } from '../schema/environment.ts';
-import { createLog } from '../telemetry/log.ts';
+import { createLog, type Log } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { openApiKeys } from './api-keys.ts';
 import { buildGateway } from './app.ts';
@@ -15,6 +18,7 @@ import { readGatewayConfig, type GatewayConfig } from './config.ts';
 import { countFigures } from './figures.ts';
 import { createIncrementLane } from './increment-lane.ts';
 import { createGatewayMetrics } from './metrics.ts';
+import { createReadiness } from './readiness.ts';
 
 /** Reads share few connections: they are single-row look-ups. */
 const DATABASE_CONNECTIONS_MAX = 4;
@@ -23,6 +27,10 @@ const DATABASE_QUERY_TIMEOUT_MS = 2_000;
 const SHUTDOWN_MS_MAX = 35_000;
 /** A load balancer needs this long to see that /readyz is 503 before connections are refused. */
 const READINESS_NOTICE_MS = 500;
+/** How long a start waits for the stream; it may be made later. */
+const STREAM_MS_MAX = 1_000;
+/** Far below the half hour at which counters refuse an id, far above what a kept clock is off. */
+const CLOCK_AHEAD_S_MAX = 60;
 
 async function main(): Promise<void> {
   const config = readGatewayConfig(process.env);
@@ -58,6 +66,8 @@ async function main(): Promise<void> {
     if (isConnected) log.info('the broker is back');
     else log.warn('the broker is away: increments wait, then get a 503');
   });
+  const stream = watchStream(connection, watch);
+  await tellOfStream(stream, log);
 
   const database = openDatabase(config.DATABASE_URL, {
     name: 'increment-mesh gateway',
@@ -74,10 +84,20 @@ async function main(): Promise<void> {
     { waiting },
   );
   const lane = createIncrementLane({
-    publisher: createPublisher(connection, watch),
+    publisher: createPublisher(connection, stream),
     deadlineMs: config.PUBLISH_DEADLINE_MS,
+    // By the clock of the broker: counters refuse an id whose time is far from that of its storing.
+    makeId: () => mintId(stream.brokerTimeMs()),
     waitingMax: config.WAITING_MAX,
-    onPublished: counts.published,
+    onPublished: (pack) => {
+      readiness.published(pack.error);
+      counts.published(pack);
+    },
+  });
+  const readiness = createReadiness({
+    isStopping: () => isStopping,
+    isBrokerConnected: () => watch.isConnected,
+    isStreamThere: () => stream.isConnected,
   });
 
   const app = await buildGateway({
@@ -94,7 +114,7 @@ async function main(): Promise<void> {
     trustProxy: config.TRUST_PROXY,
     apiKeys,
     tls: readTls(config),
-    readiness: { isBrokerConnected: () => watch.isConnected, isStopping: () => isStopping },
+    readiness,
   });
   stopSteps.push(async () => {
     await new Promise((resolve) => setTimeout(resolve, READINESS_NOTICE_MS));
@@ -110,6 +130,25 @@ async function main(): Promise<void> {
   await app.listen(address);
   answerDiscovery(connection, service);
   log.info({ address: app.server.address() }, 'the gateway is ready');
+}
+
+/** Waits a moment for the stream, then tells whenever it comes or goes. */
+async function tellOfStream(stream: StreamWatch, log: Log): Promise<void> {
+  const tell = (isThere: boolean) => {
+    if (!isThere) {
+      const remedy = 'is it made, and has it a leader? Increments wait, then get a 503';
+      log.warn(`no server stores the stream ${INCREMENTS}: ${remedy}`);
+      return;
+    }
+    log.info(`the stream ${INCREMENTS} is there`);
+    const aheadS = Math.round(stream.clockAheadMs / 1000);
+    if (Math.abs(aheadS) > CLOCK_AHEAD_S_MAX) {
+      log.warn(`this machine's clock is ${aheadS} s ahead of the broker's, whose time ids get`);
+    }
+  };
+  await connectionChange(stream, STREAM_MS_MAX);
+  tell(stream.isConnected);
+  stream.onChange(tell);
 }
 
 function readTls({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: GatewayConfig) {

@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { hash, randomUUIDv7 } from 'node:crypto';
 import type { Increment } from './increment.ts';
 import { isKey } from './increment.ts';
 import { isIncrementValue, parseExactJson } from './int64.ts';
@@ -113,6 +113,12 @@ export function decodeEnvelope(text: string): {
 export function digest(data: string | Uint8Array): string {
   const hex = hash('sha256', data);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** A UUID of version 7 for a time, in milliseconds since 1970. */
+export function mintId(timeMs: number): string {
+  const time = Math.trunc(timeMs).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}${randomUUIDv7().slice(13)}`;
 }
 
 /** The time, in milliseconds since 1970, that a UUID of version 7 was made. */

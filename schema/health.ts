@@ -1,10 +1,14 @@
 import { Type } from 'typebox';
 
-export const Liveness = Type.Object({ status: Type.String() });
+const oneOf = <Text extends string>(...texts: Text[]) =>
+  Type.Union(texts.map((text) => Type.Literal(text)));
+
+export const Liveness = Type.Object({ status: Type.Literal('ok') });
 
 /** What `/readyz` says; with the database away increments are still accepted. */
 export const Readiness = Type.Object({
-  status: Type.String(),
-  broker: Type.String(),
-  database: Type.String(),
+  status: oneOf('ready', 'not ready', 'stopping'),
+  broker: oneOf('connected', 'away'),
+  stream: oneOf('ready', 'full', 'away'),
+  database: oneOf('connected', 'away'),
 });

@@ -2,13 +2,14 @@ import { sql, type Kysely } from 'kysely';
 import type { FastifyPluginCallback } from 'fastify';
 import { Liveness, Readiness } from '../../schema/health.ts';
 import type { Database } from '../../schema/database.ts';
+import type { Readiness as GatewayReadiness } from '../readiness.ts';
 
 /** How long /readyz waits for the database, which it only reports. */
 const PROBE_MS = 1_000;
 
 export interface HealthOptions {
   database: Kysely<Database>;
-  readiness: { isBrokerConnected: () => boolean; isStopping: () => boolean };
+  readiness: GatewayReadiness;
 }
 
 /**
@@ -16,7 +17,7 @@ export interface HealthOptions {
  * away they still are, so it says so and stays 200.
  */
 export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options, done) => {
-  const { database, readiness } = options;
+  const { readiness } = options;
   const alive = { summary: 'Whether the process answers', response: { 200: Liveness } };
   app.get('/livez', { schema: alive }, () => ({ status: 'ok' }));
 
@@ -25,14 +26,13 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
     response: { 200: Readiness, 503: Readiness },
   };
   app.get('/readyz', { schema: ready }, async (_request, reply) => {
-    const isConnected = readiness.isBrokerConnected();
-    const isReady = isConnected && !readiness.isStopping();
-    const answer = {
-      status: readiness.isStopping() ? 'stopping' : isReady ? 'ready' : 'not ready',
-      broker: isConnected ? 'connected' : 'away',
-      database: (await answers(database)) ? 'connected' : 'away',
-    };
-    return reply.code(isReady ? 200 : 503).send(answer);
+    const database = (await answers(options.database)) ? 'connected' : 'away';
+    const stream = readiness.readStream();
+    const broker = readiness.readBroker();
+    const isStopping = readiness.isStopping();
+    const isReady = stream === 'ready' && !isStopping;
+    const status = isStopping ? 'stopping' : isReady ? 'ready' : 'not ready';
+    return reply.code(isReady ? 200 : 503).send({ status, broker, stream, database });
   });
   done();
 };

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { connectToNats, watchConnection } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { createPublisher } from '../../nats/publisher.ts';
+import { watchStream } from '../../nats/stream-watch.ts';
 import { COUNTER, HTTP_SUBJECT, INCREMENTS } from '../../nats/topology.ts';
 import { until } from '../support/wait.ts';
 import { startCluster, type Cluster } from './cluster-servers.ts';
@@ -18,7 +19,7 @@ await t.test('a cluster keeps what it acknowledged when the leader dies', async 
   const gateway = await connectToNats({ url: cluster.url('gateway'), role: 'gateway' });
   t.teardown(() => Promise.all([inspector.close(), gateway.close()]));
   const manager = await jetstreamManager(inspector, { checkAPI: false, timeout: 2_000 });
-  const publisher = createPublisher(gateway, watchConnection(gateway));
+  const publisher = createPublisher(gateway, watchStream(gateway, watchConnection(gateway)));
   const publish = () =>
     publisher.publish(
       { subject: HTTP_SUBJECT, id: randomUUID(), body: '{}' },

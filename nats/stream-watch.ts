@@ -1,0 +1,134 @@
+/*
+ * What a gateway knows of the stream that it answers for: whether it is there, and what time it is by
+ * the clock of the server that stores its messages.
+ *
+ * Both come from a message that is sent the way of an increment and never stored: the server's message
+ * tracing (`Nats-Trace-Only`, nats-server 2.11) says on a subject of ours where it would have gone, and
+ * when. It costs the stream nothing, and the gateway's role needs no right to look at the stream.
+ */
+import { performance } from 'node:perf_hooks';
+import { createInbox, headers, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import type { ConnectionWatch } from './connect.ts';
+import { HTTP_SUBJECT, INCREMENTS } from './topology.ts';
+
+/** Connected here means that the stream is there too, and that its time is known. */
+export interface StreamWatch extends ConnectionWatch {
+  /** Milliseconds since 1970 by the clock of the server that stores. Only while connected. */
+  brokerTimeMs: () => number;
+  /** How far this machine's clock is ahead of that one; 0 where it is not known. */
+  readonly clockAheadMs: number;
+}
+
+/** Core NATS, outside the streams. */
+const TRACE_SUBJECT = 'mesh.trace';
+const LOOK_MS = 2_000;
+/** While it is away; a new leader is elected within seconds, and clients wait. */
+const SEARCH_MS = 250;
+/** A later answer says what time it was, not what time it is. */
+const ANSWER_MS_MAX = 1_000;
+/** Clocks that move apart by this much: one was set, or the machine has slept. */
+const CLOCKS_APART_MS_MAX = 10_000;
+
+/** This machine's two clocks: the one that can be set, and the one that stops while it sleeps. */
+interface Clocks {
+  wallMs: number;
+  monotonicMs: number;
+}
+
+/** Follows the stream for as long as the connection lives. */
+export function watchStream(connection: NatsConnection, broker: ConnectionWatch): StreamWatch {
+  const listeners = new Set<(isThere: boolean) => void>();
+  const subject = `${TRACE_SUBJECT}.${nuid.next()}`;
+  const inbox = createInbox('_INBOX_gateway');
+  let question: { subject: string; askedAt: Clocks } | undefined;
+  let count = 0;
+  /** What must be added to our clocks; undefined while the stream is away. */
+  let ahead: Clocks | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  connection.subscribe(`${subject}.*`, {
+    callback: (error, message) => {
+      if (error === null) hearTrace(message);
+    },
+  });
+  connection.subscribe(inbox, { callback: (_error, message) => hearRefusal(message) });
+  broker.onChange((isConnected) => {
+    forget();
+    if (isConnected) ask();
+  });
+  ask();
+
+  function ask(): void {
+    clearTimeout(timer);
+    timer = setTimeout(ask, ahead === undefined ? SEARCH_MS : LOOK_MS).unref();
+    if (!broker.isConnected || connection.isClosed()) return;
+    question = { subject: `${subject}.${++count}`, askedAt: readClocks() };
+    const trace = headers();
+    trace.set('Nats-Trace-Dest', question.subject);
+    trace.set('Nats-Trace-Only', 'true');
+    connection.publish(HTTP_SUBJECT, '', { headers: trace, reply: inbox });
+  }
+
+  /** Each server on the way sends its part; the one that would have stored the message names the stream. */
+  function hearTrace(message: Msg): void {
+    const { events = [] } = message.json<{ events?: { stream?: string; ts: string }[] }>();
+    const stored = events.find(({ stream }) => stream === INCREMENTS);
+    if (stored === undefined || message.subject !== question?.subject) return;
+    const now = readClocks();
+    const { wallMs, monotonicMs } = question.askedAt;
+    // By both clocks, so that neither a process that was frozen nor a machine that slept is fooled.
+    if (now.wallMs - wallMs > ANSWER_MS_MAX || now.monotonicMs - monotonicMs > ANSWER_MS_MAX)
+      return;
+    const brokerMs = Date.parse(stored.ts);
+    const wasAway = ahead === undefined;
+    ahead = { wallMs: brokerMs - now.wallMs, monotonicMs: brokerMs - now.monotonicMs };
+    if (wasAway) tell(true);
+  }
+
+  /** Only "no responders" says that nobody stores; silence may be a server that is slow. */
+  function hearRefusal(message: Msg): void {
+    if (message.headers?.code !== 503 || ahead === undefined) return;
+    forget();
+    ask();
+  }
+
+  function forget(): void {
+    question = undefined;
+    if (ahead === undefined) return;
+    ahead = undefined;
+    tell(false);
+  }
+
+  function tell(isThere: boolean): void {
+    for (const listener of Array.from(listeners)) listener(isThere);
+  }
+
+  /** Whether this machine's clocks still go together as they did when the stream answered. */
+  function isTimeKnown(): boolean {
+    if (ahead === undefined) return false;
+    const { wallMs, monotonicMs } = readClocks();
+    const apartMs = wallMs + ahead.wallMs - (monotonicMs + ahead.monotonicMs);
+    if (Math.abs(apartMs) <= CLOCKS_APART_MS_MAX) return true;
+    forget();
+    ask();
+    return false;
+  }
+
+  return {
+    get isConnected() {
+      return broker.isConnected && isTimeKnown();
+    },
+    get clockAheadMs() {
+      return ahead === undefined ? 0 : -ahead.wallMs;
+    },
+    brokerTimeMs: () => performance.now() + (ahead?.monotonicMs ?? performance.timeOrigin),
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+function readClocks(): Clocks {
+  return { wallMs: Date.now(), monotonicMs: performance.now() };
+}

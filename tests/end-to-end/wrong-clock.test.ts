@@ -1,0 +1,46 @@
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { mintedAt } from '../../schema/envelope.ts';
+import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
+import { drive, post, total } from '../support/load.ts';
+import { startServers } from '../support/servers.ts';
+import { startCounter, startGateway } from '../support/services.ts';
+import { openStreams } from '../support/stream.ts';
+
+const CLOCK = fileURLToPath(new URL('../torture/clock.ts', import.meta.url));
+const HOUR_MS = 3_600_000;
+
+void t.test('whatever its clock says, what a gateway answers 200 is counted', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: 300 });
+  const streams = await openStreams(t, servers);
+  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+  const gateways = await Promise.all(
+    [-2 * HOUR_MS, 2 * HOUR_MS].map((aheadMs) =>
+      startGateway(t, servers, {
+        NODE_OPTIONS: `--import=${CLOCK}`,
+        CLOCK_AHEAD_MS: String(aheadMs),
+      }),
+    ),
+  );
+  const result = await drive({
+    urls: gateways.map(({ url }) => url),
+    keys: makeKeys(10),
+    connections: 4,
+    requests: 400,
+  });
+  t.strictSame([...result.statuses], [[200, 400]]);
+  await untilTotal(servers.database, total(result.accepted));
+  t.strictSame(differences(await readCounters(servers.database), result.accepted), []);
+  t.strictSame(await streams.readDeadLetters(), []);
+
+  for (const [index, gateway] of gateways.entries()) {
+    const answer = await post(gateway.url, { key: makeKeys(1)[0], value: 1 });
+    const { id } = JSON.parse(answer.body) as { id: string };
+    t.ok(Math.abs(mintedAt(id) - Date.now()) < 60_000, "ids have the broker's time");
+    const direction = index === 0 ? '-7200' : '7200';
+    t.ok(
+      gateway.log.some(({ msg }) => msg.startsWith(`this machine's clock is ${direction} s`)),
+      'the log says how far the clock is off',
+    );
+  }
+});

@@ -1,0 +1,37 @@
+import t from 'tap';
+import { connectToNats, watchConnection } from '../../nats/connect.ts';
+import { watchStream } from '../../nats/stream-watch.ts';
+import { startServers } from '../support/servers.ts';
+import { until } from '../support/wait.ts';
+
+const HOUR_MS = 3_600_000;
+
+void t.test(
+  'the time of the broker survives a clock that is set while it is followed',
+  async (t) => {
+    const servers = await startServers(t);
+    const connection = await connectToNats({ url: servers.urls.nats.gateway, role: 'gateway' });
+    t.teardown(() => connection.close());
+    const stream = watchStream(connection, watchConnection(connection));
+    const connected = () =>
+      until(
+        'the stream',
+        () => stream.isConnected,
+        (isThere) => isThere,
+      );
+    await connected();
+
+    const changes: boolean[] = [];
+    stream.onChange((isThere) => changes.push(isThere));
+    const { now } = Date;
+    const isBrokerTime = () => Math.abs(stream.brokerTimeMs() - now()) < 1_000;
+    t.ok(isBrokerTime());
+    Date.now = () => now() + HOUR_MS;
+    t.teardown(() => (Date.now = now));
+    t.equal(stream.isConnected, false, 'one of two clocks is wrong, so the broker is asked');
+    await connected();
+    t.strictSame(changes, [false, true]);
+    t.ok(isBrokerTime());
+    t.equal(Math.round(stream.clockAheadMs / HOUR_MS), 1);
+  },
+);
