@@ -1,5 +1,5 @@
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import fastify, { LogController, type FastifyBaseLogger } from 'fastify';
+import fastify, { type FastifyBaseLogger } from 'fastify';
 import type { Kysely } from 'kysely';
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../schema/database.ts';
@@ -10,7 +10,12 @@ import type { IncrementLane } from './increment-lane.ts';
 import type { GatewayCounts } from './metrics.ts';
 import { openapi } from './openapi.ts';
 import { pressure } from './pressure.ts';
-import { handleError, ProblemError, refuseConnection, sendProblem } from './problem-details.ts';
+import {
+  createErrorHandler,
+  ProblemError,
+  refuseConnection,
+  sendProblem,
+} from './problem-details.ts';
 import { rateLimit, type RateLimitOptions } from './rate-limit.ts';
 import type { Readiness } from './readiness.ts';
 import { counterRoutes } from './routes/counters.ts';
@@ -55,9 +60,10 @@ declare module 'fastify' {
 
 /** Builds the HTTP side of a gateway, without a process or a port around it. */
 export async function buildGateway(options: GatewayOptions) {
+  const handleError = createErrorHandler(options.log);
   const app = fastify({
-    loggerInstance: options.log,
-    logController: new LogController({ disableRequestLogging: true }),
+    // A log of its own for each request costs more than its answer: what is logged names the request.
+    logger: false,
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -106,9 +112,10 @@ export async function buildGateway(options: GatewayOptions) {
     if (options.readiness.isStopping()) reply.header('connection', 'close');
     done();
   });
-  app.addHook('onResponse', (_request, reply, done) => {
+  // Counted when it is sent: listening for the end of each response costs a tenth of its time.
+  app.addHook('onSend', (_request, reply, payload, done) => {
     options.counts.answered(reply.statusCode);
-    done();
+    done(null, payload);
   });
 
   await app.register(openapi);

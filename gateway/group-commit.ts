@@ -80,7 +80,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
   const { publisher } = options;
   const queue: Submission<Item>[] = [];
   let queueBytes = 0;
-  const inFlight = new Set<Submission<Item>[]>();
+  const inFlight: Submission<Item>[][] = [];
   let isScheduled = false;
   let isDraining = false;
   let expiryTimer: NodeJS.Timeout | undefined;
@@ -108,7 +108,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
     setImmediate(() => {
       isScheduled = false;
       expire();
-      while (inFlight.size < options.inFlightMax && queue.length > 0 && publisher.isConnected) {
+      while (inFlight.length < options.inFlightMax && queue.length > 0 && publisher.isConnected) {
         void publishPack(takePack());
       }
       watchExpiry();
@@ -137,7 +137,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
     // The last has waited least: the message is worth storing for as long as one is not answered.
     const deadline = pack.at(-1)?.expiresAt ?? startedAt;
     let failure: unknown;
-    inFlight.add(pack);
+    inFlight.push(pack);
     try {
       const { sequence } = await publisher.publish(
         { subject: options.subject, id, body },
@@ -150,7 +150,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
       const reason = refusal(error instanceof StreamFull ? 'stream-full' : 'outcome-unknown');
       for (const submission of pack) submission.reject(reason);
     }
-    inFlight.delete(pack);
+    inFlight.splice(inFlight.indexOf(pack), 1);
     options.onPublished?.({
       increments: pack.reduce((sum, { item }) => sum + options.count(item), 0),
       durationMs: performance.now() - startedAt,
@@ -195,7 +195,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
   }
 
   function settleIfIdle(): void {
-    if (inFlight.size === 0 && queue.length === 0) onIdle?.();
+    if (inFlight.length === 0 && queue.length === 0) onIdle?.();
   }
 
   function removeFromQueue(count: number): Submission<Item>[] {

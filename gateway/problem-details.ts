@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { KEY_RULE, VALUE_RULE } from '../schema/increment.ts';
 import { PROBLEM_CONTENT_TYPE, type Problem } from '../schema/problem.ts';
@@ -86,12 +86,13 @@ export function sendProblem(
 }
 
 /** The one place where an error becomes an answer. */
-export function handleError(
-  error: FastifyError,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): void {
-  sendProblem(request, reply, asProblem(error, request));
+export function createErrorHandler(log: FastifyBaseLogger) {
+  return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    const problem = asProblem(error);
+    if (problem.status === 500)
+      log.error({ err: error, requestId: request.id }, 'a request failed');
+    sendProblem(request, reply, problem);
+  };
 }
 
 /** Answers what is not even a request, such as bytes that are not HTTP, and closes its connection. */
@@ -112,7 +113,7 @@ export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): 
   );
 }
 
-function asProblem(error: FastifyError, request: FastifyRequest) {
+function asProblem(error: FastifyError): ProblemError {
   if (error instanceof ProblemError) return error;
   if (error instanceof NotAccepted) return new ProblemError(503, error.code, error.message);
   if (error.validation !== undefined) {
@@ -121,7 +122,6 @@ function asProblem(error: FastifyError, request: FastifyRequest) {
   }
   const status = error.statusCode ?? 500;
   if (status >= 500) {
-    request.log.error({ err: error }, 'a request failed');
     return new ProblemError(500, 'internal-error', 'Something went wrong here; the log says what.');
   }
   return new ProblemError(status, CODES[status] ?? 'bad-request', error.message);

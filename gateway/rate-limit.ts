@@ -1,4 +1,3 @@
-import fastifyRateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { ProblemError } from './problem-details.ts';
@@ -13,8 +12,6 @@ export interface RateLimitOptions {
   exchange: Exchange;
 }
 
-type Done = (error: null, result: { current: number; ttl: number }) => void;
-
 /** Takes a batch's increments from its client's budget. @throws ProblemError 429 */
 export type LimitBatch = (request: FastifyRequest, reply: FastifyReply, increments: number) => void;
 
@@ -28,11 +25,9 @@ declare module 'fastify' {
  * Limits what a client may send, before its body is read: what is refused is never stored. Only
  * increments are limited; health and reads answer always.
  *
- * The library emits an older form of the headers, so it counts (in a store of ours that all gateways
- * share) and this file speaks: the `RateLimit` and `RateLimit-Policy` fields are those of
- * draft-ietf-httpapi-ratelimit-headers.
+ * The `RateLimit` and `RateLimit-Policy` fields are those of draft-ietf-httpapi-ratelimit-headers.
  */
-export const rateLimit = fastifyPlugin(async (app: FastifyInstance, options: RateLimitOptions) => {
+export const rateLimit = fastifyPlugin((app: FastifyInstance, options: RateLimitOptions, done) => {
   const { max, batchMax, windowMs } = options;
   const limit = createSharedLimit(windowMs, options.exchange);
   app.addHook('onClose', () => limit.close());
@@ -46,38 +41,31 @@ export const rateLimit = fastifyPlugin(async (app: FastifyInstance, options: Rat
     speak(reply, policy, 'increments', taken, refusal);
   });
 
-  if (max === 0) return;
-  await app.register(fastifyRateLimit, {
-    global: false,
-    store: class {
-      incr(client: string, done: Done, _windowMs: number, allowed: number) {
-        const { remaining, ttlMs } = limit.take(client, allowed, 1);
-        done(null, { current: allowed - remaining, ttl: ttlMs });
+  if (max > 0) {
+    app.addHook('onRequest', (request, reply, next) => {
+      if (request.method === 'POST') {
+        const allowed = request.apiKey?.rate_limit_max ?? max;
+        const policy = `"default";q=${allowed};w=${windowS}`;
+        const taken = limit.take(clientOf(request), allowed, 1);
+        speak(reply, policy, 'default', taken, `More than ${allowed} requests in ${windowS} s.`);
       }
-      child() {
-        return this;
-      }
-    },
-  });
-  const count = app.createRateLimit({
-    max: (request: FastifyRequest) => request.apiKey?.rate_limit_max ?? max,
-    timeWindow: windowMs,
-    keyGenerator: clientOf,
-  });
-
-  app.addHook('onRequest', async (request, reply) => {
-    if (request.method !== 'POST') return;
-    const result = await count(request);
-    if (result.isAllowed) return;
-    const taken = { remaining: result.isExceeded ? -1 : result.remaining, ttlMs: result.ttl };
-    const policy = `"default";q=${result.max};w=${windowS}`;
-    speak(reply, policy, 'default', taken, `More than ${result.max} requests in ${windowS} s.`);
-  });
+      next();
+    });
+  }
+  done();
 });
 
-/** Whose limit it is: the API key's, by its name, or an address where auth is off. */
+/**
+ * Whose limit it is: the API key's, by its name, or where auth is off an address. Of IPv6 it is the
+ * /64 network, since whoever has one address of it has them all.
+ */
 function clientOf(request: FastifyRequest): string {
-  return request.apiKey === undefined ? request.ip : `key ${request.apiKey.name}`;
+  if (request.apiKey !== undefined) return `key ${request.apiKey.name}`;
+  const { ip } = request;
+  if (!ip.includes(':') || ip.includes('.')) return ip;
+  const [head = [], tail = []] = ip.split('::').map((half) => half.split(':').filter(Boolean));
+  const zeros = Array<string>(8 - head.length - tail.length).fill('0');
+  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;
 }
 
 function speak(

@@ -54,6 +54,10 @@ const HEADER_BYTES = 4_096;
  */
 export function createPublisher(connection: NatsConnection, watch: ConnectionWatch): Publisher {
   const client = jetstream(connection, { timeout: ATTEMPT_MS_MAX });
+  const underWay: ((error: Error) => void)[] = [];
+  watch.onChange(() => {
+    for (const fail of underWay) fail(new Error('the connection to the broker was lost'));
+  });
 
   async function publish(message: OutgoingMessage, deadlineMs: number): Promise<Stored> {
     let failure: unknown;
@@ -82,7 +86,7 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
   }
 
   /** A connection that breaks answers nothing any more, so the attempt ends with it. */
-  async function attempt(message: OutgoingMessage, timeoutMs: number): Promise<Stored> {
+  function attempt(message: OutgoingMessage, timeoutMs: number): Promise<Stored> {
     const natsHeaders = headers();
     for (const [name, value] of Object.entries(message.headers ?? {})) natsHeaders.set(name, value);
     const acknowledged = client.publish(message.subject, message.body, {
@@ -90,14 +94,12 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
       headers: natsHeaders,
       timeout: Math.max(1, Math.ceil(timeoutMs)),
     });
-    let stopListening = () => {};
-    const lost = new Promise<never>((_resolve, reject) => {
-      stopListening = watch.onChange(() =>
-        reject(new Error('the connection to the broker was lost')),
-      );
+    return new Promise<Stored>((resolve, reject) => {
+      underWay.push(reject);
+      acknowledged
+        .then(({ seq }) => resolve({ sequence: seq }), reject)
+        .finally(() => underWay.splice(underWay.indexOf(reject), 1));
     });
-    const { seq } = await Promise.race([acknowledged, lost]).finally(stopListening);
-    return { sequence: seq };
   }
 
   return {

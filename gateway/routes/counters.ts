@@ -7,11 +7,10 @@ import { errorAnswers } from '../openapi.ts';
 import { ProblemError } from '../problem-details.ts';
 
 /** `GET /counters/{key}` and `GET /counters?key=…`: what PostgreSQL has, ten seconds behind at most. */
-export const counterRoutes: FastifyPluginCallbackTypebox<{ database: Kysely<Database> }> = (
-  app,
-  { database },
-  done,
-) => {
+export const counterRoutes: FastifyPluginCallbackTypebox<{
+  database: Kysely<Database>;
+  log: FastifyBaseLogger;
+}> = (app, { database, log }, done) => {
   const one = {
     summary: 'Read a counter',
     params: CounterParams,
@@ -19,7 +18,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{ database: Kysely<Data
   };
   app.get('/counters/:key', { schema: one, config: { scope: 'read' } }, async (request) => {
     const key = request.params.key.toLowerCase();
-    const [counter] = await readCounters(database, [key], request.log);
+    const [counter] = await readCounters(database, [key], log);
     if (counter === undefined) {
       throw new ProblemError(404, 'no-such-counter', `${key} was never counted.`);
     }
@@ -33,7 +32,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{ database: Kysely<Data
   };
   app.get('/counters', { schema: several, config: { scope: 'read' } }, async (request) => {
     const keys = [request.query.key].flat().map((key) => key.toLowerCase());
-    const found = await readCounters(database, keys, request.log);
+    const found = await readCounters(database, keys, log);
     const byKey = new Map(found.map((counter) => [counter.key, counter]));
     const counters = keys.map((key) => {
       const counter = byKey.get(key);

@@ -85,3 +85,25 @@ void t.test('a client below its limit is never refused when it changes gateways'
   limit.close();
   t.end();
 });
+
+void t.test('who has one address of an IPv6 network has no more than one limit', async (t) => {
+  const servers = await startServers(t);
+  const gateway = await startGateway(t, servers, {
+    RATE_LIMIT_MAX: '2',
+    TRUST_PROXY: '127.0.0.1',
+  });
+  const [key = ''] = makeKeys(1);
+  const postFrom = async (address: string) => {
+    const answer = await send(`${gateway.url}/increment`, {
+      method: 'POST',
+      headers: { 'x-forwarded-for': address },
+      body: JSON.stringify({ key, value: 1 }),
+    });
+    return answer.status;
+  };
+  t.equal(await postFrom('2001:db8::1'), 200);
+  t.equal(await postFrom('2001:db8:0:0:ffff::2'), 200);
+  t.equal(await postFrom('2001:db8:0:0:1:2:3:4'), 429, 'the same network');
+  t.equal(await postFrom('2001:db8:0:1::1'), 200, 'another network');
+  t.equal(await postFrom('::ffff:192.0.2.1'), 200, 'IPv4 in IPv6');
+});
