@@ -3,6 +3,7 @@
  * flushes (flushing.ts), share what is held (holdings.ts) and what is known of broker and database
  * (stores.ts). Beside them runs the housekeeping.
  */
+import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../nats/connect.ts';
@@ -51,13 +52,14 @@ export interface Counter {
 
 /** Prepares a counter, which waits for both servers, and lets it run. @throws StoresDisagree */
 export async function startCounter(options: CounterOptions, signal: AbortSignal): Promise<Counter> {
-  const { manager, puller, watch, send, log } = options;
+  const { manager, puller, watch, send, metrics, log } = options;
   const stores = await openStores(options, signal);
   const settler = createSettler({ ackWaitMs: options.ackWaitMs, purge: purgeSettled, send, log });
   const holdings = createHoldings({
     messagesMax: options.messagesHeldMax,
     keysMax: options.keysHeldMax,
     settler,
+    onSkew: metrics.skewSeen,
   });
   const clock = createFlushClock(options.flushIntervalMs);
   const stopping = new AbortController();
@@ -83,7 +85,10 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
 
   async function purgeSettled(): Promise<number> {
     const { stream, floor } = await stores.readSettled();
-    if (floor >= stream.firstSequence) await purgeThrough(manager, floor);
+    if (floor < stream.firstSequence) return floor;
+    const startedAt = performance.now();
+    await purgeThrough(manager, floor);
+    metrics.purged(performance.now() - startedAt);
     return floor;
   }
 

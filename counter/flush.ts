@@ -13,9 +13,9 @@
 import type { Kysely } from 'kysely';
 import type { Database } from '../schema/database.ts';
 import { digest, type DeadLetterReason } from '../schema/envelope.ts';
-import { stringifyExactJson } from '../schema/int64.ts';
 import { writeDeadLetters, type DeadLetter } from './dead-letters.ts';
 import { fenceKeys, type Judged } from './fence-keys.ts';
+import { startLaps } from './laps.ts';
 import {
   correctTotals,
   findMessages,
@@ -23,6 +23,7 @@ import {
   upsertCounters,
   type LedgerRow,
 } from './ledger.ts';
+import { countReasons, letterOf, lettersOf } from './letters-of.ts';
 import type { HeldMessage, Load } from './load.ts';
 import { addToTally, sumOf } from './tally.ts';
 
@@ -34,25 +35,34 @@ export class TallyConflict extends Error {
   override readonly name = 'TallyConflict';
 }
 
+/** What a flush's time goes to: the steps above, and the beginning of the transaction. */
+export type FlushStep = 'begin' | 'fence' | 'keys' | 'upsert' | 'letters' | 'commit';
+
 export interface FlushResult {
   messages: number;
   increments: number;
   /** Messages that the ledger knew, and increments whose idempotency key it knew. */
   alreadyApplied: number;
   deadLetters: number;
+  /** Of the dead letters: how many for each reason. */
+  reasons: Partial<Record<DeadLetterReason, number>>;
   keys: number;
   /** When the oldest increment that this flush added was born; Infinity where none was. */
   oldestBornAt: number;
+  stepsMs: Partial<Record<FlushStep, number>>;
 }
 
 /** @throws TallyConflict, or the database's error; either way nothing was changed. */
-export function flush(
+export async function flush(
   database: Kysely<Database>,
   load: Load,
   incarnation: number,
 ): Promise<FlushResult> {
-  return database.transaction().execute(async (transaction) => {
+  const laps = startLaps<FlushStep>();
+  const result = await database.transaction().execute(async (transaction) => {
+    laps.end('begin');
     const { fresh, known, letters } = await fenceMessages(transaction, load, incarnation);
+    laps.end('fence');
 
     const eager = fresh.filter(({ body }) => body === undefined);
     const judged = await fenceKeys(transaction, fresh);
@@ -64,21 +74,27 @@ export function flush(
       for (const { key, value } of counted) addToTally(tally, key, value);
     }
     await correctTotals(transaction, judged.filter(isReduced).map(asTotal));
+    laps.end('keys');
 
     await upsertCounters(transaction, tally);
+    laps.end('upsert');
 
     letters.push(...judged.flatMap((each) => lettersOf(each, incarnation)));
     await writeDeadLetters(transaction, letters);
+    laps.end('letters');
 
     return {
       messages: fresh.length,
       increments: countIncrements(eager, judged),
       alreadyApplied: known + judged.reduce((sum, { repeated }) => sum + repeated, 0),
       deadLetters: letters.length,
+      reasons: countReasons(letters),
       keys: tally.size,
       oldestBornAt: fresh.reduce((oldest, { bornAt }) => Math.min(oldest, bornAt), Infinity),
     };
   });
+  laps.end('commit');
+  return { ...result, stepsMs: laps.ms };
 }
 
 interface FencedMessages {
@@ -178,34 +194,7 @@ function countIncrements(eager: HeldMessage[], judged: Judged[]): number {
   );
 }
 
-/** A whole message that can't be counted. */
-function letterOf(message: HeldMessage, incarnation: number): DeadLetter {
-  return {
-    id: `${incarnation}-${message.sequence}`,
-    reason: message.body?.refusal ?? 'wrong-shape',
-    subject: message.body?.subject ?? '',
-    sequence: message.sequence,
-    storedAtMs: message.storedAtMs,
-    payload: message.body?.text ?? '',
-  };
-}
-
 function reusedLetter(message: HeldMessage, incarnation: number): DeadLetter {
   if (message.body === undefined) throw new TallyConflict('a message id was reused');
   return { ...letterOf(message, incarnation), reason: 'message-id-reused' };
-}
-
-/** The parts of a message that can't be counted, each with a letter of its own. */
-function lettersOf({ message, reused }: Judged, incarnation: number): DeadLetter[] {
-  const whole = letterOf(message, incarnation);
-  const part = (index: number | string, reason: DeadLetterReason, item: unknown): DeadLetter => ({
-    ...whole,
-    id: `${whole.id}-${index}`,
-    reason,
-    payload: stringifyExactJson(item),
-  });
-  return [
-    ...(message.body?.rejected ?? []).map(({ index, reason, item }) => part(index, reason, item)),
-    ...reused.map(({ index, item }) => part(`key-${index}`, 'idempotency-key-reused', item)),
-  ];
 }

@@ -19,6 +19,8 @@ export interface HoldingsOptions {
   messagesMax: number;
   keysMax: number;
   settler: Settler;
+  /** Told how long after it was made a message was stored, as the two clocks have it. */
+  onSkew: (skewMs: number) => void;
 }
 
 export interface Holdings {
@@ -41,7 +43,8 @@ export interface Holdings {
   dropCollecting: () => HeldMessage[];
 }
 
-export function createHoldings({ messagesMax, keysMax, settler }: HoldingsOptions): Holdings {
+export function createHoldings(options: HoldingsOptions): Holdings {
+  const { messagesMax, keysMax, settler, onSkew } = options;
   let collecting = createLoad();
   let flushing: Load | undefined;
 
@@ -57,6 +60,7 @@ export function createHoldings({ messagesMax, keysMax, settler }: HoldingsOption
     if (settler.renew(sequence, reply)) return true;
     return takeDelivery(collecting, delivery, {
       suspectBeforeMs,
+      onSkew,
       isHeldElsewhere: (id) => flushing?.ids.has(id) ?? false,
     });
   }

@@ -28,6 +28,8 @@ export const MINTED_SKEW_MS_MAX = 30 * 60_000;
 export interface IntakeOptions {
   /** Messages stored before this time (since 1970) may have been delivered before. */
   suspectBeforeMs: number;
+  /** Told how long after it was made a message was stored, as the two clocks have it. */
+  onSkew?: (skewMs: number) => void;
   /** Whether an id is held elsewhere: in the load that is being flushed. */
   isHeldElsewhere: (id: string) => boolean;
 }
@@ -41,7 +43,7 @@ const decoder = new TextDecoder();
  */
 export function takeDelivery(load: Load, delivery: Delivery, options: IntakeOptions): boolean {
   const text = decoder.decode(delivery.data);
-  const body = readBody(delivery, text);
+  const body = readBody(delivery, text, options.onSkew);
   if (body === undefined) return false;
 
   const message = createMessage(delivery, body);
@@ -55,13 +57,18 @@ export function takeDelivery(load: Load, delivery: Delivery, options: IntakeOpti
   return true;
 }
 
-function readBody(delivery: Delivery, text: string): HeldBody | undefined {
+function readBody(
+  delivery: Delivery,
+  text: string,
+  onSkew: IntakeOptions['onSkew'],
+): HeldBody | undefined {
   const { subject } = delivery;
   try {
     const { envelope, rejected } = decodeEnvelope(text);
     const body: HeldBody = { subject, text, envelope, rejected };
-    const skewMs = Math.abs(delivery.storedAtMs - mintedAt(envelope.id));
-    if (skewMs > MINTED_SKEW_MS_MAX) body.refusal = 'late';
+    const skewMs = delivery.storedAtMs - mintedAt(envelope.id);
+    onSkew?.(skewMs);
+    if (Math.abs(skewMs) > MINTED_SKEW_MS_MAX) body.refusal = 'late';
     return body;
   } catch (error) {
     if (error instanceof NewerEnvelope) return undefined;

@@ -5,6 +5,7 @@ import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
 import { openDatabase } from '../schema/database.ts';
 import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
+import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { startCounter, type Counter } from './app.ts';
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
     name: 'increment-mesh counter',
     connectionsMax: DATABASE_CONNECTIONS_MAX,
     queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
+    onQuery: createDatabaseMetrics(),
     onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
   stopSteps.push(() => database.destroy());

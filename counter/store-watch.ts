@@ -6,9 +6,12 @@ import type { Log } from '../telemetry/log.ts';
 import { readBooks } from './audit.ts';
 import type { CounterMetrics } from './metrics.ts';
 import { readStreamState } from './stream-state.ts';
+import { readTableSizes } from './table-sizes.ts';
 
 /** Lag must be seen also, and above all, while nothing is committed. */
 const STREAM_MS = 2_000;
+/** The server's own estimates, which cost next to nothing. */
+const SIZES_MS = 15_000;
 /** Reads every counter and the ledger: some seconds of one core for ten million keys. */
 const BOOKS_MS = 5 * 60_000;
 
@@ -47,11 +50,21 @@ export function watchStores({
     }
   }
 
+  async function lookAtTables(): Promise<void> {
+    try {
+      metrics.tablesSeen(await readTableSizes(database));
+    } catch (error) {
+      log.debug({ err: error }, 'the tables could not be looked at');
+    }
+  }
+
   const timers = [
     setInterval(() => void lookAtStream(), STREAM_MS),
+    setInterval(() => void lookAtTables(), SIZES_MS),
     setInterval(() => void audit(), BOOKS_MS),
   ];
   void lookAtStream();
+  void lookAtTables();
   void audit();
   return () => timers.forEach(clearInterval);
 }

@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, type Generated } from 'kysely';
+import { Kysely, PostgresDialect, type Generated, type LogEvent } from 'kysely';
 import pg from 'pg';
 
 /** The counters, one row a key. */
@@ -63,12 +63,21 @@ export interface Database {
   streams: StreamsTable;
 }
 
+export interface QueryReport {
+  sql: string;
+  durationMs: number;
+  /** A failed statement's SQLSTATE, or what kind of error it was. */
+  errorCode?: string;
+}
+
 export interface DatabaseOptions {
   /** Shown in pg_stat_activity. */
   name: string;
   connectionsMax: number;
   /** A query that takes longer is given up by the client, even where the server hangs. */
   queryTimeoutMs: number;
+  /** Told of each statement, begin and commit among them, for metrics. */
+  onQuery?: (query: QueryReport) => void;
   /** Told of connections that break; the pool replaces them by itself. */
   onBrokenConnection: (error: Error) => void;
 }
@@ -88,5 +97,16 @@ export function openDatabase(url: string, options: DatabaseOptions): Kysely<Data
   // of a transaction would end the process; the next statement fails by itself.
   pool.on('connect', (client) => client.on('error', options.onBrokenConnection));
   pool.on('error', () => undefined);
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  const { onQuery } = options;
+  return new Kysely<Database>({
+    dialect: new PostgresDialect({ pool }),
+    ...(onQuery && { log: (event: LogEvent) => onQuery(asReport(event)) }),
+  });
+}
+
+function asReport(event: LogEvent): QueryReport {
+  const report = { sql: event.query.sql, durationMs: event.queryDurationMillis };
+  if (event.level === 'query') return report;
+  const { code, name } = event.error as { code?: string; name?: string };
+  return { ...report, errorCode: code ?? name ?? 'unknown' };
 }

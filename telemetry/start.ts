@@ -1,4 +1,6 @@
 import { NodeSDK } from '@opentelemetry/sdk-node';
+import { createMetricReaders } from './metric-readers.ts';
+import { createProcessMetrics } from './process-metrics.ts';
 
 /** Named here and not guessed by resource detectors, which would show the owner and command line. */
 const NO_DETECTORS = 'env';
@@ -17,7 +19,11 @@ export function startTelemetry(service: 'gateway' | 'counter'): () => Promise<vo
   environment['OTEL_LOGS_EXPORTER'] ??= 'none';
   environment['OTEL_NODE_RESOURCE_DETECTORS'] ??= NO_DETECTORS;
 
-  const sdk = new NodeSDK({ serviceName: environment['OTEL_SERVICE_NAME'] ?? service });
+  const sdk = new NodeSDK({
+    serviceName: environment['OTEL_SERVICE_NAME'] ?? service,
+    metricReaders: createMetricReaders(environment),
+  });
   sdk.start();
+  createProcessMetrics();
   return () => sdk.shutdown();
 }

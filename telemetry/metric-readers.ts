@@ -1,0 +1,92 @@
+import { OTLPMetricExporter as GrpcExporter } from '@opentelemetry/exporter-metrics-otlp-grpc';
+import { OTLPMetricExporter as JsonExporter } from '@opentelemetry/exporter-metrics-otlp-http';
+import { OTLPMetricExporter as ProtobufExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
+import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
+import {
+  ConsoleMetricExporter,
+  PeriodicExportingMetricReader,
+  type CollectionResult,
+  type MetricData,
+  type MetricReader,
+  type PushMetricExporter,
+} from '@opentelemetry/sdk-metrics';
+import { countedHistograms } from './counted-histogram.ts';
+
+const metricProducers = [countedHistograms];
+const INTERVAL_MS = 60_000;
+const TIMEOUT_MS = 30_000;
+
+/**
+ * The readers that `OTEL_METRICS_EXPORTER` names, as the SDK makes them from the standard variables,
+ * but each is also given the histograms that are counted outside the SDK.
+ *
+ * @throws Error for a name that is not known.
+ */
+export function createMetricReaders(environment: NodeJS.ProcessEnv): MetricReader[] {
+  const names = (environment['OTEL_METRICS_EXPORTER'] ?? '').split(',').map((name) => name.trim());
+  if (names.includes('none')) return [];
+  return [...new Set(names)].filter(Boolean).map((name) => {
+    if (name === 'prometheus') {
+      return new PrometheusReader({
+        metricProducers,
+        host: environment['OTEL_EXPORTER_PROMETHEUS_HOST'] ?? '127.0.0.1',
+        port: readNumber(environment, 'OTEL_EXPORTER_PROMETHEUS_PORT', 9464),
+      });
+    }
+    const exportIntervalMillis = readNumber(
+      environment,
+      'OTEL_METRIC_EXPORT_INTERVAL',
+      INTERVAL_MS,
+    );
+    const timeoutMs = readNumber(environment, 'OTEL_METRIC_EXPORT_TIMEOUT', TIMEOUT_MS);
+    return new PeriodicExportingMetricReader({
+      metricProducers,
+      exporter: createExporter(name, environment),
+      exportIntervalMillis,
+      exportTimeoutMillis: Math.min(timeoutMs, exportIntervalMillis),
+    });
+  });
+}
+
+/**
+ * Puts units into names, as the collector does with what comes by OTLP: the same metric has the same
+ * name in Prometheus by either way.
+ */
+class PrometheusReader extends PrometheusExporter {
+  override async collect(): Promise<CollectionResult> {
+    const { resourceMetrics, errors } = await super.collect();
+    const scopeMetrics = resourceMetrics.scopeMetrics.map(({ scope, metrics }) => ({
+      scope,
+      metrics: metrics.map(withUnitInName),
+    }));
+    return { resourceMetrics: { ...resourceMetrics, scopeMetrics }, errors };
+  }
+}
+
+const SUFFIXES: Record<string, string> = { s: 'seconds', By: 'bytes', 1: 'ratio' };
+
+function withUnitInName(metric: MetricData): MetricData {
+  const { name, unit } = metric.descriptor;
+  const suffix = SUFFIXES[unit];
+  if (suffix === undefined || name.endsWith(suffix)) return metric;
+  return { ...metric, descriptor: { ...metric.descriptor, name: `${name}_${suffix}` } };
+}
+
+function createExporter(name: string, environment: NodeJS.ProcessEnv): PushMetricExporter {
+  if (name === 'console') return new ConsoleMetricExporter();
+  if (name !== 'otlp') {
+    throw new Error(
+      `OTEL_METRICS_EXPORTER has "${name}"; it must be of prometheus, otlp, console or none`,
+    );
+  }
+  const protocol =
+    environment['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL'] ??
+    environment['OTEL_EXPORTER_OTLP_PROTOCOL'];
+  if (protocol === 'grpc') return new GrpcExporter();
+  return protocol === 'http/json' ? new JsonExporter() : new ProtobufExporter();
+}
+
+function readNumber(environment: NodeJS.ProcessEnv, name: string, otherwise: number): number {
+  const value = Number(environment[name] ?? '');
+  return Number.isFinite(value) && value > 0 ? value : otherwise;
+}
