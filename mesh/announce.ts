@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { isAbsolute, join, relative } from 'node:path';
 import { styleText } from 'node:util';
-import type { MeshFile } from './mesh-file.ts';
+import { gatewayUrlOf, type MeshFile } from './mesh-file.ts';
 
 /** What is printed when all serves: where everything is, and five lines to paste. */
 export function announce(mesh: MeshFile, dataFolder: string): string {
   const folder = shortest(dataFolder);
   const clients = quote(join(folder, 'clients'));
-  const gateway = mesh.gateways[0]!.url;
+  const gateway = gatewayUrlOf(mesh);
+  const gateways = `${mesh.gateways.length} ${mesh.proxy === null ? 'on one port' : 'behind a proxy'}`;
   const key = randomUUID();
   const json = `'{"key":"${key}","value":5}'`;
 
@@ -15,10 +16,10 @@ export function announce(mesh: MeshFile, dataFolder: string): string {
   return `
 ${styleText(['bold', 'green'], 'increment-mesh is ready.')} ${dim('Ctrl-C stops it in order, a second one at once.')}
 
-  gateways   ${gateway}  ${dim(`${mesh.gateways.length} on one port`)}
+  gateways   ${gateway}  ${dim(gateways)}
   counters   ${dim(`${mesh.counters.length}, flushing to the table`)}
-  nats       ${withoutPassword(mesh.nats[0]!.url)}
-  postgres   ${withoutPassword(mesh.postgres.url)}
+  nats       ${mesh.nats.map(({ url }) => withoutPasswords(url)).join(',')}
+  postgres   ${withoutPasswords(mesh.postgres.url)}
   data       ${folder}  ${dim('mesh.json lists what runs, logs/ what it says')}
 
 ${dim('Post an increment:')}
@@ -39,11 +40,9 @@ function shortest(folder: string): string {
   return seen === '' || seen.startsWith('..') || isAbsolute(seen) ? folder : seen;
 }
 
-function withoutPassword(text: string): string {
-  const url = new URL(text);
-  url.username = '';
-  url.password = '';
-  return url.href;
+/** Of one server, or of several that are separated by commas. */
+function withoutPasswords(urls: string): string {
+  return urls.replaceAll(/\/\/[^/]*@/g, '//');
 }
 
 function quote(path: string): string {

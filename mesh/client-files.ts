@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MeshFile } from './mesh-file.ts';
+import { natsUrlOf, type MeshFile } from './mesh-file.ts';
 import { writeFileAtomically } from './write-file-atomically.ts';
 
 /** Tells a context of ours from one that a user made under the same name. */
@@ -15,7 +15,7 @@ export function writeClientFiles(dataFolder: string, mesh: MeshFile): void {
   const contexts = join(folder, 'nats', 'context');
   mkdirSync(contexts, { recursive: true, mode: 0o700 });
   writeFileAtomically(join(folder, 'pg_service.conf'), postgresService(mesh.postgres.url));
-  writeFileAtomically(join(contexts, 'mesh.json'), natsContext(mesh.nats[0]!.url));
+  writeFileAtomically(join(contexts, 'mesh.json'), natsContext(natsUrlOf(mesh)));
 }
 
 function postgresService(text: string): string {

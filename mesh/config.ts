@@ -15,6 +15,17 @@ export const MeshSettings = Type.Object({
     default: 2,
     description: 'how many counters share the consumer',
   }),
+  NATS_NODES: Type.Integer({
+    enum: [1, 3],
+    default: 1,
+    description: 'how many nats-servers run: 1, or 3 as a cluster that keeps every message 3 times',
+  }),
+  PROXY: Type.Integer({
+    minimum: 0,
+    maximum: 1,
+    default: 0,
+    description: '1 puts Caddy, from the PATH, before the gateways, each on a port of its own',
+  }),
   PORT: Type.Integer({
     minimum: 1,
     maximum: 65_535,
@@ -42,9 +53,9 @@ export const MeshSettings = Type.Object({
   NATS_SERVER_BIN: Type.Optional(Type.String({ description: 'the path of a nats-server' })),
   REPLICAS: Type.Optional(
     Type.Integer({
-      minimum: 1,
-      maximum: 3,
-      description: 'how many servers at NATS_URL keep each message: 1 or 3; left out, as it is',
+      enum: [1, 3],
+      description:
+        'how many nats-servers keep each message: 1 or 3; left out, NATS_NODES, or at NATS_URL as it is',
     }),
   ),
   FLUSH_INTERVAL_MS: Type.Integer({

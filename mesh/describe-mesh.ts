@@ -1,23 +1,34 @@
-import type { MeshSettings } from './config.ts';
 import type { MeshFile } from './mesh-file.ts';
-import { gatewayUrl, metricsUrl } from './services.ts';
+import { metricsUrl, type GatewayPlace } from './services.ts';
 import type { Supervised } from './supervisor.ts';
 
 export function describeMesh(mesh: {
-  settings: MeshSettings;
-  /** By the name of the service: where it serves its metrics. */
+  /** Where clients find the gateways, or the proxy before them. */
+  url: string;
+  /** By the name of the gateway. */
+  places: Record<string, GatewayPlace>;
+  /** By the name of the program: where it serves its metrics. */
   ports: Record<string, number>;
-  running: Record<'gateways' | 'counters' | 'nats' | 'postgres', Supervised[]>;
+  running: Record<'gateways' | 'proxy' | 'counters' | 'nats' | 'postgres', Supervised[]>;
+  /** The inspector's, separated by commas. */
   natsUrl: string;
   postgresUrl: string;
 }): MeshFile {
-  const { settings, ports, running } = mesh;
+  const { ports, running, url } = mesh;
   const metrics = ({ program }: Supervised) => metricsUrl(ports[program.name]!);
-  const url = gatewayUrl(settings);
+  const [proxy] = running.proxy;
+  const natsUrls = mesh.natsUrl.split(',');
   return {
-    gateways: running.gateways.map((one) => ({ pid: one.pid!, url, metrics: metrics(one) })),
+    gateways: running.gateways.map((one) => {
+      const { url } = mesh.places[one.program.name]!;
+      return { pid: one.pid!, url, metrics: metrics(one) };
+    }),
+    proxy: proxy === undefined ? null : { pid: proxy.pid!, url, metrics: metrics(proxy) },
     counters: running.counters.map((one) => ({ pid: one.pid!, metrics: metrics(one) })),
-    nats: [{ pid: running.nats[0]?.pid ?? null, url: mesh.natsUrl }],
+    nats:
+      running.nats.length === 0
+        ? [{ pid: null, url: mesh.natsUrl }]
+        : running.nats.map(({ pid }, index) => ({ pid: pid!, url: natsUrls[index]! })),
     postgres: { pid: running.postgres[0]?.pid ?? null, url: mesh.postgresUrl },
   };
 }

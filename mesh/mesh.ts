@@ -4,10 +4,20 @@ import { openDataFolder, type DataFolder } from './embedded/data-folder.ts';
 import { endOrphans } from './embedded/orphans.ts';
 import { isPortFree, rememberPorts } from './embedded/ports.ts';
 import { removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.ts';
-import { natsServer, postgresServer } from './servers.ts';
-import { counterProgram, gatewayProgram, type ServiceContext } from './services.ts';
+import { gatewayPlaces, gatewayPortNames, meshUrl } from './gateway-places.ts';
+import { natsPortNames, natsServers } from './nats-servers.ts';
+import { postgresServer } from './postgres-server.ts';
+import { proxyProgram } from './proxy.ts';
+import type { Servers } from './servers.ts';
+import {
+  counterProgram,
+  gatewayProgram,
+  type GatewayPlace,
+  type ServiceContext,
+} from './services.ts';
 import { StartError } from './start-error.ts';
 import { supervise, type Program, type Supervised } from './supervisor.ts';
+import { settleTopology } from './topology.ts';
 
 export interface Mesh {
   /** Resolves when everything serves. Rejects when something does not start, or at a stop. */
@@ -25,7 +35,7 @@ export interface RunningMesh {
 }
 
 /** In the order of the stop; each tier is gone before the next is asked to go. */
-const TIERS = ['gateways', 'counters', 'nats', 'postgres'] as const;
+const TIERS = ['gateways', 'proxy', 'counters', 'nats', 'postgres'] as const;
 type Tier = (typeof TIERS)[number];
 
 export function createMesh(
@@ -35,6 +45,7 @@ export function createMesh(
   const { environment, say } = options;
   const running: Record<Tier, Supervised[]> = {
     gateways: [],
+    proxy: [],
     counters: [],
     nats: [],
     postgres: [],
@@ -64,22 +75,30 @@ export function createMesh(
     removeMeshFile(folder.meshFile);
     await checkPort();
 
-    const names = serviceNames(settings, say);
-    const all = ['nats', 'postgres', ...names.gateways, ...names.counters];
-    const ports = await rememberPorts(folder.ports, all);
     const context = { settings, environment, dataFolder: folder, signal: stopping.signal, say };
+    await settleTopology(context);
+    const names = serviceNames(settings, say);
+    const ports = await rememberPorts(folder.ports, portNames(settings, names));
+    const places = gatewayPlaces(settings, names.gateways, ports);
+
+    const proxy =
+      settings.PROXY === 1
+        ? proxyProgram(context, { metricsPort: ports['proxy']!, places: Object.values(places) })
+        : undefined;
 
     say('starting the servers, then the services …');
     const [nats, postgres] = await Promise.all([
-      startServer('nats', () => natsServer(context, ports.nats!)),
-      startServer('postgres', () => Promise.resolve(postgresServer(context, ports.postgres!))),
+      startServers('nats', () => natsServers(context, ports)),
+      startServers('postgres', () => Promise.resolve(postgresServer(context, ports['postgres']!))),
     ]);
-    startServices(context, { names, ports, nats: nats.urls, database: postgres.urls });
+    startServices(context, { names, ports, places, nats: nats.urls, database: postgres.urls });
     await Promise.all([...running.gateways, ...running.counters].map(({ ready }) => ready));
+    if (proxy !== undefined) await keepRunning('proxy', proxy).ready;
 
     const describe = () =>
       describeMesh({
-        settings,
+        url: meshUrl(settings),
+        places,
         ports,
         running,
         natsUrl: nats.urls.inspector,
@@ -100,14 +119,16 @@ export function createMesh(
     );
   }
 
-  async function startServer<
-    Server extends { program: Program | undefined; prepare(): Promise<void> },
-  >(tier: 'nats' | 'postgres', find: () => Promise<Server>): Promise<Server> {
-    const server = await find();
-    if (server.program !== undefined) await keepRunning(tier, server.program).ready;
+  async function startServers<Urls>(
+    tier: 'nats' | 'postgres',
+    find: () => Promise<Servers<Urls>>,
+  ): Promise<Servers<Urls>> {
+    const servers = await find();
+    // The servers of a cluster are ready together or not at all.
+    await Promise.all(servers.programs.map((program) => keepRunning(tier, program).ready));
     stopping.signal.throwIfAborted();
-    await server.prepare();
-    return server;
+    await servers.prepare();
+    return servers;
   }
 
   function startServices(
@@ -115,19 +136,20 @@ export function createMesh(
     options: {
       names: Record<'gateways' | 'counters', string[]>;
       ports: Record<string, number>;
+      places: Record<string, GatewayPlace>;
       nats: { gateway: string; counter: string };
       database: { gateway: string; counter: string };
     },
   ): void {
-    const { names, ports, nats, database } = options;
-    const sharesPort = names.gateways.length > 1;
+    const { names, ports, places, nats, database } = options;
     for (const name of names.counters) {
       const urls = { nats: nats.counter, database: database.counter };
       keepRunning('counters', counterProgram(name, ports[name]!, { urls, context }));
     }
     for (const name of names.gateways) {
       const urls = { nats: nats.gateway, database: database.gateway };
-      keepRunning('gateways', gatewayProgram(name, ports[name]!, { urls, sharesPort, context }));
+      const place = places[name]!;
+      keepRunning('gateways', gatewayProgram(name, ports[name]!, { urls, place, context }));
     }
   }
 
@@ -145,8 +167,13 @@ export function createMesh(
   }
 }
 
-function serviceNames({ GATEWAYS, COUNTERS }: MeshSettings, say: (line: string) => void) {
-  const canSharePort = process.platform === 'linux';
+type ServiceNames = Record<'gateways' | 'counters', string[]>;
+
+function serviceNames(
+  { GATEWAYS, COUNTERS, PROXY }: MeshSettings,
+  say: (line: string) => void,
+): ServiceNames {
+  const canSharePort = process.platform === 'linux' || PROXY === 1;
   if (GATEWAYS > 1 && !canSharePort) {
     say(`one gateway instead of ${GATEWAYS}: only Linux lets several share a port`);
   }
@@ -155,4 +182,16 @@ function serviceNames({ GATEWAYS, COUNTERS }: MeshSettings, say: (line: string) 
     gateways: Array.from({ length: canSharePort ? GATEWAYS : 1 }, name('gateway')),
     counters: Array.from({ length: COUNTERS }, name('counter')),
   };
+}
+
+/** Each program's metrics have a port of its name. */
+function portNames(settings: MeshSettings, names: ServiceNames): string[] {
+  return [
+    ...natsPortNames(settings.NATS_NODES),
+    'postgres',
+    ...names.gateways,
+    ...gatewayPortNames(settings, names.gateways),
+    ...names.counters,
+    ...(settings.PROXY === 1 ? ['proxy'] : []),
+  ];
 }

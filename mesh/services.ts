@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { MeshSettings } from './config.ts';
@@ -11,6 +10,18 @@ import type { Program } from './supervisor.ts';
 export interface ServerUrls {
   nats: string;
   database: string;
+}
+
+/** Where a gateway listens. */
+export interface GatewayPlace {
+  /** As a client on this machine reaches it. */
+  url: string;
+  host: string;
+  port: number;
+  /** With the other gateways. */
+  sharesPort: boolean;
+  /** A proxy on this machine is before it, and tells who the client is. */
+  isBehindProxy: boolean;
 }
 
 export interface ServiceContext {
@@ -27,29 +38,50 @@ const STOP_STEPS: StopStep[] = [
   { signal: 'SIGKILL', waitMs: 5000 },
 ];
 
+/**
+ * Above the nine seconds in which the servers of a cluster notice that a leader has died: requests
+ * wait for the next one and are answered 200.
+ */
+const CLUSTER_PUBLISH_DEADLINE_MS = '12000';
+
 const PROJECT = fileURLToPath(new URL('..', import.meta.url));
 
 export function gatewayProgram(
   name: string,
   metricsPort: number,
-  options: { urls: ServerUrls; sharesPort: boolean; context: ServiceContext },
+  options: { urls: ServerUrls; place: GatewayPlace; context: ServiceContext },
 ): Program {
   const { settings, environment } = options.context;
-  const url = gatewayUrl(settings);
-  const rateLimit = isLoopback(settings.HOST) ? { RATE_LIMIT_MAX: '0' } : {};
+  const { place } = options;
+  const defaults = {
+    ...(isLoopback(settings.HOST) ? { RATE_LIMIT_MAX: '0' } : {}),
+    ...(settings.NATS_NODES > 1 ? { PUBLISH_DEADLINE_MS: CLUSTER_PUBLISH_DEADLINE_MS } : {}),
+  };
   return serviceProgram('gateway', name, {
     ...options,
     metricsPort,
     variables: {
-      ...rateLimit,
-      ...(environment.RATE_LIMIT_MAX ? { RATE_LIMIT_MAX: environment.RATE_LIMIT_MAX } : {}),
-      HOST: settings.HOST,
-      PORT: String(settings.PORT),
-      ...(options.sharesPort ? { REUSE_PORT: '1' } : {}),
+      ...withGiven(defaults, environment),
+      HOST: place.host,
+      PORT: String(place.port),
+      ...(place.sharesPort ? { REUSE_PORT: '1' } : {}),
+      ...(place.isBehindProxy ? { TRUST_PROXY: '127.0.0.1' } : {}),
     },
     // Gateways that share a port can't be asked one by one: the metrics tell that this one is up.
-    isReady: async () => (await answers(metricsUrl(metricsPort))) && answers(`${url}/readyz`),
+    isReady: async () => (await answers(metricsUrl(metricsPort))) && answers(`${place.url}/readyz`),
   });
+}
+
+/** What the user says goes before what suits this mesh. */
+function withGiven(
+  defaults: Record<string, string>,
+  environment: NodeJS.ProcessEnv,
+): Record<string, string> {
+  const entries = Object.entries(defaults).map(([name, value]) => [
+    name,
+    environment[name] || value,
+  ]);
+  return Object.fromEntries(entries) as Record<string, string>;
 }
 
 export function counterProgram(
@@ -63,13 +95,6 @@ export function counterProgram(
     variables: {},
     isReady: () => answers(metricsUrl(metricsPort)),
   });
-}
-
-/** As a client on this machine reaches them. */
-export function gatewayUrl({ HOST, PORT }: MeshSettings): string {
-  const isAny = HOST === '0.0.0.0' || HOST === '::';
-  const host = isAny ? '127.0.0.1' : HOST;
-  return `http://${isIPv6(host) ? `[${host}]` : host}:${PORT}`;
 }
 
 export function metricsUrl(port: number): string {
@@ -128,11 +153,11 @@ function withPrometheus(exporters: string | undefined): string {
   return exporters.split(',').includes('prometheus') ? exporters : `prometheus,${exporters}`;
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
-async function answers(url: string): Promise<boolean> {
+export async function answers(url: string): Promise<boolean> {
   const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
   await response.body?.cancel();
   return response.ok;

@@ -52,13 +52,22 @@ function parseSetting(property: TSchema, text: string): unknown {
 }
 
 function expected(property: TSchema): string {
-  const { description, type, minimum, maximum } = property as {
+  const {
+    description,
+    type,
+    enum: choices,
+    minimum,
+    maximum,
+  } = property as {
     description?: string;
+    enum?: unknown[];
     type?: string;
     minimum?: number;
     maximum?: number;
   };
-  const range = type === 'integer' ? ` (an integer from ${minimum} to ${maximum})` : '';
+  let range = '';
+  if (choices !== undefined) range = ` (${choices.join(' or ')})`;
+  else if (type === 'integer') range = ` (an integer from ${minimum} to ${maximum})`;
   return `${description ?? 'see README, Configuration'}${range}`;
 }
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { NatsRole } from '../../nats/connect.ts';
 import type { Secrets } from '../embedded/data-folder.ts';
-import type { MeshFile } from '../mesh-file.ts';
+import { natsUrlOf, type MeshFile } from '../mesh-file.ts';
 import { NoAnswer } from './command.ts';
 
 /** Where the servers of a mesh are, and whom to be there. */
@@ -55,12 +55,14 @@ function readMeshFile(folder: string): MeshFile | undefined {
 
 /** `mesh.json` has the inspector's URL; of the other roles the passwords are in `secrets.json`. */
 function embeddedNats(mesh: MeshFile, folder: string, role: NatsRole): string {
-  const { url, pid } = mesh.nats[0]!;
   // A broker that somebody else runs has the one user that we were given.
-  if (pid === null) return url;
+  if (mesh.nats.some(({ pid }) => pid === null)) return natsUrlOf(mesh);
   const { nats } = JSON.parse(readFileSync(join(folder, 'secrets.json'), 'utf8')) as Secrets;
-  const address = new URL(url);
-  address.username = role;
-  address.password = nats[role];
-  return address.href;
+  const addresses = mesh.nats.map(({ url }) => {
+    const address = new URL(url);
+    address.username = role;
+    address.password = nats[role];
+    return address.href;
+  });
+  return addresses.join(',');
 }

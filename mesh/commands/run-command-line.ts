@@ -28,8 +28,10 @@ import { natsContextCommand } from './nats-context.ts';
 import { readOptions } from './options.ts';
 import { stringifySnakeCase } from './snake-case.ts';
 import { status } from './status.ts';
+import { up } from './up.ts';
 
 const COMMANDS: Command[] = [
+  up,
   status,
   audit,
   listDeadLetters,

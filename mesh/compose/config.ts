@@ -17,8 +17,7 @@ export const PrepareConfig = Type.Object({
   COUNTER_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_counter' }),
   REPLICAS: Type.Integer({
     default: 3,
-    minimum: 1,
-    maximum: 3,
+    enum: [1, 3],
     description: 'How many brokers keep each message: 1 or 3',
   }),
   FLUSH_INTERVAL_MS: Type.Integer({

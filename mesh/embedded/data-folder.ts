@@ -2,33 +2,34 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { acquireLock } from './lock.ts';
-import { StartError } from '../start-error.ts';
 import { writeFileAtomically } from '../write-file-atomically.ts';
 
 /** Where everything of one mesh lies. Paths are absolute and free of symbolic links. */
 export interface DataFolder {
   path: string;
+  /** Of a server that runs alone; those of a cluster lie beside it, numbered. */
   nats: string;
   postgres: string;
   logs: string;
   ports: string;
   meshFile: string;
+  /** Which servers filled it. */
+  topology: string;
   secrets: Secrets;
   release(): void;
 }
 
 /** Generated at the first start and kept: the servers remember the passwords too. */
 export interface Secrets {
-  nats: Record<'gateway' | 'counter' | 'inspector' | 'provisioner', string>;
+  nats: Record<'gateway' | 'counter' | 'inspector' | 'provisioner' | 'cluster', string>;
   postgres: Record<'owner' | 'gateway' | 'counter', string>;
 }
 
-/** @throws StartError where a living mesh uses the folder or another topology filled it. */
+/** @throws StartError where a living mesh uses the folder. */
 export function openDataFolder(wanted: string): DataFolder {
   const path = createFolder(resolve(wanted));
   const release = acquireLock(join(path, 'lock'));
   try {
-    checkTopology(path);
     mkdirSync(join(path, 'logs'), { recursive: true, mode: 0o700 });
     return {
       path,
@@ -37,6 +38,7 @@ export function openDataFolder(wanted: string): DataFolder {
       logs: join(path, 'logs'),
       ports: join(path, 'ports.json'),
       meshFile: join(path, 'mesh.json'),
+      topology: join(path, 'topology'),
       secrets: readSecrets(join(path, 'secrets.json')),
       release,
     };
@@ -55,22 +57,16 @@ function createFolder(path: string): string {
   return realpathSync(path);
 }
 
-/** A clustered broker deletes the store of a standalone one as an orphan, so what made it is noted. */
-function checkTopology(path: string): void {
-  const file = join(path, 'topology');
-  if (!existsSync(file)) return writeFileAtomically(file, 'standalone\n');
-  const topology = readFileSync(file, 'utf8').trim();
-  if (topology === 'standalone') return;
-  throw new StartError(
-    `${path} holds the data of a "${topology}" mesh and npm start runs a "standalone" one,\n` +
-      `which could lose it: choose another DATA_DIR.`,
-  );
-}
-
+/** What a newer version needs and an older one did not make is added. */
 function readSecrets(file: string): Secrets {
-  if (!existsSync(file))
-    writeFileAtomically(file, `${JSON.stringify(generateSecrets(), null, 2)}\n`);
-  return JSON.parse(readFileSync(file, 'utf8')) as Secrets;
+  const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Partial<Secrets>) : {};
+  const fresh = generateSecrets();
+  const secrets: Secrets = {
+    nats: { ...fresh.nats, ...kept.nats },
+    postgres: { ...fresh.postgres, ...kept.postgres },
+  };
+  writeFileAtomically(file, `${JSON.stringify(secrets, null, 2)}\n`);
+  return secrets;
 }
 
 function generateSecrets(): Secrets {
@@ -80,6 +76,7 @@ function generateSecrets(): Secrets {
       counter: generatePassword(),
       inspector: generatePassword(),
       provisioner: generatePassword(),
+      cluster: generatePassword(),
     },
     postgres: {
       owner: generatePassword(),

@@ -1,10 +1,10 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { StartError } from '../start-error.ts';
 import { fetchFromDebian } from './nats-server-debian.ts';
 import { fetchRelease } from './nats-server-release.ts';
 import { run } from './run.ts';
+import { isExecutable, onPath } from './search-path.ts';
 
 /** 2.11 is the first that the streams work with; `sync_interval: always` came with it too. */
 const VERSION_MIN = [2, 11] as const;
@@ -44,7 +44,7 @@ export async function findNatsServer(options: SearchOptions = {}): Promise<strin
     throw new StartError(`NATS_SERVER_BIN is ${named}, which ${problem}.`);
   }
 
-  for (const candidate of [...onPath(environment.PATH ?? ''), cached]) {
+  for (const candidate of [...onPath('nats-server', environment.PATH ?? ''), cached]) {
     if (!isExecutable(candidate)) continue;
     const problem = await findProblem(candidate);
     if (problem === undefined) return candidate;
@@ -76,10 +76,6 @@ function projectCache(): string {
   return fileURLToPath(new URL('../../.cache', import.meta.url));
 }
 
-function onPath(path: string): string[] {
-  return path.split(delimiter).flatMap((folder) => (folder ? [join(folder, 'nats-server')] : []));
-}
-
 /** What keeps a program from being used, to follow its name in a sentence; undefined where nothing. */
 async function findProblem(binary: string): Promise<string | undefined> {
   if (!isExecutable(binary)) return 'is not a program that can be run';
@@ -97,13 +93,4 @@ async function findProblem(binary: string): Promise<string | undefined> {
   return isNewEnough
     ? undefined
     : `is too old (${output.trim()}, ${VERSION_MIN.join('.')} is needed)`;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

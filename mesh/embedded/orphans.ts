@@ -36,8 +36,13 @@ function orphanKinds(dataFolder: string) {
       signals: ['SIGTERM', 'SIGKILL'],
     },
     {
+      what: 'the proxy',
+      pattern: new RegExp(`^(.*/)?caddy run --pidfile ${folder}/proxy\\.pid `),
+      signals: ['SIGTERM', 'SIGKILL'],
+    },
+    {
       what: 'nats-server',
-      pattern: new RegExp(` -c (.*/)?nats/server\\.conf -P ${folder}/nats\\.pid$`),
+      pattern: new RegExp(` -c (.*/)?nats/(server|cluster)\\.conf -P ${folder}/nats(-\\d)?\\.pid$`),
       signals: ['SIGTERM', 'SIGKILL'],
     },
     {

@@ -39,6 +39,7 @@ await t.test('npm start runs a whole mesh', async (t) => {
         { pid, url, metrics },
         { pid, url, metrics },
       ],
+      proxy: null,
       counters: [
         { pid, metrics },
         { pid, metrics },

@@ -20,17 +20,22 @@ export interface Post {
 export interface Answered {
   attempt: Attempt;
   status: number;
+  retryAfter: string | undefined;
 }
 
 /** Posts what increments something once and says what is known then. Never rejects. */
 export async function attemptPost(post: Post): Promise<Answered> {
   const startedAt = performance.now();
-  const { status, body, errorCode } = await send(post);
+  const { status, body, errorCode, retryAfter } = await send(post);
   const { code, sequence } = readAnswer(body);
   const said = status === 0 ? errorCode : `${status}${code === undefined ? '' : ` ${code}`}`;
   const endedAt = performance.now();
   const outcome = judge(status, code ?? errorCode);
-  return { status, attempt: { startedAt, endedAt, outcome, via: post.via, said, sequence } };
+  return {
+    status,
+    retryAfter,
+    attempt: { startedAt, endedAt, outcome, via: post.via, said, sequence },
+  };
 }
 
 function judge(status: number, code: string): Outcome {
@@ -55,12 +60,14 @@ interface Reply {
   status: number;
   body: string;
   errorCode: string;
+  retryAfter: string | undefined;
 }
 
 function send({ url, body, headers, agent }: Post): Promise<Reply> {
   return new Promise((resolve) => {
     const fail = (error: NodeJS.ErrnoException) => {
-      resolve({ status: 0, body: '', errorCode: error.code ?? error.message });
+      const errorCode = error.code ?? error.message;
+      resolve({ status: 0, body: '', errorCode, retryAfter: undefined });
     };
     const options = {
       method: 'POST',
@@ -74,7 +81,8 @@ function send({ url, body, headers, agent }: Post): Promise<Reply> {
       answer.on('error', fail);
       answer.on('end', () => {
         const text = Buffer.concat(chunks).toString();
-        resolve({ status: answer.statusCode ?? 0, body: text, errorCode: '' });
+        const retryAfter = answer.headers['retry-after'];
+        resolve({ status: answer.statusCode ?? 0, body: text, errorCode: '', retryAfter });
       });
     });
     sent.on('error', fail);

@@ -1,16 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connectToNats } from '../../nats/connect.ts';
-import { COUNTER, INCREMENTS } from '../../nats/topology.ts';
-import { openDatabase } from '../../schema/database.ts';
 import { makeDataDir, startMesh, type MeshProcess } from '../mesh/mesh-process.ts';
-import type { MeshFile } from '../../mesh/mesh-file.ts';
 import { openBook } from './book.ts';
 import { runClients } from './clients.ts';
 import { createRandom, type Random } from './random.ts';
+import { openScene } from './scene.ts';
 import { startSampler, type Sampler } from './sampler.ts';
 import type { Harm } from './tormentor.ts';
-import { reachVerdict, type Scene, type Verdict } from './verdict.ts';
+import { reachVerdict, type Verdict } from './verdict.ts';
 
 const CONNECTIONS = 12;
 const FLUSH_INTERVAL_MS = 1_500;
@@ -91,26 +87,4 @@ async function stop(mesh: MeshProcess): Promise<void> {
     process.kill(-(mesh.child.pid ?? 0), 'SIGTERM');
   }
   await mesh.exited;
-}
-
-/** The mesh keeps its addresses from start to start. */
-async function openScene(file: MeshFile, endings: (() => unknown)[]): Promise<Scene> {
-  const database = openDatabase(file.postgres.url, {
-    name: 'torture',
-    connectionsMax: 2,
-    queryTimeoutMs: 10_000,
-    onBrokenConnection: () => undefined,
-  });
-  const connection = await connectToNats({ url: file.nats[0]?.url ?? '', role: 'inspector' });
-  endings.push(
-    () => database.destroy(),
-    () => connection.close(),
-  );
-  const inspector = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
-  const inspect = async () => {
-    const { state } = await inspector.streams.info(INCREMENTS);
-    const { num_ack_pending: ackPending } = await inspector.consumers.info(INCREMENTS, COUNTER);
-    return { messages: state.messages, ackPending };
-  };
-  return { database, inspector, inspect };
 }

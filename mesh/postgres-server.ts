@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import { migrate } from '../schema/migrate.ts';
+import {
+  launchPostgres,
+  postgresStopSteps,
+  postgresUrl,
+  untilPostgresAnswers,
+} from './embedded/postgres.ts';
+import { explained, type ServerContext, type Servers } from './servers.ts';
+import type { Program } from './supervisor.ts';
+
+export function postgresServer(
+  context: ServerContext,
+  port: number,
+): Servers<Record<'owner' | 'gateway' | 'counter', string>> {
+  const { settings, dataFolder, signal } = context;
+  const { owner: password, gateway, counter } = dataFolder.secrets.postgres;
+  const options = {
+    folder: dataFolder.postgres,
+    logFile: join(dataFolder.logs, 'postgres.log'),
+    port,
+    password,
+    signal,
+  };
+  const owner = settings.DATABASE_URL ?? postgresUrl(options);
+  const urls = {
+    owner,
+    gateway: withRole(owner, 'mesh_gateway', gateway),
+    counter: withRole(owner, 'mesh_counter', counter),
+  };
+  const prepare = () =>
+    migrate({ ownerUrl: owner, gatewayPassword: gateway, counterPassword: counter });
+  if (settings.DATABASE_URL !== undefined) {
+    return { urls, prepare: () => explained('DATABASE_URL', prepare), programs: [] };
+  }
+
+  const program: Program = {
+    name: 'PostgreSQL',
+    launch: () => launchPostgres(options),
+    ready: (server) => untilPostgresAnswers(server, options),
+    stopSteps: postgresStopSteps,
+    // Immediate, and its children with it; they would outlive a SIGKILL for a moment.
+    endAtOnce: 'SIGQUIT',
+  };
+  return { urls, programs: [program], prepare };
+}
+
+function withRole(ownerUrl: string, role: string, password: string): string {
+  const url = new URL(ownerUrl);
+  url.username = role;
+  url.password = password;
+  return url.href;
+}

@@ -1,0 +1,28 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+import { natsUrlOf, type MeshFile } from '../../mesh/mesh-file.ts';
+import { connectToNats } from '../../nats/connect.ts';
+import { COUNTER, INCREMENTS } from '../../nats/topology.ts';
+import { openDatabase } from '../../schema/database.ts';
+import type { Scene } from './verdict.ts';
+
+/** What a judge sees of a mesh that `npm start` runs; it keeps its addresses from start to start. */
+export async function openScene(file: MeshFile, endings: (() => unknown)[]): Promise<Scene> {
+  const database = openDatabase(file.postgres.url, {
+    name: 'torture',
+    connectionsMax: 2,
+    queryTimeoutMs: 10_000,
+    onBrokenConnection: () => undefined,
+  });
+  const connection = await connectToNats({ url: natsUrlOf(file), role: 'inspector' });
+  endings.push(
+    () => database.destroy(),
+    () => connection.close(),
+  );
+  const inspector = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
+  const inspect = async () => {
+    const { state } = await inspector.streams.info(INCREMENTS);
+    const { num_ack_pending: ackPending } = await inspector.consumers.info(INCREMENTS, COUNTER);
+    return { messages: state.messages, ackPending };
+  };
+  return { database, inspector, inspect };
+}
