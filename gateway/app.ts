@@ -82,7 +82,7 @@ export async function buildGateway(options: GatewayOptions) {
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => {
     const detail = `There is no ${request.method} on this path.`;
-    sendProblem(request, reply, new ProblemError(404, 'no-such-route', detail));
+    sendProblem(request, reply, new ProblemError('no-such-route', detail));
   });
 
   app.removeAllContentTypeParsers();
@@ -97,13 +97,13 @@ export async function buildGateway(options: GatewayOptions) {
     } catch (error) {
       // A RangeError is nesting that is too deep to walk.
       const detail = `The body is not JSON: ${(error as Error).message}`;
-      done(new ProblemError(400, 'invalid-json', detail));
+      done(new ProblemError('invalid-json', detail));
     }
   });
 
   app.addContentTypeParser('application/x-ndjson', { parseAs: 'string' }, (request, body, done) => {
     if (request.routeOptions.config.isBatch === true) done(null, body);
-    else done(new ProblemError(415, 'unsupported-media-type', 'Send application/json here.'));
+    else done(new ProblemError('unsupported-media-type', 'Send application/json here.'));
   });
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -42,16 +42,12 @@ export const auth = fastifyPlugin(
         const error = secret === undefined ? '' : ', error="invalid_token"';
         reply.header('www-authenticate', `Bearer realm="increment-mesh"${error}`);
         next(
-          new ProblemError(
-            401,
-            'unauthorized',
-            'Send a valid API key as "Authorization: Bearer …".',
-          ),
+          new ProblemError('unauthorized', 'Send a valid API key as "Authorization: Bearer …".'),
         );
       } else if (!key.scopes.includes(scope)) {
         const challenge = `Bearer realm="increment-mesh", error="insufficient_scope", scope="${scope}"`;
         reply.header('www-authenticate', challenge);
-        next(new ProblemError(403, 'forbidden', `This API key does not have the scope ${scope}.`));
+        next(new ProblemError('forbidden', `This API key does not have the scope ${scope}.`));
       } else {
         request.apiKey = key;
         next();

@@ -19,7 +19,6 @@ export function readIdempotencyKey(header: string | string[] | undefined): strin
     if (quoted !== undefined) return quoted.replace(/\\(.)/g, '$1');
   }
   throw new ProblemError(
-    400,
     'invalid-idempotency-key',
     'Idempotency-Key must be one key of 1 to 255 visible ASCII characters, in quotes or bare.',
   );
@@ -92,7 +91,6 @@ export function createRecentKeys(): RecentKeys {
 
 function reused(): ProblemError {
   return new ProblemError(
-    422,
     'idempotency-key-reused',
     'This Idempotency-Key came with another payload before. Nothing was stored; use a new key.',
   );

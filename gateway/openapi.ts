@@ -1,67 +1,76 @@
 import fastifySwagger from '@fastify/swagger';
 import fastifySwaggerUi from '@fastify/swagger-ui';
-import type { FastifyInstance, FastifySchema } from 'fastify';
+import type { FastifyContextConfig, FastifyInstance, FastifySchema } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { BATCH_INCREMENTS_MAX } from '../schema/envelope.ts';
-import { KEY_RULE, VALUE_RULE } from '../schema/increment.ts';
-import { Problem, PROBLEM_CONTENT_TYPE } from '../schema/problem.ts';
+import { EXAMPLE_KEY, KEY_RULE, VALUE_RULE } from '../schema/increment.ts';
+import type { ProblemCode } from '../schema/problem.ts';
+import { describeAnswers } from './openapi-answers.ts';
 
-const EXAMPLE = { key: '86f1fe5b-6dc7-45cb-9837-9e84757f5246', value: 5 };
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The errors that a route can answer with, besides those of its scope. */
+    problems?: ProblemCode[];
+  }
+}
 
-/** What each error status means, on every route that can answer it. */
-const ERRORS: Record<number, string> = {
-  400: 'Refused; `errors` points at each fault. Nothing was stored.',
-  401: 'No valid API key.',
-  403: 'The API key does not have the scope.',
-  404: 'The key was never counted.',
-  413: 'The body is too large.',
-  415: 'Another content type is needed.',
-  422: 'The Idempotency-Key came with another payload before.',
-  429: 'Over the rate limit; `Retry-After` says when to come again. Nothing was stored.',
-  503: 'Not now; `Retry-After` says when. With the code `outcome-unknown` the increment may be counted: retry with the same Idempotency-Key.',
-};
+const DESCRIPTION = `A distributed counter. A 200 means that an increment is on disk; it is counted exactly
+once and readable at most ten seconds later.
+
+Every error is a problem document (RFC 9457) with a stable \`code\`. Besides what a route lists, any
+request may meet 400 \`bad-request\`, 404 \`no-such-route\`, 408 \`request-timeout\`, 414 \`uri-too-long\`, 431
+\`headers-too-large\` and 500 \`internal-error\`. Every answer carries \`x-request-id\`, the client's own
+where it sent one.`;
 
 /**
  * The OpenAPI document at `/openapi.json`, made from the schemas that check the requests, and a page
- * to read it at `/docs`. Must be registered before the routes.
+ * to read it at `/docs`. Must be registered before the routes; a route is in it by its summary.
  */
 export const openapi = fastifyPlugin(async (app: FastifyInstance) => {
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
-      info: {
-        title: 'increment-mesh',
-        version: '0.1.0',
-        description:
-          'A distributed counter. A 200 means that an increment is on disk; it is counted exactly once and readable at most ten seconds later.',
-      },
+      info: { title: 'increment-mesh', version: '0.1.0', description: DESCRIPTION },
       components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
-      security: [{}, { apiKey: [] }],
     },
-    transform: ({ schema, url }) => ({ schema: documented(schema, url), url }),
+    transform: ({ schema, url, route }) => ({
+      schema: documented(schema, url, route.config ?? {}),
+      url,
+    }),
   });
-  await app.register(fastifySwaggerUi, { routePrefix: '/docs', staticCSP: true });
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  await app.register(fastifySwaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    uiConfig: { defaultModelsExpandDepth: -1, docExpansion: 'list' },
+  });
+  app.get('/openapi.json', () => app.swagger());
 });
 
-/** Names the statuses that a route's errors have. */
-export function errorAnswers(...statuses: number[]): Record<number, object> {
-  return Object.fromEntries(
-    statuses.map((status) => [
-      status,
-      {
-        description: ERRORS[status],
-        content: { [PROBLEM_CONTENT_TYPE]: { schema: Problem } },
-      },
-    ]),
-  );
+function documented(
+  schema: FastifySchema | undefined,
+  url: string,
+  { scope, problems = [] }: FastifyContextConfig,
+): FastifySchema {
+  const { body: _body, response, ...rest } = schema ?? {};
+  if (rest.summary === undefined) return { hide: true };
+  const codes: ProblemCode[] =
+    scope === undefined ? problems : [...problems, 'unauthorized', 'forbidden'];
+  return {
+    ...rest,
+    ...REQUESTS[url],
+    // Without keys a gateway is open, hence the empty alternative.
+    ...(scope !== undefined && { security: [{}, { apiKey: [] }] }),
+    response: describeAnswers(response as Record<string, object>, codes, url),
+  };
 }
+
+const EXAMPLE = { key: EXAMPLE_KEY, value: 5 };
 
 /**
  * JSON has one kind of number, so what the code tells apart as number and bigint is an int64 here;
  * its upper bound is a number that JSON readers would round.
  */
-const documentedIncrement = {
+const increment = {
   type: 'object',
   required: ['key', 'value'],
   additionalProperties: false,
@@ -69,38 +78,41 @@ const documentedIncrement = {
     key: { type: 'string', format: 'uuid', description: KEY_RULE },
     value: { type: 'integer', format: 'int64', minimum: 1, description: VALUE_RULE },
   },
-  examples: [EXAMPLE],
 };
 
 /** Read by the route itself, whose error says more than a schema's. */
-const documentedHeaders = {
+const headers = {
   type: 'object',
   properties: {
     'idempotency-key': {
       type: 'string',
       description:
         'Counts once within 24 hours, whatever happens in between: 1 to 255 visible ASCII characters, quoted or bare.',
+      examples: ['"3f1c0e1e-order-17"'],
     },
   },
 };
 
-function documented(schema: FastifySchema | undefined, url: string): FastifySchema {
-  const { body: _body, ...rest } = schema ?? {};
-  const headers = documentedHeaders;
-  if (url === '/increment') return { ...rest, headers, body: documentedIncrement };
-  if (url !== '/increments') return rest;
-  const batch = {
-    type: 'array',
-    minItems: 1,
-    maxItems: BATCH_INCREMENTS_MAX,
-    items: documentedIncrement,
-  };
-  const lines = { type: 'string', description: 'One increment a line.' };
-  return {
-    ...rest,
+const batch = {
+  type: 'array',
+  minItems: 1,
+  maxItems: BATCH_INCREMENTS_MAX,
+  items: increment,
+  examples: [[EXAMPLE, { ...EXAMPLE, value: 7 }]],
+};
+const lines = {
+  type: 'string',
+  description: 'One increment a line.',
+  examples: [`${JSON.stringify(EXAMPLE)}\n${JSON.stringify({ ...EXAMPLE, value: 7 })}\n`],
+};
+
+/** Requests as people read them, where that differs from how they are checked. */
+const REQUESTS: Record<string, FastifySchema> = {
+  '/increment': { headers, body: { ...increment, examples: [EXAMPLE] } },
+  '/increments': {
     headers,
     body: {
       content: { 'application/json': { schema: batch }, 'application/x-ndjson': { schema: lines } },
     },
-  };
-}
+  },
+};

@@ -13,7 +13,7 @@ export const pressure = fastifyPlugin(async (app: FastifyInstance) => {
     pressureHandler: (request, reply) => {
       if (request.method !== 'POST') return;
       const detail = 'This gateway is overloaded. Nothing was stored; retry later.';
-      sendProblem(request, reply, new ProblemError(503, 'overloaded', detail));
+      sendProblem(request, reply, new ProblemError('overloaded', detail));
     },
   });
 });

@@ -81,7 +81,6 @@ function speak(
   if (remaining >= 0) return;
   reply.header('retry-after', ttlS);
   throw new ProblemError(
-    429,
     'rate-limited',
     `${refusal} Nothing was stored; retry after the time given.`,
   );

@@ -2,7 +2,8 @@ import { Compile } from 'typebox/compile';
 import { BATCH_INCREMENTS_MAX } from '../schema/envelope.ts';
 import { IncrementBody } from '../schema/increment.ts';
 import { parseExactJson } from '../schema/int64.ts';
-import { describeFaults, ProblemError } from './problem-details.ts';
+import { ProblemError } from './problem-details.ts';
+import { describeFaults, type Fault } from './validation-faults.ts';
 
 /** A client's bulk request, all of it valid. */
 export interface Batch {
@@ -16,26 +17,17 @@ const LISTED_MAX = 100;
 
 const increment = Compile(IncrementBody);
 
-interface Fault {
-  detail: string;
-  pointer: string;
-}
-
 /** Reads a JSON array. @throws ProblemError 400 that lists each bad item by its JSON pointer. */
 export function readJsonBatch(text: string): Batch {
   let items: unknown;
   try {
     items = parseExactJson(text);
   } catch (error) {
-    throw new ProblemError(
-      400,
-      'invalid-json',
-      `The body is not JSON: ${(error as Error).message}`,
-    );
+    throw new ProblemError('invalid-json', `The body is not JSON: ${(error as Error).message}`);
   }
   if (!Array.isArray(items)) {
     const fault = { detail: 'must be an array of increments', pointer: '' };
-    throw new ProblemError(400, 'invalid-request', 'Refused: the body must be an array.', [fault]);
+    throw new ProblemError('invalid-request', 'Refused: the body must be an array.', [fault]);
   }
   const faults = createFaultList();
   items.forEach((item, index) => {
@@ -91,7 +83,6 @@ function createFaultList() {
     if (found > 0) {
       const rest = listed.length < found ? `, of which ${LISTED_MAX} faults are listed` : '';
       throw new ProblemError(
-        400,
         'invalid-request',
         `Refused: ${found} of the increments can not be counted${rest}. Nothing was stored.`,
         listed.slice(0, LISTED_MAX),
@@ -99,7 +90,7 @@ function createFaultList() {
     }
     if (increments >= 1 && increments <= BATCH_INCREMENTS_MAX) return;
     const rule = `must have 1 to ${BATCH_INCREMENTS_MAX} increments, and has ${increments}`;
-    throw new ProblemError(400, 'invalid-request', `Refused: the batch ${rule}.`, [
+    throw new ProblemError('invalid-request', `Refused: the batch ${rule}.`, [
       { detail: rule, pointer: '' },
     ]);
   }

@@ -3,12 +3,24 @@ import { Type } from 'typebox';
 const oneOf = <Text extends string>(...texts: Text[]) =>
   Type.Union(texts.map((text) => Type.Literal(text)));
 
-export const Liveness = Type.Object({ status: Type.Literal('ok') });
+export const Liveness = Type.Object(
+  { status: Type.Literal('ok') },
+  { description: 'The process answers.', examples: [{ status: 'ok' }] },
+);
 
-/** What `/readyz` says; with the database away increments are still accepted. */
-export const Readiness = Type.Object({
+const state = {
   status: oneOf('ready', 'not ready', 'stopping'),
   broker: oneOf('connected', 'away'),
   stream: oneOf('ready', 'full', 'away'),
   database: oneOf('connected', 'away'),
+};
+
+/** What `/readyz` says; with the database away increments are still accepted. */
+export const Ready = Type.Object(state, {
+  description: 'Increments are accepted.',
+  examples: [{ status: 'ready', broker: 'connected', stream: 'ready', database: 'connected' }],
+});
+export const NotReady = Type.Object(state, {
+  description: 'Increments can not be accepted.',
+  examples: [{ status: 'not ready', broker: 'connected', stream: 'full', database: 'connected' }],
 });

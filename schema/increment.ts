@@ -10,8 +10,15 @@ export const VALUE_RULE =
 
 const KEY = new RegExp(KEY_PATTERN);
 
+/** For the documentation. */
+export const EXAMPLE_KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
+
 /** A counter's key. TypeBox's own `format: 'uuid'` would let the nil UUID through. */
-export const Key = Type.String({ pattern: KEY_PATTERN, description: KEY_RULE });
+export const Key = Type.String({
+  pattern: KEY_PATTERN,
+  description: KEY_RULE,
+  examples: [EXAMPLE_KEY],
+});
 
 /**
  * What an increment adds. `maximum: 2n ** 63n - 1n` would compile to a comparison of doubles that
@@ -33,11 +40,18 @@ export const IncrementBody = Type.Object(
 export type IncrementBody = Static<typeof IncrementBody>;
 
 /** The answer to an increment that is on disk: `id` names its message, `sequence` its place. */
-export const Accepted = Type.Object({
-  accepted: Type.Integer(),
-  id: Type.String(),
-  sequence: Type.Integer(),
-});
+export const Accepted = Type.Object(
+  {
+    accepted: Type.Integer(),
+    id: Type.String(),
+    sequence: Type.Integer(),
+  },
+  {
+    description:
+      'On disk. `id` names the message that holds it, `sequence` its place in the stream.',
+    examples: [{ accepted: 1, id: '01a20796-d738-7798-9027-666dad60be1c', sequence: 1 }],
+  },
+);
 export type Accepted = Static<typeof Accepted>;
 
 /** One addition to one counter; `once` is the scoped idempotency key, where it has one. */

@@ -1,5 +1,56 @@
 import { Type, type Static } from 'typebox';
 
+/**
+ * Every error of the HTTP interface by its stable code. RFC 9457 has the status in the document too, so
+ * that it survives a proxy.
+ */
+export const PROBLEMS = {
+  'invalid-request': { status: 400, meaning: 'Refused; `errors` points at each fault.' },
+  'invalid-json': { status: 400, meaning: 'The body is not JSON.' },
+  'invalid-idempotency-key': { status: 400, meaning: 'The Idempotency-Key is malformed.' },
+  'bad-request': { status: 400, meaning: 'The request could not be read.' },
+  unauthorized: { status: 401, meaning: 'No valid API key.' },
+  forbidden: { status: 403, meaning: 'The API key does not have the scope.' },
+  'no-such-route': { status: 404, meaning: 'Nothing is at this path by this method.' },
+  'no-such-counter': { status: 404, meaning: 'The key was never counted.' },
+  'request-timeout': { status: 408, meaning: 'The request took too long to arrive.' },
+  'body-too-large': { status: 413, meaning: 'The body is too large.' },
+  'uri-too-long': { status: 414, meaning: 'The path is too long.' },
+  'unsupported-media-type': { status: 415, meaning: 'Another content type is needed.' },
+  'idempotency-key-reused': {
+    status: 422,
+    meaning: 'The Idempotency-Key came with another payload before. Nothing was stored.',
+  },
+  'rate-limited': {
+    status: 429,
+    meaning: 'Over the rate limit; `Retry-After` says when to come again. Nothing was stored.',
+  },
+  'headers-too-large': { status: 431, meaning: 'The headers are too large.' },
+  'internal-error': { status: 500, meaning: 'A fault of the gateway, whose log says which.' },
+  'stream-full': {
+    status: 503,
+    meaning: 'The stream is full until the counters have caught up. Nothing was stored.',
+  },
+  'broker-unavailable': {
+    status: 503,
+    meaning: 'The broker could not be reached in time. Nothing was stored.',
+  },
+  'too-many-waiting': {
+    status: 503,
+    meaning: 'Too many increments wait for the broker already. Nothing was stored.',
+  },
+  overloaded: { status: 503, meaning: 'This gateway can not keep up. Nothing was stored.' },
+  stopping: { status: 503, meaning: 'This gateway is stopping. Nothing was stored.' },
+  'outcome-unknown': {
+    status: 503,
+    meaning:
+      'The increment may or may not be counted: retry with the same Idempotency-Key to have it counted once.',
+  },
+  'database-away': { status: 503, meaning: 'PostgreSQL can not be read now.' },
+} as const satisfies Record<string, { status: number; meaning: string }>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
 /** An error as RFC 9457 defines it. `code` is stable and for programs, `detail` is for people. */
 export const Problem = Type.Object({
   type: Type.String(),

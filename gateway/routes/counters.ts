@@ -3,8 +3,10 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Kysely } from 'kysely';
 import { Counter, CounterParams, Counters, CountersQuery } from '../../schema/counter.ts';
 import type { Database } from '../../schema/database.ts';
-import { errorAnswers } from '../openapi.ts';
+import type { ProblemCode } from '../../schema/problem.ts';
 import { ProblemError } from '../problem-details.ts';
+
+const READ_PROBLEMS: ProblemCode[] = ['invalid-request', 'database-away'];
 
 /** `GET /counters/{key}` and `GET /counters?key=…`: what PostgreSQL has, ten seconds behind at most. */
 export const counterRoutes: FastifyPluginCallbackTypebox<{
@@ -13,24 +15,28 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
 }> = (app, { database, log }, done) => {
   const one = {
     summary: 'Read a counter',
+    operationId: 'readCounter',
     params: CounterParams,
-    response: { 200: Counter, ...errorAnswers(400, 401, 403, 404, 503) },
+    response: { 200: Counter },
   };
-  app.get('/counters/:key', { schema: one, config: { scope: 'read' } }, async (request) => {
+  const config = { scope: 'read' as const, problems: READ_PROBLEMS };
+  const oneConfig = { ...config, problems: [...READ_PROBLEMS, 'no-such-counter' as const] };
+  app.get('/counters/:key', { schema: one, config: oneConfig }, async (request) => {
     const key = request.params.key.toLowerCase();
     const [counter] = await readCounters(database, [key], log);
     if (counter === undefined) {
-      throw new ProblemError(404, 'no-such-counter', `${key} was never counted.`);
+      throw new ProblemError('no-such-counter', `${key} was never counted.`);
     }
     return { key, value: counter.value, updated_at: counter.updated_at.toISOString() };
   });
 
   const several = {
     summary: 'Read up to 100 counters',
+    operationId: 'readCounters',
     querystring: CountersQuery,
-    response: { 200: Counters, ...errorAnswers(400, 401, 403, 503) },
+    response: { 200: Counters },
   };
-  app.get('/counters', { schema: several, config: { scope: 'read' } }, async (request) => {
+  app.get('/counters', { schema: several, config }, async (request) => {
     const keys = [request.query.key].flat().map((key) => key.toLowerCase());
     const found = await readCounters(database, keys, log);
     const byKey = new Map(found.map((counter) => [counter.key, counter]));
@@ -55,6 +61,6 @@ async function readCounters(database: Kysely<Database>, keys: string[], log: Fas
   } catch (error) {
     log.warn({ err: error }, 'counters could not be read');
     const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
-    throw new ProblemError(503, 'database-away', detail);
+    throw new ProblemError('database-away', detail);
   }
 }

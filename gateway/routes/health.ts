@@ -1,15 +1,15 @@
 import { sql, type Kysely } from 'kysely';
 import type { FastifyPluginCallback } from 'fastify';
-import { Liveness, Readiness } from '../../schema/health.ts';
+import { Liveness, NotReady, Ready } from '../../schema/health.ts';
 import type { Database } from '../../schema/database.ts';
-import type { Readiness as GatewayReadiness } from '../readiness.ts';
+import type { Readiness } from '../readiness.ts';
 
 /** How long /readyz waits for the database, which it only reports. */
 const PROBE_MS = 1_000;
 
 export interface HealthOptions {
   database: Kysely<Database>;
-  readiness: GatewayReadiness;
+  readiness: Readiness;
 }
 
 /**
@@ -18,12 +18,17 @@ export interface HealthOptions {
  */
 export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options, done) => {
   const { readiness } = options;
-  const alive = { summary: 'Whether the process answers', response: { 200: Liveness } };
+  const alive = {
+    summary: 'Whether the process answers',
+    operationId: 'isAlive',
+    response: { 200: Liveness },
+  };
   app.get('/livez', { schema: alive }, () => ({ status: 'ok' }));
 
   const ready = {
     summary: 'Whether increments can be accepted',
-    response: { 200: Readiness, 503: Readiness },
+    operationId: 'isReady',
+    response: { 200: Ready, 503: NotReady },
   };
   app.get('/readyz', { schema: ready }, async (_request, reply) => {
     const database = (await answers(options.database)) ? 'connected' : 'away';

@@ -2,11 +2,11 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { digest, encodeIncrement } from '../../schema/envelope.ts';
 import { Accepted, IncrementBody } from '../../schema/increment.ts';
+import type { ProblemCode } from '../../schema/problem.ts';
 import type { Receipt } from '../group-commit.ts';
 import { createRecentKeys, readIdempotencyKey } from '../idempotency-key.ts';
 import type { IncrementLane } from '../increment-lane.ts';
 import type { GatewayCounts } from '../metrics.ts';
-import { errorAnswers } from '../openapi.ts';
 import { readJsonBatch, readNdjsonBatch } from '../read-batch.ts';
 
 /**
@@ -19,16 +19,38 @@ function scopeOf(request: FastifyRequest): string {
 
 const BATCH_BYTES_MAX = 1024 * 1024;
 
+const PROBLEMS: ProblemCode[] = [
+  'invalid-request',
+  'invalid-json',
+  'invalid-idempotency-key',
+  'body-too-large',
+  'unsupported-media-type',
+  'idempotency-key-reused',
+  'rate-limited',
+  'broker-unavailable',
+  'outcome-unknown',
+  'stream-full',
+  'too-many-waiting',
+  'overloaded',
+  'stopping',
+];
+
 /** `POST /increment` and `POST /increments`: a 200 means that what was sent is on disk. */
 export const incrementRoutes: FastifyPluginCallbackTypebox<{
   lane: IncrementLane;
   counts: GatewayCounts;
 }> = (app, { lane, counts }, done) => {
   const recentKeys = createRecentKeys();
-  const response = { 200: Accepted, ...errorAnswers(400, 401, 403, 413, 415, 422, 429, 503) };
-  const schema = { summary: 'Count one increment', body: IncrementBody, response };
+  const response = { 200: Accepted };
+  const config = { scope: 'write' as const, problems: PROBLEMS };
+  const schema = {
+    summary: 'Count one increment',
+    operationId: 'increment',
+    body: IncrementBody,
+    response,
+  };
 
-  app.post('/increment', { schema, config: { scope: 'write' } }, (request, reply) => {
+  app.post('/increment', { schema, config }, (request, reply) => {
     const { key, value } = request.body;
     return accept(request, reply, {
       count: 1,
@@ -38,9 +60,13 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   });
 
   const batch = {
-    schema: { summary: 'Count up to 10 000 increments, all or none', response },
+    schema: {
+      summary: 'Count up to 10 000 increments, all or none',
+      operationId: 'incrementMany',
+      response,
+    },
     bodyLimit: BATCH_BYTES_MAX,
-    config: { isBatch: true, scope: 'write' as const },
+    config: { ...config, isBatch: true },
   };
   app.post<{ Body: string }>('/increments', batch, (request, reply) => {
     const isLines = request.headers['content-type']?.startsWith('application/x-ndjson') === true;
