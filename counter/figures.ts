@@ -1,22 +1,28 @@
 import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import type { DiscoverableService, Work } from '../nats/discovery.ts';
+import { identify, type DiscoverableService, type Work } from '../nats/discovery.ts';
 import { COUNTER } from '../nats/topology.ts';
-import type { CounterFigures } from '../schema/figures.ts';
+import type { Bulletin, CounterFigures } from '../schema/figures.ts';
 import type { CounterMetrics, CounterObservation } from './metrics.ts';
+import { createNews } from './news.ts';
 
 const MINUTE_MS = 60_000;
 
 /**
- * Counts for discovery what goes on to the metrics.
+ * Counts for discovery and the console what goes on to the metrics.
  *
- * @returns the metrics to tell instead of the ones given, and the service as discovery shows it.
+ * @returns the metrics to tell instead of the ones given, the service as discovery shows it, and what
+ * it tells the mesh.
  */
 export function countFigures(
   metrics: CounterMetrics,
   observe: () => CounterObservation,
-): { metrics: CounterMetrics; service: DiscoverableService } {
+): { metrics: CounterMetrics; service: DiscoverableService; readBulletin: () => Bulletin } {
+  const news = createNews();
   const sums = {
+    messages_consumed: 0,
+    messages_committed: 0,
+    rows_committed: 0,
     increments_committed: 0,
     already_applied: 0,
     dead_letters: 0,
@@ -31,11 +37,14 @@ export function countFigures(
     ...metrics,
     received: (isRedelivered) => {
       work.requests++;
+      sums.messages_consumed++;
       if (isRedelivered) sums.messages_redelivered++;
       metrics.received(isRedelivered);
     },
     flushed: (result, times) => {
+      sums.messages_committed += result.messages;
       sums.increments_committed += result.increments;
+      sums.rows_committed += result.keys;
       sums.already_applied += result.alreadyApplied;
       sums.dead_letters += result.deadLetters;
       sums.last_flush_ms = Math.round(times.durationMs);
@@ -48,7 +57,12 @@ export function countFigures(
         recent = lastMinute(recent);
         recent.push({ at: performance.now(), stalenessMs });
       }
+      news.flushed(result, times);
       metrics.flushed(result, times);
+    },
+    streamSeen: (stream) => {
+      news.streamSeen(stream);
+      metrics.streamSeen(stream);
     },
     gaveBack: (messages) => {
       sums.messages_given_back += messages;
@@ -72,9 +86,20 @@ export function countFigures(
     };
   }
 
+  const identity = identify();
   return {
     metrics: counting,
+    readBulletin: () => ({
+      name: 'counter',
+      id: identity.id,
+      version: identity.version,
+      uptime_ms: Math.round(process.uptime() * 1000),
+      is_stopping: false,
+      figures: readFigures(),
+      news: { ...news.read(), database_connected: observe().isDatabaseConnected },
+    }),
     service: {
+      ...identity,
       name: 'counter',
       description: 'Takes increments from the stream and commits their sums to PostgreSQL',
       metadata: { project: 'increment-mesh', pid: String(process.pid), host: hostname() },

@@ -15,6 +15,7 @@ import type { Database } from '../schema/database.ts';
 import { digest, type DeadLetterReason } from '../schema/envelope.ts';
 import { writeDeadLetters, type DeadLetter } from './dead-letters.ts';
 import { fenceKeys, type Judged } from './fence-keys.ts';
+import { tellNews, type FlushNews } from './flush-news.ts';
 import { startLaps } from './laps.ts';
 import {
   correctTotals,
@@ -50,6 +51,7 @@ export interface FlushResult {
   /** When the oldest increment that this flush added was born; Infinity where none was. */
   oldestBornAt: number;
   stepsMs: Partial<Record<FlushStep, number>>;
+  news: FlushNews;
 }
 
 /** @throws TallyConflict, or the database's error; either way nothing was changed. */
@@ -91,6 +93,7 @@ export async function flush(
       reasons: countReasons(letters),
       keys: tally.size,
       oldestBornAt: fresh.reduce((oldest, { bornAt }) => Math.min(oldest, bornAt), Infinity),
+      news: tellNews(tally, letters),
     };
   });
   laps.end('commit');

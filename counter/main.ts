@@ -1,5 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import closeWithGrace from 'close-with-grace';
+import { announce } from '../nats/announce.ts';
 import { connectToNats, watchConnection } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
@@ -71,7 +72,7 @@ async function main(): Promise<void> {
     isDatabaseConnected: true,
   };
   const held = () => counter?.held ?? nothingHeld;
-  const { metrics, service } = countFigures(createCounterMetrics(held), held);
+  const { metrics, service, readBulletin } = countFigures(createCounterMetrics(held), held);
   counter = await startCounter(
     {
       database,
@@ -90,7 +91,7 @@ async function main(): Promise<void> {
     },
     startup.signal,
   );
-  stopSteps.push(counter.stop);
+  stopSteps.push(announce(connection, watch, readBulletin), counter.stop);
   answerDiscovery(connection, service);
   log.info('the counter is ready');
   await counter.failed;

@@ -1,10 +1,7 @@
 import { sql, type Kysely } from 'kysely';
-import type { Database } from '../schema/database.ts';
+import { LEDGER_KEPT_MS, type Database } from '../schema/database.ts';
 import type { StreamState } from './stream-state.ts';
 
-const HOUR_MS = 60 * 60 * 1000;
-/** How long, in stream time, a settled message stays known: twice what a copy of it may take. */
-const MESSAGE_KEPT_MS = HOUR_MS;
 /** Rows in one statement, so that no flush waits long for the disk. */
 const PRUNE_ROWS_MAX = 10_000;
 const PRUNER_LOCK = 4_711_002;
@@ -43,7 +40,7 @@ async function pruneMessages(
   stream: StreamState,
   floor: number,
 ): Promise<number> {
-  const before = new Date(stream.unsettledSinceMs - MESSAGE_KEPT_MS);
+  const before = new Date(stream.unsettledSinceMs - LEDGER_KEPT_MS);
   const current = String(stream.incarnation);
   const result = await db
     .with('doomed', (eb) =>

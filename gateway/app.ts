@@ -6,6 +6,7 @@ import type { Database } from '../schema/database.ts';
 import { parseExactJson } from '../schema/int64.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { auth } from './auth.ts';
+import type { MeshView } from './console/mesh-view.ts';
 import type { IncrementLane } from './increment-lane.ts';
 import type { GatewayCounts } from './metrics.ts';
 import { openapi } from './openapi.ts';
@@ -18,9 +19,11 @@ import {
 } from './problem-details.ts';
 import { rateLimit, type RateLimitOptions } from './rate-limit.ts';
 import type { Readiness } from './readiness.ts';
+import { consoleRoutes } from './routes/console.ts';
 import { counterRoutes } from './routes/counters.ts';
 import { healthRoutes } from './routes/health.ts';
 import { incrementRoutes } from './routes/increment.ts';
+import { messageRoutes } from './routes/messages.ts';
 
 /** An increment is some 80 bytes; this leaves room for any formatting. */
 const BODY_BYTES_MAX = 4_096;
@@ -48,6 +51,8 @@ export interface GatewayOptions {
   trustProxy?: string | undefined;
   /** What /readyz says; stopping makes it false first. */
   readiness: Readiness;
+  /** What the console shows. */
+  meshView: MeshView;
   log: FastifyBaseLogger;
 }
 
@@ -124,7 +129,9 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(rateLimit, options.rateLimit);
   await app.register(incrementRoutes, options);
   await app.register(counterRoutes, options);
+  await app.register(messageRoutes, options);
   await app.register(healthRoutes, options);
+  await app.register(consoleRoutes, options);
   return app;
 }
 

@@ -10,8 +10,8 @@ declare module 'fastify' {
     apiKey: ApiKey | undefined;
   }
   interface FastifyContextConfig {
-    /** The scope that a route asks for; none for health. */
-    scope?: Scope;
+    /** The scope that a route asks for, or any of several; none for health. */
+    scope?: Scope | Scope[];
   }
 }
 
@@ -36,6 +36,7 @@ export const auth = fastifyPlugin(
         next();
         return;
       }
+      const scopes = [scope].flat();
       const secret = BEARER.exec(request.headers.authorization ?? '')?.[1];
       const key = secret === undefined ? undefined : apiKeys.find(secret);
       if (key === undefined) {
@@ -44,10 +45,15 @@ export const auth = fastifyPlugin(
         next(
           new ProblemError('unauthorized', 'Send a valid API key as "Authorization: Bearer …".'),
         );
-      } else if (!key.scopes.includes(scope)) {
-        const challenge = `Bearer realm="increment-mesh", error="insufficient_scope", scope="${scope}"`;
+      } else if (!scopes.some((accepted) => key.scopes.includes(accepted))) {
+        const challenge = `Bearer realm="increment-mesh", error="insufficient_scope", scope="${scopes.join(' ')}"`;
         reply.header('www-authenticate', challenge);
-        next(new ProblemError('forbidden', `This API key does not have the scope ${scope}.`));
+        next(
+          new ProblemError(
+            'forbidden',
+            `This API key does not have the scope ${scopes.join(' or ')}.`,
+          ),
+        );
       } else {
         request.apiKey = key;
         next();

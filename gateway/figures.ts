@@ -1,22 +1,24 @@
 import { hostname } from 'node:os';
 import { HTTP_SUBJECT } from '../nats/topology.ts';
-import type { DiscoverableService, Work } from '../nats/discovery.ts';
-import type { GatewayFigures } from '../schema/figures.ts';
+import { identify, type DiscoverableService, type Work } from '../nats/discovery.ts';
+import type { Bulletin, GatewayFigures } from '../schema/figures.ts';
 import type { GatewayCounts } from './metrics.ts';
 
 /**
- * Counts for discovery what goes on to the metrics.
+ * Counts for discovery and the console what goes on to the metrics.
  *
- * @returns the counts to tell instead of the ones given, and the service as discovery shows it.
+ * @returns the counts to tell instead of the ones given, the service as discovery shows it, and what
+ * it tells the mesh.
  */
 export function countFigures(
   counts: GatewayCounts,
   observe: { waiting: () => number },
-): { counts: GatewayCounts; service: DiscoverableService } {
+): { counts: GatewayCounts; service: DiscoverableService; readBulletin: () => Bulletin } {
   const figures: GatewayFigures = {
     pid: process.pid,
     host: hostname(),
     increments_accepted: 0,
+    messages_published: 0,
     responses: {},
     increments_waiting: 0,
   };
@@ -38,13 +40,24 @@ export function countFigures(
       if (pack.error !== undefined) {
         work.errors++;
         work.lastError = pack.error instanceof Error ? pack.error.message : 'not stored';
-      }
+      } else figures.messages_published++;
       counts.published(pack);
     },
   };
+  const identity = identify();
+  const readFigures = () => ({ ...figures, increments_waiting: observe.waiting() });
   return {
     counts: counting,
+    readBulletin: () => ({
+      name: 'gateway',
+      id: identity.id,
+      version: identity.version,
+      uptime_ms: Math.round(process.uptime() * 1000),
+      is_stopping: false,
+      figures: readFigures(),
+    }),
     service: {
+      ...identity,
       name: 'gateway',
       description: 'Takes increments over HTTP and stores them in the stream',
       metadata: { project: 'increment-mesh', pid: String(process.pid), host: figures.host },
@@ -57,7 +70,7 @@ export function countFigures(
           counts: 'messages stored, and the time until the broker had them on disk',
         },
       },
-      readWork: () => ({ ...work, figures: { ...figures, increments_waiting: observe.waiting() } }),
+      readWork: () => ({ ...work, figures: readFigures() }),
     },
   };
 }

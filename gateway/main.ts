@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
+import { announce } from '../nats/announce.ts';
 import { connectionChange, connectToNats, watchConnection } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
-import { createExchange, RATE_LIMIT_SUBJECT } from '../nats/exchange.ts';
+import { BULLETIN_SUBJECT, createExchange, RATE_LIMIT_SUBJECT } from '../nats/exchange.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/topology.ts';
@@ -15,6 +16,7 @@ import { startTelemetry } from '../telemetry/start.ts';
 import { openApiKeys } from './api-keys.ts';
 import { buildGateway } from './app.ts';
 import { readGatewayConfig, type GatewayConfig } from './config.ts';
+import { createMeshView } from './console/mesh-view.ts';
 import { countFigures } from './figures.ts';
 import { createIncrementLane } from './increment-lane.ts';
 import { createGatewayMetrics } from './metrics.ts';
@@ -79,7 +81,7 @@ async function main(): Promise<void> {
 
   // The lane reports to the counts and the counts look at the lane.
   const waiting = (): number => lane.waiting;
-  const { counts, service } = countFigures(
+  const { counts, service, readBulletin } = countFigures(
     createGatewayMetrics({ waiting, isBrokerConnected: () => watch.isConnected }),
     { waiting },
   );
@@ -115,8 +117,13 @@ async function main(): Promise<void> {
     apiKeys,
     tls: readTls(config),
     readiness,
+    meshView: createMeshView({
+      exchange: createExchange(connection, BULLETIN_SUBJECT),
+      readOwn: readBulletin,
+      isBrokerConnected: () => watch.isConnected,
+    }),
   });
-  stopSteps.push(async () => {
+  stopSteps.push(announce(connection, watch, readBulletin), async () => {
     await new Promise((resolve) => setTimeout(resolve, READINESS_NOTICE_MS));
     await app.close();
     await lane.drain();

@@ -1,4 +1,4 @@
-import { EXAMPLE_KEY } from '../schema/increment.ts';
+import { EXAMPLE_ID, EXAMPLE_KEY } from '../schema/increment.ts';
 import { Problem, PROBLEM_CONTENT_TYPE, PROBLEMS, type ProblemCode } from '../schema/problem.ts';
 import { createProblem } from './problem-details.ts';
 
@@ -64,7 +64,7 @@ export function describeAnswers(
 }
 
 function describeProblems(codes: ProblemCode[], url: string): object {
-  const path = url.replace(':key', EXAMPLE_KEY);
+  const path = url.replace(':key', EXAMPLE_KEY).replace(':id', EXAMPLE_ID);
   const examples = codes.map((code) => {
     const { meaning } = PROBLEMS[code];
     const problem = createProblem(code, meaning, path);

@@ -9,7 +9,14 @@
 import { readFileSync } from 'node:fs';
 import { errors, nanos, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
 
-export interface DiscoverableService {
+/** What tells one process of a kind from another. */
+export interface Identity {
+  id: string;
+  version: string;
+  started: string;
+}
+
+export interface DiscoverableService extends Identity {
   /** The kind; every instance of it has the same. */
   name: 'gateway' | 'counter';
   description: string;
@@ -53,16 +60,17 @@ const TYPES: Record<Verb, string> = {
   STATS: 'io.nats.micro.v1.stats_response',
 };
 
-const VERSION = readVersion();
+/** An identity for this process; made once, at its start. */
+export function identify(): Identity {
+  return { id: nuid.next(), version: readVersion(), started: new Date().toISOString() };
+}
 
 /** Answers discovery until the returned function is called. */
 export function answerDiscovery(
   connection: NatsConnection,
   service: DiscoverableService,
 ): () => void {
-  const id = nuid.next();
-  const started = new Date().toISOString();
-  const { name, description, metadata, endpoint, readWork } = service;
+  const { name, id, version, started, description, metadata, endpoint, readWork } = service;
   const place = {
     name: endpoint.name,
     subject: endpoint.subject,
@@ -77,7 +85,7 @@ export function answerDiscovery(
   const subscriptions = (Object.keys(answers) as Verb[]).flatMap((verb) => {
     const callback = (error: Error | null, message: Msg) => {
       if (error !== null) return;
-      const identity = { type: TYPES[verb], name, id, version: VERSION, metadata };
+      const identity = { type: TYPES[verb], name, id, version, metadata };
       message.respond(JSON.stringify({ ...identity, ...answers[verb]() }));
     };
     const all = `$SRV.${verb}`;

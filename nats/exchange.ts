@@ -2,17 +2,26 @@ import type { NatsConnection } from '@nats-io/transport-node';
 
 /** Where gateways tell each other what clients have asked of them. */
 export const RATE_LIMIT_SUBJECT = 'mesh.rate-limit';
+/** Where every service tells how it is, for the console. */
+export const BULLETIN_SUBJECT = 'mesh.bulletin';
 
 /** Text to everyone who listens at the moment: core NATS, outside the streams, not stored. */
-export function createExchange(connection: NatsConnection, subject: string) {
+export interface Exchange {
+  publish: (text: string) => void;
+  /** Listens until the returned function is called. */
+  subscribe: (listener: (text: string) => void) => () => void;
+}
+
+export function createExchange(connection: NatsConnection, subject: string): Exchange {
   return {
-    publish: (text: string) => connection.publish(subject, text),
-    subscribe: (listener: (text: string) => void) => {
-      connection.subscribe(subject, {
+    publish: (text) => connection.publish(subject, text),
+    subscribe: (listener) => {
+      const subscription = connection.subscribe(subject, {
         callback: (error, message) => {
           if (error === null) listener(message.string());
         },
       });
+      return () => subscription.unsubscribe();
     },
   };
 }

@@ -9,6 +9,9 @@ export interface IncrementsTable {
   updated_at: Generated<Date>;
 }
 
+/** How long, in stream time, a settled message stays known: twice what a copy of it may take. */
+export const LEDGER_KEPT_MS = 60 * 60 * 1000;
+
 /** One row for every settled message of the stream: what proves that it was counted, once. */
 export interface LedgerTable {
   /** The envelope's id; for repeats and dead letters one derived from incarnation and sequence. */

@@ -12,7 +12,7 @@ export interface MigrateOptions {
 
 /**
  * Brings the tables to this version and makes the two roles that the services use: `mesh_gateway`
- * reads counters, `mesh_counter` writes counters and ledgers. Safe to repeat, and safe when several
+ * reads counters and which messages are committed, `mesh_counter` writes counters and ledgers. Safe to repeat, and safe when several
  * start it at once: Kysely's migrator holds a lock, and so do the roles.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
@@ -46,6 +46,7 @@ async function grantRoles(db: Kysely<Database>, options: MigrateOptions): Promis
 
   const run = (statement: string) => sql.raw(statement).execute(db);
   await run('grant select on increments to mesh_gateway');
+  await run('grant select (id, sequence, stored_at) on ledger to mesh_gateway');
   await run('alter role mesh_gateway set default_transaction_read_only = on');
   await run("alter role mesh_gateway set statement_timeout = '2s'");
 

@@ -13,6 +13,10 @@ export const PROBLEMS = {
   forbidden: { status: 403, meaning: 'The API key does not have the scope.' },
   'no-such-route': { status: 404, meaning: 'Nothing is at this path by this method.' },
   'no-such-counter': { status: 404, meaning: 'The key was never counted.' },
+  'no-longer-known': {
+    status: 404,
+    meaning: 'The message is older than the hour for which the ledger knows it.',
+  },
   'request-timeout': { status: 408, meaning: 'The request took too long to arrive.' },
   'body-too-large': { status: 413, meaning: 'The body is too large.' },
   'uri-too-long': { status: 414, meaning: 'The path is too long.' },
@@ -46,6 +50,7 @@ export const PROBLEMS = {
     meaning:
       'The increment may or may not be counted: retry with the same Idempotency-Key to have it counted once.',
   },
+  'too-many-watchers': { status: 503, meaning: 'Too many consoles watch this gateway already.' },
   'database-away': { status: 503, meaning: 'PostgreSQL can not be read now.' },
 } as const satisfies Record<string, { status: number; meaning: string }>;
 

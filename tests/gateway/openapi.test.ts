@@ -67,6 +67,11 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/counters/{key}', 'get', 404, await send(`${gateway.url}/counters/${absent}`));
   check('/counters', 'get', 200, await send(`${gateway.url}/counters?key=${key}&key=${absent}`));
   check('/counters', 'get', 400, await send(`${gateway.url}/counters`));
+  const { id } = JSON.parse((await post(gateway.url, good, once)).body) as { id: string };
+  const ask = (path: string) => send(`${gateway.url}/increments/${path}`);
+  check('/increments/{id}', 'get', 200, await ask(id));
+  check('/increments/{id}', 'get', 400, await ask('5'));
+  check('/increments/{id}', 'get', 404, await ask('00000000-0000-7000-8000-000000000000'));
   check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
   check('/readyz', 'get', 200, await send(`${gateway.url}/readyz`));
 
@@ -77,6 +82,12 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
     check('/increment', 'post', status, await post(closed.url, good, headers));
     check('/increments', 'post', status, await batch('[]', headers, closed));
     check('/counters', 'get', status, await send(`${closed.url}/counters?key=${key}`, { headers }));
+    check(
+      '/increments/{id}',
+      'get',
+      status,
+      await send(`${closed.url}/increments/${id}`, { headers }),
+    );
     check(
       '/counters/{key}',
       'get',
@@ -105,6 +116,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/increments', 'post', 429, await batch(JSON.stringify([good])));
   await servers.postgres.stop();
   check('/counters', 'get', 503, await send(`${gateway.url}/counters?key=${key}`));
+  check('/increments/{id}', 'get', 503, await ask(id));
   check('/counters/{key}', 'get', 503, await send(`${gateway.url}/counters/${key}`));
 
   // Elsewhere: backpressure, increment (too many waiting), stopping, and an event loop that is late.

@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { connectToNats } from '../../nats/connect.ts';
-import { answerDiscovery, discoverServices } from '../../nats/discovery.ts';
+import { answerDiscovery, discoverServices, identify } from '../../nats/discovery.ts';
 import { startNats } from '../../mesh/embedded/nats.ts';
 import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -39,6 +39,7 @@ void t.test('services answer discovery as ADR-32 has it', async (t) => {
   t.strictSame(await discoverServices(inspector), [], 'nobody is there yet');
   const started = Date.now();
   const service = (name: 'gateway' | 'counter') => ({
+    ...identify(),
     name,
     description: 'Does its work',
     metadata: { host: 'here' },

@@ -46,8 +46,8 @@ export const MUTATIONS: Mutation[] = [
     file: 'counter/prune.ts',
     edits: [
       {
-        find: 'new Date(stream.unsettledSinceMs - MESSAGE_KEPT_MS)',
-        replacement: 'new Date(Date.now() - MESSAGE_KEPT_MS)',
+        find: 'new Date(stream.unsettledSinceMs - LEDGER_KEPT_MS)',
+        replacement: 'new Date(Date.now() - LEDGER_KEPT_MS)',
       },
     ],
   },

@@ -1,0 +1,51 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Kysely } from 'kysely';
+import { LEDGER_KEPT_MS, type Database } from '../../schema/database.ts';
+import { mintedAt } from '../../schema/envelope.ts';
+import { Committed, MessageParams } from '../../schema/increment.ts';
+import type { ProblemCode } from '../../schema/problem.ts';
+import { ProblemError } from '../problem-details.ts';
+
+/** Clocks differ, and a message is pruned by the stream's. */
+const CLOCK_MARGIN_MS = 5 * 60_000;
+
+const PROBLEMS: ProblemCode[] = ['invalid-request', 'no-longer-known', 'database-away'];
+
+/** `GET /increments/{id}`: whether the ledger has an accepted increment's message. */
+export const messageRoutes: FastifyPluginCallbackTypebox<{
+  database: Kysely<Database>;
+  log: FastifyBaseLogger;
+}> = (app, { database, log }, done) => {
+  const schema = {
+    summary: 'Whether an accepted increment is committed; known for an hour',
+    operationId: 'readCommitted',
+    params: MessageParams,
+    response: { 200: Committed },
+  };
+  const config = { scope: 'read' as const, problems: PROBLEMS };
+  app.get('/increments/:id', { schema, config }, async (request) => {
+    const { id } = request.params;
+    const row = await database
+      .selectFrom('ledger')
+      .select(['sequence', 'stored_at'])
+      .where('id', '=', id)
+      .executeTakeFirst()
+      .catch((error: unknown) => {
+        log.warn({ err: error }, 'the ledger could not be read');
+        const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
+        throw new ProblemError('database-away', detail);
+      });
+    if (row !== undefined) {
+      const storedAt = row.stored_at.toISOString();
+      return { id, committed: true, sequence: Number(row.sequence), stored_at: storedAt };
+    }
+    if (Date.now() - mintedAt(id) > LEDGER_KEPT_MS - CLOCK_MARGIN_MS) {
+      const detail =
+        'The ledger knows a message for an hour; this one may be committed long since.';
+      throw new ProblemError('no-longer-known', detail);
+    }
+    return { id, committed: false, sequence: null, stored_at: null };
+  });
+  done();
+};
