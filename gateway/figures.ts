@@ -30,9 +30,9 @@ export function countFigures(
       figures.increments_accepted += increments;
       counts.accepted(increments);
     },
-    answered: (status) => {
+    answered: (status, request) => {
       figures.responses[status] = (figures.responses[status] ?? 0) + 1;
-      counts.answered(status);
+      counts.answered(status, request);
     },
     published: (pack) => {
       work.requests++;

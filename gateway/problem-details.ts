@@ -71,6 +71,7 @@ export function sendProblem(
   const body = createProblem(code, message, request.url);
   const { status } = body;
   if (errors !== undefined) body.errors = errors;
+  request.problemCode = code;
   // An error before routing has met no hook yet.
   if (!reply.hasHeader('x-request-id')) void reply.header('x-request-id', request.id);
   if (status === 503 && !reply.hasHeader('retry-after'))

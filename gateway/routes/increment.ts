@@ -52,6 +52,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
 
   app.post('/increment', { schema, config }, (request, reply) => {
     const { key, value } = request.body;
+    request.incrementCount = 1;
     return accept(request, reply, {
       count: 1,
       readPayload: () => `${key.toLowerCase()} ${value}`,
@@ -72,6 +73,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     const isLines = request.headers['content-type']?.startsWith('application/x-ndjson') === true;
     const { increments, text } = (isLines ? readNdjsonBatch : readJsonBatch)(request.body);
     const count = increments.length;
+    request.incrementCount = count;
     app.limitBatch(request, reply, count);
     return accept(request, reply, {
       count,

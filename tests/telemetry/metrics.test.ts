@@ -1,0 +1,129 @@
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { randomUUID } from 'node:crypto';
+import t, { type Test } from 'tap';
+import { send } from '../support/load.ts';
+import { readMetrics, type Sample } from '../support/metrics.ts';
+import { startServers } from '../support/servers.ts';
+import { startCounter, startGateway } from '../support/services.ts';
+import { until } from '../support/wait.ts';
+
+interface OtlpMetric {
+  name: string;
+  unit?: string;
+  histogram?: { dataPoints: { count: string; bucketCounts: string[]; attributes: unknown }[] };
+}
+
+await t.test('services tell by Prometheus and by OTLP what they did', async (t) => {
+  const servers = await startServers(t);
+  const collector = await startCollector(t);
+  const telemetry = {
+    OTEL_METRICS_EXPORTER: 'prometheus,otlp',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_METRIC_EXPORT_INTERVAL: '250',
+  };
+  const gateway = await startGateway(t, servers, telemetry);
+  const counter = await startCounter(t, servers, { ...telemetry, FLUSH_INTERVAL_MS: '300' });
+  const post = (path: string, body: string) =>
+    send(`${gateway.url}${path}`, { method: 'POST', body });
+  const increment = JSON.stringify({ key: randomUUID(), value: 5 });
+  for (let count = 0; count < 3; count++) await post('/increment', increment);
+  await post('/increments', `[${increment},${increment}]`);
+  await post('/increment', '{"key":"no","value":5}');
+  await post(`/nowhere/${randomUUID()}`, increment);
+
+  await t.test('requests are counted by route and status, refusals by reason', async (t) => {
+    const samples = await readMetrics(gateway.metrics);
+    const requests = (labels: Record<string, string>) =>
+      valueOf(samples, 'http_server_request_duration_seconds_count', labels);
+    const [route, status] = ['http_route', 'http_response_status_code'];
+    t.equal(requests({ [route]: '/increment', [status]: '200' }), 3);
+    t.equal(requests({ [route]: '/increment', [status]: '400' }), 1);
+    t.equal(requests({ [route]: '/increments', [status]: '200' }), 1);
+    t.equal(requests({ [status]: '404' }), 1);
+    t.notMatch(samples.map(({ labels }) => labels).join('\n'), 'nowhere', 'no path is a label');
+    t.equal(valueOf(samples, 'requests_refused_total', { reason: 'no-such-route' }), 1);
+    t.equal(valueOf(samples, 'increments_accepted_total', {}), 5);
+    t.equal(valueOf(samples, 'messaging_client_sent_messages_total', {}), 4);
+  });
+
+  await t.test('a flush tells where its time went', async (t) => {
+    const samples = await until(
+      'all is committed',
+      () => readMetrics(counter.metrics),
+      (found) => valueOf(found, 'increments_committed_total', {}) === 5,
+    );
+    for (const step of ['begin', 'fence', 'keys', 'upsert', 'letters', 'commit']) {
+      t.ok(valueOf(samples, 'counter_flush_step_duration_seconds_count', { step }), step);
+    }
+    t.ok(valueOf(samples, 'increments_staleness_worst_seconds', {}), 'the worst staleness');
+    const skew = valueOf(samples, 'counter_minting_skew_seconds', {}) ?? NaN;
+    t.ok(Math.abs(skew) < 5, `one clock, so no skew to speak of: ${skew}`);
+  });
+
+  await t.test('tables are sized, and the books balance', async (t) => {
+    const samples = await readMetrics(counter.metrics);
+    for (const table of ['increments', 'ledger', 'idempotency_keys', 'dead_letters']) {
+      t.ok(valueOf(samples, 'database_table_bytes', { table }), table);
+    }
+    t.equal(valueOf(samples, 'audit_difference', {}), 0);
+  });
+
+  await t.test('by OTLP the names are those of the conventions, with units', async (t) => {
+    const isComplete = (metrics: OtlpMetric[]) =>
+      ['http.server.request.duration', 'messaging.process.duration'].every((name) =>
+        metrics.some((metric) => metric.name === name && metric.histogram?.dataPoints.length),
+      );
+    const metrics = await until('all metrics came', () => collector.metrics, isComplete);
+    const requests = metrics.findLast(({ name }) => name === 'http.server.request.duration');
+    t.equal(requests?.unit, 's');
+    for (const { count, bucketCounts } of requests?.histogram?.dataPoints ?? []) {
+      const sum = bucketCounts.reduce((total, bucket) => total + Number(bucket), 0);
+      t.equal(sum, Number(count), 'every request is in one bucket');
+    }
+    const names = new Set(metrics.map(({ name }) => name));
+    for (const name of ['db.client.operation.duration', 'messaging.client.consumed.messages']) {
+      t.ok(names.has(name), name);
+    }
+  });
+});
+
+/** The sum of a metric's samples that have these labels. */
+function valueOf(
+  samples: Sample[],
+  name: string,
+  wanted: Record<string, string>,
+): number | undefined {
+  const found = samples.filter(
+    (sample) =>
+      sample.name === name &&
+      Object.entries(wanted).every(([label, value]) =>
+        sample.labels.includes(`${label}="${value}"`),
+      ),
+  );
+  if (found.length === 0) return undefined;
+  return found.reduce((sum, { value }) => sum + value, 0);
+}
+
+/** Takes OTLP over HTTP, in JSON, and keeps the metrics. */
+async function startCollector(t: Test): Promise<{ url: string; metrics: OtlpMetric[] }> {
+  const metrics: OtlpMetric[] = [];
+  const server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on('data', (part: Buffer) => parts.push(part));
+    request.on('end', () => {
+      const { resourceMetrics } = JSON.parse(Buffer.concat(parts).toString()) as {
+        resourceMetrics: { scopeMetrics: { metrics: OtlpMetric[] }[] }[];
+      };
+      for (const { scopeMetrics } of resourceMetrics)
+        for (const scope of scopeMetrics) metrics.push(...scope.metrics);
+      response.setHeader('content-type', 'application/json').end('{}');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, metrics };
+}
