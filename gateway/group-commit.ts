@@ -22,8 +22,6 @@ export interface LaneOptions<Item> {
   subject: string;
   /** At most this many submissions share a message. */
   packMax: number;
-  /** Messages under way at once: two, so that one hung publish does not spend everyone's time. */
-  inFlightMax: number;
   /** Submissions and bytes that may wait; more is refused at once. */
   waitingMax: number;
   waitingBytesMax: number;
@@ -36,6 +34,14 @@ export interface LaneOptions<Item> {
   /** Told of each message's fate, for metrics. */
   onPublished?: (pack: { increments: number; durationMs: number; error?: unknown }) => void;
 }
+
+/**
+ * A message leaves while another is under way only when that one is this late: what waits in the
+ * meantime shares the next message, and each message costs the broker an fsync.
+ */
+const LATE_MS = 5;
+/** So that one hung publish does not spend everyone's time. */
+const IN_FLIGHT_MAX = 2;
 
 export interface Receipt {
   /** The id of the message that holds the submission. */
@@ -81,6 +87,9 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
   const queue: Submission<Item>[] = [];
   let queueBytes = 0;
   const inFlight: Submission<Item>[][] = [];
+  /** When the newest message in flight becomes late; a time of performance.now(). */
+  let lateAt = 0;
+  let lateTimer: NodeJS.Timeout | undefined;
   let isScheduled = false;
   let isDraining = false;
   let expiryTimer: NodeJS.Timeout | undefined;
@@ -108,11 +117,21 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
     setImmediate(() => {
       isScheduled = false;
       expire();
-      while (inFlight.length < options.inFlightMax && queue.length > 0 && publisher.isConnected) {
-        void publishPack(takePack());
-      }
+      while (queue.length > 0 && publisher.isConnected && hasPlace()) void publishPack(takePack());
       watchExpiry();
     });
+  }
+
+  function hasPlace(): boolean {
+    if (inFlight.length === 0) return true;
+    if (inFlight.length >= IN_FLIGHT_MAX) return false;
+    const earlyMs = lateAt - performance.now();
+    if (earlyMs <= 0) return true;
+    lateTimer ??= setTimeout(() => {
+      lateTimer = undefined;
+      schedule();
+    }, Math.ceil(earlyMs));
+    return false;
   }
 
   function takePack(): Submission<Item>[] {
@@ -138,6 +157,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
     const deadline = pack.at(-1)?.expiresAt ?? startedAt;
     let failure: unknown;
     inFlight.push(pack);
+    lateAt = startedAt + LATE_MS;
     try {
       const { sequence } = await publisher.publish(
         { subject: options.subject, id, body },

@@ -39,7 +39,6 @@ export function createIncrementLane(options: IncrementLaneOptions): IncrementLan
   const shared = {
     publisher: options.publisher,
     subject: HTTP_SUBJECT,
-    inFlightMax: 2,
     deadlineMs: options.deadlineMs,
     makeId: options.makeId,
     ...(options.onPublished && { onPublished: options.onPublished }),
