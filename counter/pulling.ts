@@ -11,6 +11,11 @@ const PULL_MESSAGES_MAX = 500;
 const PULL_BYTES_MAX = 8 * 1024 * 1024;
 /** A stop waits for the pull under way, so it must not be long. */
 const PULL_EXPIRES_MS = 1_000;
+/**
+ * After a pull that took all there was. Each message taken as it is stored would cost the broker and
+ * this counter a wake-up, and a flush is seconds away.
+ */
+const PULL_SPACING_MS = 100;
 /** Only while a bound is reached: how soon a flush that made room is noticed. */
 const FULL_TICK_MS = 25;
 const REFUSED_MS = 1_000;
@@ -48,6 +53,7 @@ export async function pullUntilStopped(options: PullingOptions): Promise<void> {
       expiresMs: PULL_EXPIRES_MS,
     };
     const end = await puller.pull(limits, take);
+    if (end === 'emptied') await delay(PULL_SPACING_MS);
     if (typeof end === 'string') return;
     log.warn({ pull: end }, 'the broker refused a pull; is the consumer there?');
     await delay(REFUSED_MS);

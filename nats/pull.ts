@@ -26,8 +26,8 @@ export interface PullLimits {
   expiresMs: number;
 }
 
-/** How a pull ended: as it should, or with what the broker said, or without an answer. */
-export type PullEnd = 'complete' | 'unanswered' | { status: number; description: string };
+/** How a pull ended: with all that was there, with all that it may take, with a refusal, or not. */
+export type PullEnd = 'emptied' | 'full' | 'unanswered' | { status: number; description: string };
 
 export interface Puller {
   pull: (limits: PullLimits, onDelivery: (delivery: Delivery) => void) => Promise<PullEnd>;
@@ -72,7 +72,7 @@ export function createPuller(connection: NatsConnection, watch: ConnectionWatch)
           const status = message.headers?.code ?? 0;
           if (message.reply !== undefined && message.reply !== '' && status === 0) {
             onDelivery(readDelivery(message, message.reply));
-            if (++received === limits.messagesMax) end('complete');
+            if (++received === limits.messagesMax) end('full');
           } else if (message.subject === reply) {
             const ending = readStatus(status, message.headers?.description ?? '');
             if (ending !== undefined) end(ending);
@@ -83,6 +83,8 @@ export function createPuller(connection: NatsConnection, watch: ConnectionWatch)
         batch: limits.messagesMax,
         max_bytes: limits.bytesMax,
         expires: limits.expiresMs * 1_000_000,
+        // With an expiry this means: wait until something is there, then send what there is at once.
+        no_wait: true,
       };
       connection.publish(NEXT_SUBJECT, JSON.stringify(request), { reply });
     });
@@ -97,10 +99,9 @@ const CONFLICT = 409;
 
 function readStatus(status: number, description: string): PullEnd | undefined {
   if (status === 100) return undefined;
-  if (status === EXPIRED || status === NO_MESSAGES) return 'complete';
+  if (status === EXPIRED || status === NO_MESSAGES) return 'emptied';
   // One status for "the bytes are used up" and for errors such as a deleted consumer.
-  if (status === CONFLICT && /batch completed|exceeds maxbytes/i.test(description))
-    return 'complete';
+  if (status === CONFLICT && /batch completed|exceeds maxbytes/i.test(description)) return 'full';
   return { status, description };
 }
 
