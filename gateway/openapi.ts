@@ -41,7 +41,7 @@ export const openapi = fastifyPlugin(async (app: FastifyInstance) => {
   await app.register(fastifySwaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
-    uiConfig: { defaultModelsExpandDepth: -1, docExpansion: 'list' },
+    uiConfig: { layout: 'BaseLayout', defaultModelsExpandDepth: -1 },
   });
   app.get('/openapi.json', () => app.swagger());
 });

@@ -15,6 +15,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
 }> = (app, { database, log }, done) => {
   const one = {
     summary: 'Read a counter',
+    tags: ['Counters'],
     operationId: 'readCounter',
     params: CounterParams,
     response: { 200: Counter },
@@ -32,6 +33,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
 
   const several = {
     summary: 'Read up to 100 counters',
+    tags: ['Counters'],
     operationId: 'readCounters',
     querystring: CountersQuery,
     response: { 200: Counters },

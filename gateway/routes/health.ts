@@ -20,6 +20,7 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
   const { readiness } = options;
   const alive = {
     summary: 'Whether the process answers',
+    tags: ['Health'],
     operationId: 'isAlive',
     response: { 200: Liveness },
   };
@@ -27,6 +28,7 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
 
   const ready = {
     summary: 'Whether increments can be accepted',
+    tags: ['Health'],
     operationId: 'isReady',
     response: { 200: Ready, 503: NotReady },
   };

@@ -45,6 +45,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   const config = { scope: 'write' as const, problems: PROBLEMS };
   const schema = {
     summary: 'Count one increment',
+    tags: ['Increments'],
     operationId: 'increment',
     body: IncrementBody,
     response,
@@ -63,6 +64,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   const batch = {
     schema: {
       summary: 'Count up to 10 000 increments, all or none',
+      tags: ['Increments'],
       operationId: 'incrementMany',
       response,
     },

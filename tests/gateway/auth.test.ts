@@ -17,6 +17,7 @@ void t.test('with API keys each route asks for its scope', async (t) => {
   const file = join(servers.folder, 'api-keys.json');
   const keys = [
     createKey('writer', 'w-secret', ['write']),
+    createKey('other', 'o-secret', ['write']),
     createKey('reader', 'r-secret', ['read']),
     { ...createKey('slow', 's-secret', ['write']), rate_limit_max: 1 },
   ];
@@ -52,6 +53,9 @@ void t.test('with API keys each route asks for its scope', async (t) => {
 
   const name = { 'idempotency-key': 'same' };
   t.equal((await post(gateway.url, body, { ...bearer('w-secret'), ...name })).status, 200);
+  const other = await post(gateway.url, body, { ...bearer('o-secret'), ...name });
+  t.equal(other.status, 200);
+  t.equal(other.headers['idempotent-replayed'], undefined, "another client's key is another key");
   write(file, { keys: [createKey('writer', 'rotated', ['write'])] });
   const rotated = () => post(gateway.url, body, { ...bearer('rotated'), ...name });
   const repeat = await until('the new secret', rotated, ({ status }) => status === 200);

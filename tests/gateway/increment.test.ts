@@ -118,7 +118,7 @@ void t.test('the contract of POST /increment', async (t) => {
   });
 
   await t.test(
-    'good input is accepted, in upper case too, and counted under one key',
+    'good input is accepted, of any UUID version, in upper case too, and counted under one key',
     async (t) => {
       await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
       const answer = await post(gateway.url, ` {"value": 2,\n"key": "${KEY.toUpperCase()}"} `);
@@ -132,6 +132,15 @@ void t.test('the contract of POST /increment', async (t) => {
       );
       await untilTotal(servers.database, 5);
       t.strictSame(await readCounters(servers.database), new Map([[KEY, '5']]));
+
+      const versions = ['1', '4', '7', '8', '0', 'f'].map(
+        (version) => `0f8fad5b-d9cb-${version}69f-a165-${version.repeat(12)}`,
+      );
+      for (const key of versions)
+        t.equal((await post(gateway.url, { key, value: 1 })).status, 200, key);
+      await untilTotal(servers.database, 5 + versions.length);
+      const read = await send(`${gateway.url}/counters/${KEY.toUpperCase()}`);
+      t.match(JSON.parse(read.body), { key: KEY, value: '5' });
     },
   );
 

@@ -119,6 +119,8 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/increments/{id}', 'get', 503, await ask(id));
   check('/counters/{key}', 'get', 503, await send(`${gateway.url}/counters/${key}`));
 
+  check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
+
   // Elsewhere: backpressure, increment (too many waiting), stopping, and an event loop that is late.
   const elsewhere = ['overloaded', 'stopping', 'stream-full', 'too-many-waiting'];
   t.strictSame(unseen(), [
@@ -179,6 +181,7 @@ function createChecks(t: Test, document: Document) {
     const body = JSON.parse(answer.body) as { code?: string };
     t.strictSame(Value.Errors(schema, body), [], `${name} is as documented`);
     documented.delete(`${name} ${body.code ?? ''}`.trim());
+    t.ok(answer.headers['x-request-id'], `${name} carries a request id`);
     const known = ['connection', 'content-length', 'content-type', 'date', 'keep-alive'];
     const others = Object.keys(answer.headers).filter((header) => !known.includes(header));
     t.strictSame(

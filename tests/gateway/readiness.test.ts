@@ -1,3 +1,4 @@
+import { Agent } from 'node:http';
 import { jetstreamManager } from '@nats-io/jetstream';
 import t from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
@@ -51,4 +52,21 @@ void t.test('a gateway without its stream is not ready, and says so', async (t) 
   await makeStream();
   await until('ready again', readiness, ({ status }) => status === 200);
   t.equal((await increment()).status, 200);
+});
+
+void t.test('a gateway that stops says so first, and still counts what comes', async (t) => {
+  const servers = await startServers(t);
+  const gateway = await startGateway(t, servers);
+  const agent = new Agent({ keepAlive: true });
+  const readiness = () => send(`${gateway.url}/readyz`, { agent });
+  t.equal((await readiness()).status, 200);
+
+  const stopped = gateway.stop();
+  const answer = await until('not ready', readiness, ({ status }) => status === 503);
+  t.match(JSON.parse(answer.body), { status: 'stopping', stream: 'ready' });
+  t.equal(answer.headers['connection'], 'close', 'so that its clients move elsewhere');
+  const [key] = makeKeys(1);
+  t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
+  t.equal(await stopped, 0);
+  agent.destroy();
 });
