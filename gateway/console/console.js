@@ -4,7 +4,7 @@
 import { byId, show } from './element.js';
 import { followMesh } from './events.js';
 import { createHistory, oldestAge } from './history.js';
-import { showHops } from './hops.js';
+import { namer, showHops } from './hops.js';
 import { plotFlushes, plotStaleness } from './plot.js';
 import { formatDuration, formatSeconds } from './quantities.js';
 import { showTables } from './tables.js';
@@ -52,17 +52,18 @@ function render() {
   const { level, text } = verdict(isOld, silentMs, ageMs);
   byId('verdict').dataset['level'] = level;
   show('verdict', text);
-  const teller = last?.event.instances.find(({ id }) => id === last?.event.told_by);
-  show(
-    'news',
-    teller === undefined
-      ? isOld
-        ? `Nothing heard for ${formatSeconds(silentMs)}`
-        : ''
-      : `Told by gateway ${teller.figures.pid}, version ${teller.version}, ${silentMs < 1_500 ? 'just now' : `${formatSeconds(silentMs)} ago`}`,
-  );
+  show('news', describeNews(silentMs, isOld));
   plotStaleness(byId('staleness-plot'), history, now);
   plotFlushes(byId('flush-plot'), history, now);
+}
+
+/** Who told what is shown, and when. @param {number} silentMs @param {boolean} isOld */
+function describeNews(silentMs, isOld) {
+  const instances = last?.event.instances ?? [];
+  const teller = instances.find(({ id }) => id === last?.event.told_by);
+  if (teller === undefined) return isOld ? `Nothing heard for ${formatSeconds(silentMs)}` : '';
+  const when = silentMs < 1_500 ? 'just now' : `${formatSeconds(silentMs)} ago`;
+  return `Told by gateway ${namer(instances)(teller)}, version ${teller.version}, ${when}`;
 }
 
 /**
@@ -71,7 +72,11 @@ function render() {
  */
 function verdict(isOld, silentMs, ageMs) {
   if (last !== undefined && !isOld) return judge(last.event, ageMs);
-  if (refusal === 401) return { level: 'unknown', text: 'This mesh asks for an API key.' };
+  if (refusal === 401) {
+    const isWrong = sessionStorage.getItem(KEY) !== null;
+    const text = isWrong ? 'This API key is not known here.' : 'This mesh asks for an API key.';
+    return { level: 'unknown', text };
+  }
   if (refusal === 403) return { level: 'unknown', text: 'This API key may not read.' };
   if (refusal === 503) return { level: 'unknown', text: 'Too many consoles are open; waiting …' };
   if (last === undefined && silentMs < OLD_MS) return { level: 'unknown', text: 'Connecting …' };

@@ -27,17 +27,20 @@ export function showHops(event, history, now) {
   const sorted = event.instances.toSorted((left, right) => right.uptime_ms - left.uptime_ms);
   const gateways = sorted.filter(({ name }) => name === 'gateway');
   const counters = sorted.filter((instance) => instance.name === 'counter');
-  showInstances(
-    'gateway',
-    gateways,
-    (gateway) => `${formatRate(history.rate(event, 'increments_accepted', gateway.id))}/s`,
-  );
-  showInstances('counter', counters, ({ figures }) =>
-    'messages_held' in figures ? `${formatCount(figures.messages_held)} held` : '',
-  );
+  const nameOf = namer(event.instances);
+  showInstances('gateway', gateways, {
+    nameOf,
+    workOf: ({ id }) => `${formatRate(history.rate(event, 'increments_accepted', id))}/s`,
+  });
+  showInstances('counter', counters, {
+    nameOf,
+    workOf: ({ figures }) =>
+      'messages_held' in figures ? `${formatCount(figures.messages_held)} held` : '',
+  });
+  show('waiting', formatCount(total(event, 'increments_waiting')));
 
   show('accepted', formatCount(total(event, 'increments_accepted')));
-  show('refused', describeRefused(gateways));
+  show('errors', describeErrors(gateways));
   show('committed', formatCount(total(event, 'increments_committed')));
   show('applied', plural(total(event, 'already_applied'), 'repeat'));
   showStream(event, counters);
@@ -63,8 +66,23 @@ function showStream(event, counters) {
   setState('stream', event.broker_connected ? 'there' : 'away');
 }
 
-/** @param {string} kind @param {Instance[]} instances @param {(instance: Instance) => string} figure */
-function showInstances(kind, instances, figure) {
+/**
+ * Names instances by their process on one machine, and by their machine on several: in containers
+ * every process is number 1.
+ *
+ * @param {Instance[]} instances
+ */
+export function namer(instances) {
+  const isOneHost = new Set(instances.map(({ figures }) => figures.host)).size <= 1;
+  return (/** @type {Instance} */ { figures: { pid, host } }) =>
+    isOneHost ? String(pid) : pid === 1 ? host : `${host} ${pid}`;
+}
+
+/**
+ * @param {string} kind @param {Instance[]} instances
+ * @param {{ nameOf: (instance: Instance) => string, workOf: (instance: Instance) => string }} how
+ */
+function showInstances(kind, instances, { nameOf, workOf }) {
   const alive = instances.filter((instance) => !isSilent(instance)).length;
   show(`${kind}s`, formatCount(alive));
   const shown = instances.slice(0, INSTANCES_SHOWN_MAX);
@@ -74,7 +92,7 @@ function showInstances(kind, instances, figure) {
       element(
         'li',
         'instance',
-        element('span', 'pid'),
+        element('span', 'process'),
         element('span', 'state'),
         element('span', 'work'),
       ),
@@ -89,30 +107,31 @@ function showInstances(kind, instances, figure) {
       item.classList.toggle('gone', isGone && !isStopping);
       item.classList.toggle('stopped', isStopping);
       item.title = `${instance.id} on ${figures.host}, version ${instance.version}, up ${formatDuration(uptimeMs)}`;
-      const [pid, state, work] = item.children;
-      put(pid, String(figures.pid));
+      const [name, state, work] = item.children;
+      put(name, nameOf(instance));
       if (isStopping) put(state, 'stopped');
       else if (isGone) put(state, `silent ${formatSeconds(silentMs)}`);
       else put(state, uptimeMs < NEW_MS ? 'new' : '');
-      put(work, isGone ? '' : figure(instance));
+      put(work, isGone ? '' : workOf(instance));
     },
   });
   const more = instances.length - shown.length;
   show(`${kind}s-more`, more > 0 ? `and ${more} more` : '');
 }
 
-/** Answers that refused something, by their HTTP status. @param {Instance[]} gateways */
-function describeRefused(gateways) {
+/** Answers that are errors, by their HTTP status. @param {Instance[]} gateways */
+function describeErrors(gateways) {
   /** @type {Map<string, number>} */
-  const refused = new Map();
+  const errors = new Map();
   for (const { figures } of gateways) {
     if (!('responses' in figures)) continue;
     for (const [status, count] of Object.entries(figures.responses)) {
-      if (status >= '400') refused.set(status, (refused.get(status) ?? 0) + count);
+      if (status >= '400') errors.set(status, (errors.get(status) ?? 0) + count);
     }
   }
-  if (refused.size === 0) return 'none refused';
-  return [...refused].map(([status, count]) => `${formatCount(count)} × ${status}`).join(', ');
+  if (errors.size === 0) return 'no errors';
+  const counts = [...errors].map(([status, count]) => `${formatCount(count)} × ${status}`);
+  return `answered ${counts.join(', ')}`;
 }
 
 /** @param {string} hop @param {'there' | 'away' | 'unknown'} state */

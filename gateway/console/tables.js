@@ -78,13 +78,12 @@ function showDeadLetters(counters) {
     .join(', ');
   fillList(byId('letters'), latest, {
     key: ({ name }) => name,
-    make: () =>
-      element('tr', '', element('td', 'reason'), element('td', ''), element('td', 'number')),
-    fill: (row, { reason, sequence, ageMs }) => {
-      const texts = [reason, `message ${formatCount(sequence)}`, `${formatDuration(ageMs)} ago`];
+    make: () => element('li', '', element('span', ''), element('span', 'quiet')),
+    fill: (item, { reason, sequence, ageMs }) => {
+      const texts = [reason, ` message ${formatCount(sequence)}, ${formatDuration(ageMs)} ago`];
       texts.forEach((text, index) => {
-        const cell = row.children[index];
-        if (cell !== undefined) cell.textContent = text;
+        const place = item.children[index];
+        if (place !== undefined) place.textContent = text;
       });
     },
   });

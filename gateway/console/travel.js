@@ -30,6 +30,7 @@ export function followIncrements(authorization) {
   async function travel(key, value, mine) {
     const startedAt = performance.now();
     const elapsed = () => formatDuration(performance.now() - startedAt);
+    byId('travel-time').textContent = '';
     step('clients', `Posting ${value} to ${key.slice(0, 8)}…`);
     // As text, since a number would lose the digits above 2^53.
     const body = `{"key":${JSON.stringify(key)},"value":${/^\d+$/.test(value) ? value : JSON.stringify(value)}}`;
@@ -45,9 +46,14 @@ export function followIncrements(authorization) {
     const { stored, problem } = await untilCommitted(
       id,
       () => mine === current,
-      (note) => step('stream', `${onDisk} ${note ?? `Waiting to be committed, ${elapsed()} …`}`),
+      (note) => {
+        step('stream', `${onDisk} ${note}`);
+        // Beside what is read aloud, since it changes all the time.
+        byId('travel-time').textContent = elapsed();
+      },
     );
     if (mine !== current) return;
+    byId('travel-time').textContent = '';
     if (problem !== undefined) step(undefined, `${onDisk} ${problem}`, 'bad');
     if (stored !== true) return;
     const committed = `Committed after ${elapsed()}.`;
@@ -58,7 +64,7 @@ export function followIncrements(authorization) {
   }
 
   /**
-   * @param {string} id @param {() => boolean} isWanted @param {(note?: string) => void} onWait
+   * @param {string} id @param {() => boolean} isWanted @param {(note: string) => void} onWait
    * @returns {Promise<{ stored?: boolean, problem?: string }>}
    */
   async function untilCommitted(id, isWanted, onWait) {
@@ -69,7 +75,9 @@ export function followIncrements(authorization) {
         return { problem: `Whether it is committed can't be asked: ${body?.detail}` };
       }
       onWait(
-        status === 200 ? undefined : 'Whether it is committed is not known now; asking again …',
+        status === 200
+          ? 'Waiting to be committed …'
+          : 'Whether it is committed is not known now; asking again …',
       );
       await new Promise((resolve) => setTimeout(resolve, ASK_MS));
     }

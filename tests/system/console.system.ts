@@ -3,6 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import t, { type Test } from 'tap';
+import { connectToNats } from '../../nats/connect.ts';
+import { mintId } from '../../schema/envelope.ts';
 import { makeKeys, readCounters } from '../support/counters.ts';
 import { drive, post } from '../support/load.ts';
 import { readMetrics, sumSamples } from '../support/metrics.ts';
@@ -165,11 +167,17 @@ await t.test('it can be read in light and dark, on a phone and by keyboard', asy
   for (const [index, key] of makeKeys(20).entries()) {
     await post(gateway.url, { key, value: 10 ** (index % 8) });
   }
+  const nats = await connectToNats({ url: servers.urls.nats.gateway, role: 'gateway' });
+  t.teardown(() => nats.close());
+  const bad = { key: makeKeys(1)[0], value: 1, once: ' ' };
+  const envelope = { version: 1, id: mintId(Date.now()), increments: [bad] };
+  nats.publish('increments.http', JSON.stringify(envelope));
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const width of [1280, 390]) {
       const { page, faults } = await openConsole(t, browser, gateway.url, { colorScheme, width });
       const name = `${colorScheme}, ${width} pixels`;
       await page.locator('#growing tr').first().waitFor();
+      await page.locator('#letters li').first().waitFor();
       t.equal(await page.evaluate('document.documentElement.scrollWidth'), width, `${name}: fits`);
       t.strictSame(await page.evaluate(FAINT_TEXTS), [], `${name}: contrast is at least 4.5`);
       await page.keyboard.press('Tab');
@@ -213,7 +221,7 @@ async function openConsole(
 }
 
 async function read(page: Page, selector: string): Promise<string> {
-  return (await page.locator(selector).first().textContent()) ?? '';
+  return ((await page.locator(selector).first().textContent()) ?? '').trim();
 }
 
 function untilEqual(what: string, ask: () => Promise<string>, expected: number): Promise<string> {
