@@ -39,6 +39,9 @@ export class TallyConflict extends Error {
 /** What a flush's time goes to: the steps above, and the beginning of the transaction. */
 export type FlushStep = 'begin' | 'fence' | 'keys' | 'upsert' | 'letters' | 'commit';
 
+/** As many as a span has links. */
+const TRACEPARENTS_MAX = 128;
+
 export interface FlushResult {
   messages: number;
   increments: number;
@@ -51,6 +54,8 @@ export interface FlushResult {
   /** When the oldest increment that this flush added was born; Infinity where none was. */
   oldestBornAt: number;
   stepsMs: Partial<Record<FlushStep, number>>;
+  /** The trace contexts of the messages that it added, as many as a trace can use. */
+  traceparents: string[];
   news: FlushNews;
 }
 
@@ -93,6 +98,7 @@ export async function flush(
       reasons: countReasons(letters),
       keys: tally.size,
       oldestBornAt: fresh.reduce((oldest, { bornAt }) => Math.min(oldest, bornAt), Infinity),
+      traceparents: tracesOf(fresh),
       news: tellNews(tally, letters),
     };
   });
@@ -200,4 +206,12 @@ function countIncrements(eager: HeldMessage[], judged: Judged[]): number {
 function reusedLetter(message: HeldMessage, incarnation: number): DeadLetter {
   if (message.body === undefined) throw new TallyConflict('a message id was reused');
   return { ...letterOf(message, incarnation), reason: 'message-id-reused' };
+}
+
+function tracesOf(messages: HeldMessage[]): string[] {
+  const found: string[] = [];
+  for (const { traceparent } of messages) {
+    if (traceparent !== undefined && found.push(traceparent) === TRACEPARENTS_MAX) break;
+  }
+  return found;
 }

@@ -78,7 +78,9 @@ async function flushCollected(options: FlushingOptions): Promise<void> {
         const now = performance.now();
         const times = { durationMs: now - startedAt, stalenessMs: now - result.oldestBornAt };
         metrics.flushed(result, times);
-        log.debug({ ...result, ...times }, 'flushed');
+        const { messages, increments, keys, alreadyApplied, deadLetters, stepsMs } = result;
+        const counts = { messages, increments, keys, alreadyApplied, deadLetters };
+        log.debug({ ...counts, ...times, stepsMs }, 'flushed');
         settler.add(part.messages.values());
       },
     });

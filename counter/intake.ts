@@ -92,6 +92,7 @@ function createMessage(delivery: Delivery, body: HeldBody): HeldMessage {
     digest: digest(delivery.data),
     increments: increments.length,
     total: sumOf(increments),
+    ...(delivery.traceparent !== undefined && { traceparent: delivery.traceparent }),
   };
 }
 

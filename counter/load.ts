@@ -17,6 +17,8 @@ export interface HeldMessage {
   digest: string;
   increments: number;
   total: Exact;
+  /** The W3C trace context that it came with. */
+  traceparent?: string;
   /** Absent where the message is in the tally already. */
   body?: HeldBody;
 }

@@ -9,6 +9,7 @@ import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
+import { isTracing } from '../telemetry/tracing.ts';
 import { startCounter, type Counter } from './app.ts';
 import { CounterConfig } from './config.ts';
 import { readConsumerAckWait } from './consumer-check.ts';
@@ -16,6 +17,7 @@ import { createDeadLetterSender } from './dead-letters.ts';
 import { countFigures } from './figures.ts';
 import { createCounterMetrics } from './metrics.ts';
 import { StoresDisagree } from './settled-floor.ts';
+import { traceFlushes, tracePuller } from './tracing.ts';
 
 /** One for the flush, one for purging and pruning, one for dead letters and probes. */
 const DATABASE_CONNECTIONS_MAX = 3;
@@ -73,11 +75,12 @@ async function main(): Promise<void> {
   };
   const held = () => counter?.held ?? nothingHeld;
   const { metrics, service, readBulletin } = countFigures(createCounterMetrics(held), held);
+  const puller = createPuller(connection, watch);
   counter = await startCounter(
     {
       database,
       manager,
-      puller: createPuller(connection, watch),
+      puller: isTracing() ? tracePuller(puller) : puller,
       watch,
       send: (reply, kind) => connection.publish(reply, kind),
       sendDeadLetters: createDeadLetterSender(database, connection),
@@ -86,7 +89,7 @@ async function main(): Promise<void> {
       keysHeldMax: config.KEYS_HELD_MAX,
       messagesHeldMax: config.MESSAGES_HELD_MAX,
       idempotencyKeptMs: config.IDEMPOTENCY_KEY_KEPT_MS,
-      metrics,
+      metrics: isTracing() ? traceFlushes(metrics) : metrics,
       log,
     },
     startup.signal,

@@ -62,6 +62,7 @@ export async function pullUntilStopped(options: PullingOptions): Promise<void> {
   function take(delivery: Delivery): void {
     metrics.received(delivery.deliveryCount > 1);
     if (holdings.take(delivery, stores.reconnectedAtMs)) {
+      log.debug({ sequence: delivery.sequence, deliveries: delivery.deliveryCount }, 'taken');
       options.onTaken();
       return;
     }

@@ -4,6 +4,7 @@ import type { Kysely } from 'kysely';
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../schema/database.ts';
 import { parseExactJson } from '../schema/int64.ts';
+import { isTracing } from '../telemetry/tracing.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { auth } from './auth.ts';
 import type { MeshView } from './console/mesh-view.ts';
@@ -19,11 +20,13 @@ import {
 } from './problem-details.ts';
 import { rateLimit, type RateLimitOptions } from './rate-limit.ts';
 import type { Readiness } from './readiness.ts';
+import { requestLog } from './request-log.ts';
 import { consoleRoutes } from './routes/console.ts';
 import { counterRoutes } from './routes/counters.ts';
 import { healthRoutes } from './routes/health.ts';
 import { incrementRoutes } from './routes/increment.ts';
 import { messageRoutes } from './routes/messages.ts';
+import { requestTracing } from './tracing.ts';
 
 /** An increment is some 80 bytes; this leaves room for any formatting. */
 const BODY_BYTES_MAX = 4_096;
@@ -128,6 +131,8 @@ export async function buildGateway(options: GatewayOptions) {
     done(null, payload);
   });
 
+  if (isTracing()) await app.register(requestTracing);
+  if (options.log.level === 'debug') await app.register(requestLog, options);
   await app.register(openapi);
   await app.register(pressure);
   await app.register(auth, { apiKeys: options.apiKeys });

@@ -31,6 +31,8 @@ export interface LaneOptions<Item> {
   encode: (id: string, items: Item[]) => string;
   /** How many increments an item has. */
   count: (item: Item) => number;
+  /** Reads the trace context that a submission is made in; left out where traces are off. */
+  readOrigin?: () => string | undefined;
   /** Told of each message's fate, for metrics. */
   onPublished?: (pack: { increments: number; durationMs: number; error?: unknown }) => void;
 }
@@ -76,6 +78,7 @@ export interface Lane<Item> {
 interface Submission<Item> {
   item: Item;
   bytes: number;
+  origin: string | undefined;
   /** A time of performance.now(). */
   expiresAt: number;
   resolve: (receipt: Receipt) => void;
@@ -104,7 +107,8 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
     }
     return new Promise((resolve, reject) => {
       const expiresAt = performance.now() + options.deadlineMs;
-      queue.push({ item, bytes, expiresAt, resolve, reject });
+      const origin = options.readOrigin?.();
+      queue.push({ item, bytes, origin, expiresAt, resolve, reject });
       queueBytes += bytes;
       schedule();
     });
@@ -160,7 +164,12 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
     lateAt = startedAt + LATE_MS;
     try {
       const { sequence } = await publisher.publish(
-        { subject: options.subject, id, body },
+        {
+          subject: options.subject,
+          id,
+          body,
+          ...(options.readOrigin && { origins: pack.map(({ origin }) => origin) }),
+        },
         deadline,
       );
       const receipt = { id, sequence };

@@ -32,6 +32,7 @@ export interface IncrementLaneOptions {
   makeId: () => string;
   waitingMax: number;
   onPublished: LaneOptions<string>['onPublished'];
+  readOrigin?: LaneOptions<string>['readOrigin'];
 }
 
 /** Two lanes: single increments, of which many share a message, and batches, one message each. */
@@ -42,6 +43,7 @@ export function createIncrementLane(options: IncrementLaneOptions): IncrementLan
     deadlineMs: options.deadlineMs,
     makeId: options.makeId,
     ...(options.onPublished && { onPublished: options.onPublished }),
+    ...(options.readOrigin && { readOrigin: options.readOrigin }),
   };
   const singles = createLane<string>({
     ...shared,

@@ -13,6 +13,7 @@ import { mintId } from '../schema/envelope.ts';
 import { ConfigurationError } from '../schema/environment.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
+import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './api-keys.ts';
 import { buildGateway } from './app.ts';
 import { readGatewayConfig, type GatewayConfig } from './config.ts';
@@ -20,6 +21,7 @@ import { createMeshView } from './console/mesh-view.ts';
 import { countFigures } from './figures.ts';
 import { createIncrementLane } from './increment-lane.ts';
 import { createGatewayMetrics } from './metrics.ts';
+import { tracePublisher } from './tracing.ts';
 import { createReadiness } from './readiness.ts';
 
 /** Reads share few connections: they are single-row look-ups. */
@@ -85,8 +87,10 @@ async function main(): Promise<void> {
     createGatewayMetrics({ waiting, isBrokerConnected: () => watch.isConnected }),
     { waiting },
   );
+  const publisher = createPublisher(connection, stream);
   const lane = createIncrementLane({
-    publisher: createPublisher(connection, stream),
+    publisher: isTracing() ? tracePublisher(publisher) : publisher,
+    ...(isTracing() && { readOrigin: activeTraceparent }),
     deadlineMs: config.PUBLISH_DEADLINE_MS,
     // By the clock of the broker: counters refuse an id whose time is far from that of its storing.
     makeId: () => mintId(stream.brokerTimeMs()),

@@ -10,6 +10,8 @@ export interface OutgoingMessage {
   id: string;
   body: string;
   headers?: Record<string, string>;
+  /** The W3C trace contexts of the requests whose increments it holds, where traces are on. */
+  origins?: (string | undefined)[];
 }
 
 export interface Stored {

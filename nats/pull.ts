@@ -17,6 +17,8 @@ export interface Delivery {
   deliveryCount: number;
   /** The stream's timestamp, in milliseconds since 1970 with a fraction. */
   storedAtMs: number;
+  /** The W3C trace context of whoever published it. */
+  traceparent?: string;
 }
 
 export interface PullLimits {
@@ -109,6 +111,7 @@ function readStatus(status: number, description: string): PullEnd | undefined {
 function readDelivery(message: Msg, reply: string): Delivery {
   const tokens = reply.split('.');
   const offset = tokens.length === 9 ? 4 : 6;
+  const traceparent = message.headers?.get('traceparent') ?? '';
   return {
     data: message.data,
     subject: message.subject,
@@ -116,5 +119,6 @@ function readDelivery(message: Msg, reply: string): Delivery {
     deliveryCount: Number(tokens[offset]),
     sequence: Number(tokens[offset + 1]),
     storedAtMs: Number(tokens[offset + 3]) / 1e6,
+    ...(traceparent !== '' && { traceparent }),
   };
 }

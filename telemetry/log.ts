@@ -1,5 +1,7 @@
+import { context, trace } from '@opentelemetry/api';
 import { pino, type Logger } from 'pino';
 import { Type } from 'typebox';
+import { isTracing } from './tracing.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
@@ -17,5 +19,12 @@ export function createLog(service: string, level: string): Log {
     level,
     base: { service, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
+    ...(isTracing() && { mixin: readTraceId }),
   });
+}
+
+/** Lines that a traced request causes can be found by its trace. */
+function readTraceId(): object {
+  const span = trace.getSpanContext(context.active());
+  return span === undefined ? {} : { traceId: span.traceId };
 }

@@ -1,6 +1,8 @@
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import { createMetricReaders } from './metric-readers.ts';
 import { createProcessMetrics } from './process-metrics.ts';
+import { createSampler } from './sampler.ts';
+import { isTracing } from './tracing.ts';
 
 /** Named here and not guessed by resource detectors, which would show the owner and command line. */
 const NO_DETECTORS = 'env';
@@ -22,6 +24,7 @@ export function startTelemetry(service: 'gateway' | 'counter'): () => Promise<vo
   const sdk = new NodeSDK({
     serviceName: environment['OTEL_SERVICE_NAME'] ?? service,
     metricReaders: createMetricReaders(environment),
+    ...(isTracing(environment) && { sampler: createSampler(environment) }),
   });
   sdk.start();
   createProcessMetrics();

@@ -1,13 +1,15 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
-import { INCREMENTS_DEAD } from '../../nats/topology.ts';
+import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/topology.ts';
 import type { Servers } from './servers.ts';
 
 /** Access to the streams with the provisioner's role, which may send under a source of its own. */
 export interface StreamAccess {
   /** Stores a message as a foreign source would, under `increments.replay`. */
   store: (body: string) => Promise<number>;
+  /** The names of a stored message's headers. */
+  readHeaderNames: (sequence: number) => Promise<string[]>;
   readDeadLetters: () => Promise<StoredDeadLetter[]>;
 }
 
@@ -47,6 +49,8 @@ export async function openStreams(t: Test, servers: Servers): Promise<StreamAcce
   }
 
   return {
+    readHeaderNames: async (seq) =>
+      (await manager.streams.getMessage(INCREMENTS, { seq }))?.header.keys() ?? [],
     store: async (body) => (await client.publish('increments.replay', body)).seq,
     readDeadLetters,
   };

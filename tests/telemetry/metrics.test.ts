@@ -1,27 +1,18 @@
-import { createServer } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { randomUUID } from 'node:crypto';
-import t, { type Test } from 'tap';
+import t from 'tap';
+import { startCollector, type OtlpMetric } from '../support/collector.ts';
 import { send } from '../support/load.ts';
 import { readMetrics, type Sample } from '../support/metrics.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
 import { until } from '../support/wait.ts';
 
-interface OtlpMetric {
-  name: string;
-  unit?: string;
-  histogram?: { dataPoints: { count: string; bucketCounts: string[]; attributes: unknown }[] };
-}
-
 await t.test('services tell by Prometheus and by OTLP what they did', async (t) => {
   const servers = await startServers(t);
   const collector = await startCollector(t);
   const telemetry = {
     OTEL_METRICS_EXPORTER: 'prometheus,otlp',
-    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
-    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    ...collector.environment,
     OTEL_METRIC_EXPORT_INTERVAL: '250',
   };
   const gateway = await startGateway(t, servers, telemetry);
@@ -105,25 +96,4 @@ function valueOf(
   );
   if (found.length === 0) return undefined;
   return found.reduce((sum, { value }) => sum + value, 0);
-}
-
-/** Takes OTLP over HTTP, in JSON, and keeps the metrics. */
-async function startCollector(t: Test): Promise<{ url: string; metrics: OtlpMetric[] }> {
-  const metrics: OtlpMetric[] = [];
-  const server = createServer((request, response) => {
-    const parts: Buffer[] = [];
-    request.on('data', (part: Buffer) => parts.push(part));
-    request.on('end', () => {
-      const { resourceMetrics } = JSON.parse(Buffer.concat(parts).toString()) as {
-        resourceMetrics: { scopeMetrics: { metrics: OtlpMetric[] }[] }[];
-      };
-      for (const { scopeMetrics } of resourceMetrics)
-        for (const scope of scopeMetrics) metrics.push(...scope.metrics);
-      response.setHeader('content-type', 'application/json').end('{}');
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, metrics };
 }
