@@ -20,6 +20,20 @@ void t.test('a number is read with every digit', (t) => {
   t.end();
 });
 
+void t.test('a number is read with every digit wherever it stands', (t) => {
+  const exact = 9_007_199_254_740_993n;
+  for (const text of ['9007199254740993', '\n 9007199254740993'])
+    t.equal(parseExactJson(text), exact);
+  for (const text of ['[1,\t9007199254740993]', '[ 1 ,9007199254740993]']) {
+    t.strictSame(parseExactJson(text), [1, exact]);
+  }
+  t.strictSame(parseExactJson('[[-9007199254740993],{"a" :\r\n9007199254740993}]'), [
+    [-exact],
+    { a: exact },
+  ]);
+  t.end();
+});
+
 void t.test('JSON without large or broken numbers is read as JSON.parse reads it', (t) => {
   fc.assert(
     fc.property(fc.json({ noUnicodeString: false }), (text) => {
