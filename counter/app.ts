@@ -84,7 +84,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   flushing.catch(failure.reject);
 
   async function purgeSettled(): Promise<number> {
-    const { stream, floor } = await stores.readSettled();
+    const { stream, floor } = await stores.readProven();
     if (floor < stream.firstSequence) return floor;
     const startedAt = performance.now();
     await purgeThrough(manager, floor);

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { NatsTlsSettings } from '../nats/tls-settings.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
 /** The counter's settings, each an environment variable. The README's table is made from these. */
@@ -7,6 +8,7 @@ export const CounterConfig = Type.Object({
     pattern: '^(nats|tls)://.+',
     description: "The broker, with the counter's user and password: nats://user:password@host:4222",
   }),
+  ...NatsTlsSettings,
   DATABASE_URL: Type.String({
     pattern: '^postgres(ql)?://.+',
     description: 'PostgreSQL for writes: postgres://mesh_counter:password@host:5432/increments',

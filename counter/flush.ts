@@ -26,6 +26,7 @@ import {
 } from './ledger.ts';
 import { countReasons, letterOf, lettersOf } from './letters-of.ts';
 import type { HeldMessage, Load } from './load.ts';
+import { confirmReplication } from './replication.ts';
 import { addToTally, sumOf } from './tally.ts';
 
 /**
@@ -88,12 +89,14 @@ export async function flush(
 
     letters.push(...judged.flatMap((each) => lettersOf(each, incarnation)));
     await writeDeadLetters(transaction, letters);
+    const alreadyApplied = known + judged.reduce((sum, { repeated }) => sum + repeated, 0);
+    if (alreadyApplied > 0) await confirmReplication(transaction);
     laps.end('letters');
 
     return {
       messages: fresh.length,
       increments: countIncrements(eager, judged),
-      alreadyApplied: known + judged.reduce((sum, { repeated }) => sum + repeated, 0),
+      alreadyApplied,
       deadLetters: letters.length,
       reasons: countReasons(letters),
       keys: tally.size,

@@ -4,6 +4,7 @@ import { announce } from '../nats/announce.ts';
 import { connectToNats, watchConnection } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
+import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database.ts';
 import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
@@ -44,6 +45,7 @@ async function main(): Promise<void> {
 
   const connection = await connectToNats({
     url: config.NATS_URL,
+    ...natsTlsFiles(config),
     role: 'counter',
     signal: startup.signal,
     onRetry: (error) => log.warn(error.message),

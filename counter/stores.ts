@@ -9,6 +9,7 @@ import type { ConnectionWatch } from '../nats/connect.ts';
 import type { Database } from '../schema/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import { checkDurability } from './database-check.ts';
+import { confirmReplication } from './replication.ts';
 import { compareStores, findSettledFloor, StoresDisagree } from './settled-floor.ts';
 import { readStreamState, type StreamState } from './stream-state.ts';
 
@@ -32,6 +33,8 @@ export interface Stores {
   readIncarnation: () => Promise<number>;
   /** The stream and the end of its settled run. @throws StoresDisagree */
   readSettled: () => Promise<{ stream: StreamState; floor: number }>;
+  /** The same, once synchronous standbys have it: what the broker may forget. */
+  readProven: () => Promise<{ stream: StreamState; floor: number }>;
 }
 
 /** Waits for both stores, and refuses a pair that does not fit together. @throws StoresDisagree */
@@ -81,6 +84,17 @@ export async function openStores(options: StoresOptions, signal: AbortSignal): P
     return { stream: current, floor: await findSettledFloor(database, current) };
   }
 
+  async function readProven(): Promise<{ stream: StreamState; floor: number }> {
+    const current = await readSameStream();
+    const floor = await database.transaction().execute(async (transaction) => {
+      const settled = await findSettledFloor(transaction, current);
+      // Of the same server: after a fail-over another one knows less.
+      await confirmReplication(transaction);
+      return settled;
+    });
+    return { stream: current, floor };
+  }
+
   const stores: Stores = {
     get reconnectedAtMs() {
       return reconnectedAtMs;
@@ -89,6 +103,7 @@ export async function openStores(options: StoresOptions, signal: AbortSignal): P
     probeDatabase,
     readIncarnation,
     readSettled,
+    readProven,
   };
   return stores;
 }

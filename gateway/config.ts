@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { NatsTlsSettings } from '../nats/tls-settings.ts';
 import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
@@ -21,6 +22,7 @@ export const GatewayConfig = Type.Object({
     pattern: '^(nats|tls)://.+',
     description: "The broker, with the gateway's user and password: nats://user:password@host:4222",
   }),
+  ...NatsTlsSettings,
   DATABASE_URL: Type.String({
     pattern: '^postgres(ql)?://.+',
     description: 'PostgreSQL for reads: postgres://mesh_gateway:password@host:5432/increments',

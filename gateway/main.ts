@@ -8,6 +8,7 @@ import { BULLETIN_SUBJECT, createExchange, RATE_LIMIT_SUBJECT } from '../nats/ex
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/topology.ts';
+import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database.ts';
 import { mintId } from '../schema/envelope.ts';
 import { ConfigurationError } from '../schema/environment.ts';
@@ -60,6 +61,7 @@ async function main(): Promise<void> {
 
   const connection = await connectToNats({
     url: config.NATS_URL,
+    ...natsTlsFiles(config),
     role: 'gateway',
     signal: startup.signal,
     onRetry: (error) => log.warn(error.message),

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseDatabaseUrl } from '../schema/database-url.ts';
 import { natsUrlOf, type MeshFile } from './mesh-file.ts';
 import { writeFileAtomically } from './write-file-atomically.ts';
 
@@ -19,13 +20,16 @@ export function writeClientFiles(dataFolder: string, mesh: MeshFile): void {
 }
 
 function postgresService(text: string): string {
-  const url = new URL(text);
+  const { urls, needsPrimary } = parseDatabaseUrl(text);
+  const servers = urls.map((one) => new URL(one));
+  const url = servers[0]!;
   const settings = {
-    host: url.hostname,
-    port: url.port || '5432',
+    host: servers.map(({ hostname }) => hostname).join(','),
+    port: servers.map(({ port }) => port || '5432').join(','),
     dbname: url.pathname.slice(1),
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
+    ...(needsPrimary && { target_session_attrs: 'read-write' }),
     ...Object.fromEntries(url.searchParams),
   };
   const lines = Object.entries(settings).filter(([, value]) => value !== '');

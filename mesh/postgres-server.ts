@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { withDatabaseUser } from '../schema/database-url.ts';
 import { migrate } from '../schema/migrate.ts';
 import {
   launchPostgres,
@@ -25,8 +26,8 @@ export function postgresServer(
   const owner = settings.DATABASE_URL ?? postgresUrl(options);
   const urls = {
     owner,
-    gateway: withRole(owner, 'mesh_gateway', gateway),
-    counter: withRole(owner, 'mesh_counter', counter),
+    gateway: withDatabaseUser(owner, 'mesh_gateway', gateway),
+    counter: withDatabaseUser(owner, 'mesh_counter', counter),
   };
   const prepare = () =>
     migrate({ ownerUrl: owner, gatewayPassword: gateway, counterPassword: counter });
@@ -43,11 +44,4 @@ export function postgresServer(
     endAtOnce: 'SIGQUIT',
   };
   return { urls, programs: [program], prepare };
-}
-
-function withRole(ownerUrl: string, role: string, password: string): string {
-  const url = new URL(ownerUrl);
-  url.username = role;
-  url.password = password;
-  return url.href;
 }

@@ -1,5 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
+import {
+  connect,
+  errors,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from '@nats-io/transport-node';
 
 export type NatsRole = 'gateway' | 'counter' | 'inspector' | 'provisioner';
 
@@ -7,9 +12,19 @@ export interface ConnectOptions {
   /** `nats://user:password@host:port`, several servers separated by commas. */
   url: string;
   role: NatsRole;
+  /** Files of certificates in PEM, for a broker that speaks TLS. */
+  tls?: NatsTlsFiles;
   /** Told of each failed first attempt; without it the first failure is thrown. */
   onRetry?: (error: Error) => void;
   signal?: AbortSignal;
+}
+
+export interface NatsTlsFiles {
+  /** Of the authority that signed the brokers' certificates; left out, those of the system count. */
+  caFile?: string;
+  /** The client's own, for brokers that verify their clients. */
+  certFile?: string;
+  keyFile?: string;
 }
 
 const RETRY_DELAY_MS_MAX = 5_000;
@@ -21,12 +36,14 @@ const RETRY_DELAY_MS_MAX = 5_000;
  * (waiting would not cure it), or at the first failure where no `onRetry` is given.
  */
 export async function connectToNats(options: ConnectOptions): Promise<NatsConnection> {
-  const { servers, credentials } = parseUrl(options.url);
+  const { servers, credentials, isTls } = parseUrl(options.url);
+  const tls = isTls || options.tls !== undefined ? { tls: { ...options.tls } } : {};
   for (let attempt = 1; ; attempt++) {
     try {
-      return await connect({
+      const settings: NodeConnectionOptions = {
         servers,
         ...credentials,
+        ...tls,
         name: `increment-mesh ${options.role}`,
         // Permissions give each role replies on its own inboxes only.
         inboxPrefix: `_INBOX_${options.role}`,
@@ -41,10 +58,14 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
         // A password that is being rotated is refused for a while.
         ignoreAuthErrorAbort: true,
         noAsyncTraces: true,
-      });
+      };
+      // Brokers refuse a certificate after the handshake, which a client that reconnects takes for a
+      // lost connection, again and again. So one that does not is tried first.
+      if (settings.tls) await (await connect({ ...settings, reconnect: false })).close();
+      return await connect(settings);
     } catch (cause) {
       const error = new Error(
-        `can't connect to NATS at ${servers.join(', ')} as ${credentials?.user ?? 'anonymous'}: ${(cause as Error).message}`,
+        `can't connect to NATS at ${servers.join(', ')} as ${credentials?.user ?? 'anonymous'}: ${describe(cause)}`,
         { cause },
       );
       if (cause instanceof errors.AuthorizationError || options.onRetry === undefined) throw error;
@@ -54,6 +75,19 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
       });
     }
   }
+}
+
+/** What the operator can do about it, where the cause tells. */
+function describe(cause: unknown): string {
+  const { message, code } = cause as NodeJS.ErrnoException;
+  if (cause instanceof errors.AuthorizationError)
+    return `${message}; check user and password in NATS_URL against those of the brokers (nats/roles.conf)`;
+  if (cause instanceof errors.ConnectionError && message.includes("not support 'tls'"))
+    return 'the broker does not speak TLS: use nats:// and no NATS_CA_FILE, or configure TLS there';
+  const isOfTls = /certificate|SSL|TLS|alert/i.test(`${code ?? ''} ${message}`);
+  return isOfTls
+    ? `${message}; check NATS_CA_FILE, NATS_CERT_FILE and NATS_KEY_FILE against the brokers’ certificates`
+    : message;
 }
 
 /** Whether the broker can be reached, and who wants to know when that changes. */
@@ -101,12 +135,15 @@ export function connectionChange(watch: ConnectionWatch, timeoutMs: number): Pro
 function parseUrl(url: string): {
   servers: string[];
   credentials?: { user: string; pass: string };
+  /** Insisted on, so that nobody in between can talk the client out of it. */
+  isTls: boolean;
 } {
   const urls = url.split(',').map((part) => new URL(part.trim()));
   const servers = urls.map(({ hostname, port }) => `${hostname}:${port === '' ? 4222 : port}`);
+  const isTls = urls.some(({ protocol }) => protocol === 'tls:');
   const first = urls[0];
-  if (first === undefined || first.username === '') return { servers };
+  if (first === undefined || first.username === '') return { servers, isTls };
   const user = decodeURIComponent(first.username);
   const pass = decodeURIComponent(first.password);
-  return { servers, credentials: { user, pass } };
+  return { servers, credentials: { user, pass }, isTls };
 }

@@ -4,7 +4,8 @@ import {
   type JetStreamManager,
   type StreamConfig,
 } from '@nats-io/jetstream';
-import { connectToNats } from './connect.ts';
+import { connectToNats, type ConnectOptions } from './connect.ts';
+import { untilReplicasCurrent } from './replicas.ts';
 import {
   counterConsumer,
   deadLettersStream,
@@ -15,6 +16,12 @@ import {
 
 /** Older servers have no `sync_interval: always` or lose what a work queue needs. */
 const SERVER_VERSION_MIN = [2, 11] as const;
+
+/** New replicas copy the whole stream; gateways and counters are not started before. */
+const CATCH_UP_MS_MAX = 10 * 60_000;
+
+/** Error codes of JetStream's API: no cluster, or too few servers in it, or too little room. */
+const NO_PEERS_CODES = [10074, 10005, 10023];
 
 /** Error codes of JetStream's API: no such stream, no such consumer. */
 const NOT_FOUND_CODES = [10059, 10014];
@@ -30,8 +37,11 @@ export class ProvisionError extends Error {
  *
  * @throws ProvisionError where the server is too old or refuses a setting.
  */
-export async function provision(options: TopologyOptions & { url: string }): Promise<void> {
-  const connection = await connectToNats({ url: options.url, role: 'provisioner' });
+export async function provision(
+  options: TopologyOptions & Pick<ConnectOptions, 'url' | 'tls'>,
+): Promise<void> {
+  const { url, tls } = options;
+  const connection = await connectToNats({ url, role: 'provisioner', ...(tls && { tls }) });
   try {
     const version = connection.info?.version ?? 'unknown';
     if (isOlder(version)) {
@@ -40,9 +50,15 @@ export async function provision(options: TopologyOptions & { url: string }): Pro
       );
     }
     const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
-    await applyStream(manager, incrementsStream(options));
-    await applyStream(manager, deadLettersStream(options));
+    const isMore = [
+      await applyStream(manager, incrementsStream(options)),
+      await applyStream(manager, deadLettersStream(options)),
+    ];
     await applyConsumer(manager, options);
+    if (isMore.includes(true)) {
+      const deadlineMs = performance.now() + CATCH_UP_MS_MAX;
+      await untilReplicasCurrent(manager, { deadlineMs });
+    }
   } finally {
     await connection.close();
   }
@@ -50,21 +66,30 @@ export async function provision(options: TopologyOptions & { url: string }): Pro
 
 /**
  * A stream that is there is updated, not added again: an identical `add` is fine for NATS, but it
- * reserves the stream's `max_bytes` a second time before it looks.
+ * reserves the stream's `max_bytes` a second time before it looks. Tells whether there are to be more
+ * replicas than before.
  */
 async function applyStream(
   manager: JetStreamManager,
   config: Partial<StreamConfig> & { name: string },
-): Promise<void> {
+): Promise<boolean> {
   try {
     const existing = await find(manager.streams.info(config.name));
     if (existing === undefined) {
       await manager.streams.add(config);
-      return;
+      return false;
     }
     const { num_replicas: replicas } = existing.config;
     await manager.streams.update(config.name, { num_replicas: replicas, ...config });
+    return (config.num_replicas ?? 0) > replicas;
   } catch (error) {
+    if (error instanceof JetStreamApiError && NO_PEERS_CODES.includes(error.code)) {
+      throw new ProvisionError(
+        `NATS can't keep ${config.num_replicas ?? 1} replicas of ${config.name} (${error.message}): give it a ` +
+          'cluster of as many servers with room for its max_bytes, or set REPLICAS=1',
+        { cause: error },
+      );
+    }
     throw cannotApply(config.name, error);
   }
 }

@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect, type Generated, type LogEvent } from 'kysely';
-import pg from 'pg';
+import { openPool } from './database-pool.ts';
 
 /** The counters, one row a key. */
 export interface IncrementsTable {
@@ -85,21 +85,21 @@ export interface DatabaseOptions {
   onBrokenConnection: (error: Error) => void;
 }
 
-/** Opens a pool. Nothing is connected before the first query. */
+/**
+ * Opens a pool. Nothing is connected before the first query.
+ *
+ * @param url one server, or several as libpq takes them (schema/database-url.ts).
+ */
 export function openDatabase(url: string, options: DatabaseOptions): Kysely<Database> {
-  const pool = new pg.Pool({
-    connectionString: url,
+  const pool = openPool(url, {
     application_name: options.name,
     max: options.connectionsMax,
     keepAlive: true,
     keepAliveInitialDelayMillis: 5_000,
     connectionTimeoutMillis: 3_000,
     query_timeout: options.queryTimeoutMs,
+    onBrokenConnection: options.onBrokenConnection,
   });
-  // The pool listens to its clients only while they are idle. One that breaks between two statements
-  // of a transaction would end the process; the next statement fails by itself.
-  pool.on('connect', (client) => client.on('error', options.onBrokenConnection));
-  pool.on('error', () => undefined);
   const { onQuery } = options;
   return new Kysely<Database>({
     dialect: new PostgresDialect({ pool }),

@@ -3,6 +3,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { sql, type Kysely } from 'kysely';
 import { connectToNats, type NatsRole } from '../../nats/connect.ts';
 import { openDatabase, type Database } from '../../schema/database.ts';
+import { describeDatabaseUrl } from '../../schema/database-url.ts';
 import type { Addresses } from './addresses.ts';
 import { NoAnswer } from './command.ts';
 
@@ -72,10 +73,9 @@ async function open(url: string): Promise<Kysely<Database>> {
     return database;
   } catch (error) {
     await database.destroy();
-    const { hostname, port, pathname, username } = new URL(url);
     const { message, code } = error as NodeJS.ErrnoException;
     throw new NoAnswer(
-      `can't connect to PostgreSQL at ${hostname}:${port || 5432}${pathname} as ${username}: ` +
+      `can't connect to PostgreSQL at ${describeDatabaseUrl(url)}: ` +
         (message || code || 'no reason given'),
       { cause: error },
     );

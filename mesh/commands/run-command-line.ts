@@ -26,6 +26,7 @@ import { addKey, listKeys, revokeKey } from './keys.ts';
 import { connectServers } from './mesh-servers.ts';
 import { natsContextCommand } from './nats-context.ts';
 import { readOptions } from './options.ts';
+import { replicas } from './replicas.ts';
 import { stringifySnakeCase } from './snake-case.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
@@ -42,6 +43,7 @@ const COMMANDS: Command[] = [
   addKey,
   listKeys,
   revokeKey,
+  replicas,
   natsContextCommand,
 ];
 

@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { NatsTlsSettings } from '../../nats/tls-settings.ts';
 
 /** What the first one-shot step of compose.yaml reads. */
 export const SecretsConfig = Type.Object({
@@ -12,6 +13,7 @@ export const SecretsConfig = Type.Object({
 /** What the second one reads, which makes tables, roles, streams and the consumer. */
 export const PrepareConfig = Type.Object({
   NATS_URL: Type.String({ description: "The brokers, with the provisioner's user and password" }),
+  ...NatsTlsSettings,
   DATABASE_URL: Type.String({ description: 'PostgreSQL, with the role that owns the tables' }),
   GATEWAY_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_gateway' }),
   COUNTER_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_counter' }),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { provision } from '../../nats/provision.ts';
+import { natsTlsFiles } from '../../nats/tls-settings.ts';
 import { readEnvironment } from '../../schema/environment.ts';
 import { migrate } from '../../schema/migrate.ts';
 import { PrepareConfig } from './config.ts';
@@ -22,6 +23,7 @@ await patiently('PostgreSQL', () =>
 await patiently('NATS', () =>
   provision({
     url: config.NATS_URL,
+    ...natsTlsFiles(config),
     replicas: config.REPLICAS,
     flushIntervalMs: config.FLUSH_INTERVAL_MS,
   }),

@@ -5,6 +5,7 @@ import { attemptPost } from '../torture/attempt.ts';
 import { createRandom } from '../torture/random.ts';
 import { startSampler } from '../torture/sampler.ts';
 import { reachVerdict, type Scene, type Verdict } from '../torture/verdict.ts';
+import { until } from './until.ts';
 
 const TICK_MS = 10;
 /** More than this in flight at once is sent later, which the rate that was reached shows. */
@@ -33,6 +34,7 @@ export interface LoadReport {
 
 export interface SteadyLoad {
   readonly accepted: number;
+  untilAccepted: (count: number) => Promise<void>;
   /** The longest gap since this was called last. */
   takeLongestGapMs: () => number;
   /** Sends no more, waits for quiet and compares the table with the book, digit by digit. */
@@ -102,6 +104,9 @@ export function startSteadyLoad({ urls, perSecond, scene }: SteadyLoadOptions): 
   return {
     get accepted() {
       return counts.accepted;
+    },
+    untilAccepted: async (count) => {
+      await until(`${count} accepted requests`, () => counts.accepted >= count, 60_000);
     },
     takeLongestGapMs: () => {
       const lengthMs = recentGapMs;

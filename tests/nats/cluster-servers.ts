@@ -9,9 +9,11 @@ import {
 import { natsStopSteps, type NatsRole } from '../../mesh/embedded/nats.ts';
 import { findNatsServer } from '../../mesh/embedded/nats-server-binary.ts';
 import { findFreePort } from '../../mesh/embedded/ports.ts';
+import type { Certificates } from '../support/certificates.ts';
 import { until } from '../support/wait.ts';
 
 const CONFIG = fileURLToPath(new URL('../../nats/cluster.conf', import.meta.url));
+const TLS_CONFIG = fileURLToPath(new URL('../../nats/cluster-tls.conf', import.meta.url));
 const NAMES = ['nats-1', 'nats-2', 'nats-3'] as const;
 const START_MS_MAX = 30_000;
 
@@ -33,7 +35,7 @@ export interface Cluster {
 }
 
 /** Three real nats-servers with nats/cluster.conf on free ports of 127.0.0.1. */
-export async function startCluster(folder: string): Promise<Cluster> {
+export async function startCluster(folder: string, tls?: Certificates): Promise<Cluster> {
   const binary = await findNatsServer();
   const running = new Map<string, DetachedProcess>();
   const ports = new Map<string, Ports>();
@@ -44,7 +46,7 @@ export async function startCluster(folder: string): Promise<Cluster> {
 
   async function launch(name: string, { client, route, monitor }: Ports, password: string) {
     const log = openSync(logFile(name), 'a');
-    const server = await spawnDetached(binary, ['-c', CONFIG], {
+    const server = await spawnDetached(binary, ['-c', tls === undefined ? CONFIG : TLS_CONFIG], {
       stdio: ['ignore', log, log],
       env: {
         PATH: process.env['PATH'],
@@ -59,6 +61,9 @@ export async function startCluster(folder: string): Promise<Cluster> {
         COUNTER_NATS_PASSWORD: 'counter',
         INSPECTOR_NATS_PASSWORD: 'inspector',
         PROVISIONER_NATS_PASSWORD: 'provisioner',
+        NATS_TLS_CERT_FILE: tls?.certFile,
+        NATS_TLS_KEY_FILE: tls?.keyFile,
+        NATS_TLS_CA_FILE: tls?.caFile,
       },
     });
     closeSync(log);
@@ -87,7 +92,10 @@ export async function startCluster(folder: string): Promise<Cluster> {
   return {
     url: (role) =>
       [...ports.values()]
-        .map(({ client }) => `nats://${role}:${role}@127.0.0.1:${client}`)
+        .map(
+          ({ client }) =>
+            `${tls === undefined ? 'nats' : 'tls'}://${role}:${role}@127.0.0.1:${client}`,
+        )
         .join(','),
     start: async (name) => {
       await launch(name, ports.get(name)!, 'routes');

@@ -14,7 +14,7 @@ import { openDatabase, type Database } from '../../schema/database.ts';
 import { copyPostgresTemplate } from './postgres-template.ts';
 
 /** Fixed, since these servers listen on loopback for the length of a test. */
-const PASSWORDS = {
+export const PASSWORDS = {
   gateway: 'gw',
   counter: 'ct',
   inspector: 'is',
@@ -39,6 +39,8 @@ export interface Servers {
 export interface ServersOptions {
   flushIntervalMs?: number;
   streamBytesMax?: number;
+  /** Of PostgreSQL, as `name=value`. */
+  postgresSettings?: string[];
 }
 
 /** A real nats-server and a real PostgreSQL on free ports, provisioned; stopped with the test. */
@@ -54,6 +56,7 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
     folder: join(folder, 'postgres'),
     port: await findFreePort(),
     password: PASSWORDS.owner,
+    settings: options.postgresSettings ?? [],
   };
   await copyPostgresTemplate(postgresOptions.folder, PASSWORDS);
   const [nats, postgres] = await Promise.all([

@@ -1,0 +1,67 @@
+import { JetStreamApiError } from '@nats-io/jetstream';
+import {
+  isCurrent,
+  readReplicas,
+  setReplicas,
+  untilReplicasCurrent,
+  type Replicas,
+} from '../../nats/replicas.ts';
+import { EXIT, Refusal, UsageError, type Command } from './command.ts';
+import { formatTable } from './table.ts';
+
+/** Time for a new server to copy a full stream. */
+const CATCH_UP_MS_MAX = 30 * 60_000;
+/** No cluster, or not enough servers in it. */
+const NO_PEERS_CODES = [10074, 10005, 10023];
+
+/** `replicas` */
+export const replicas: Command = {
+  name: 'replicas',
+  synopsis: '[1|3]',
+  summary: 'Shows or changes how many servers keep each message',
+  help: `
+With a number it changes both streams and the consumer, and waits until every server has all of
+them: only then may one of them be lost. Increments are accepted and counted meanwhile, and it can
+be stopped and asked again. It needs as many servers in the NATS cluster.
+
+Without a number it exits with 1 where a replica is not current, and names the server.
+
+The same number must be set where the mesh is started: NATS_NODES or REPLICAS for npm start, REPLICAS
+in compose.yaml.`,
+  words: { min: 0, max: 1 },
+  run: async ({ servers, words: [word], terminal, print }) => {
+    if (word === undefined) {
+      const found = await readReplicas(await servers.manager('inspector'));
+      print(found, () => asText(found));
+      return found.every(isCurrent) ? EXIT.fine : EXIT.bad;
+    }
+    if (word !== '1' && word !== '3') throw new UsageError('replicas takes 1 or 3');
+    const manager = await servers.manager('provisioner');
+    await setReplicas(manager, Number(word)).catch(explain);
+    const done = await untilReplicasCurrent(manager, {
+      deadlineMs: performance.now() + CATCH_UP_MS_MAX,
+      onChange: (found) => terminal.complain(`${asText(found)}\n\n`),
+    });
+    print(done, () => `${asText(done)}\n\nEvery replica is current.`);
+    return EXIT.fine;
+  },
+};
+
+function explain(error: unknown): never {
+  if (error instanceof JetStreamApiError && NO_PEERS_CODES.includes(error.code)) {
+    throw new Refusal(
+      `NATS has not enough servers for it (${error.message}): replicas need a cluster of as many; ` +
+        'nothing was changed',
+    );
+  }
+  throw error;
+}
+
+function asText(found: Replicas[]): string {
+  const rows = found.map(({ of, wanted, current, behind }) => [
+    of,
+    `${current} of ${wanted} current`,
+    behind.length === 0 ? '' : `behind or away: ${behind.join(', ')}`,
+  ]);
+  return formatTable(rows);
+}

@@ -1,0 +1,30 @@
+import { Type, type Static } from 'typebox';
+import type { NatsTlsFiles } from './connect.ts';
+
+/** The environment of everything that connects to brokers by TLS. */
+export const NatsTlsSettings = {
+  NATS_CA_FILE: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'Certificate (PEM) of the authority that signed the brokers’; turns TLS on',
+    }),
+  ),
+  NATS_CERT_FILE: Type.Optional(
+    Type.String({ minLength: 1, description: 'Own certificate (PEM), for brokers that verify it' }),
+  ),
+  NATS_KEY_FILE: Type.Optional(Type.String({ minLength: 1, description: 'Its private key (PEM)' })),
+};
+const Settings = Type.Object(NatsTlsSettings);
+
+/** What `connectToNats` takes; nothing where no file is named. */
+export function natsTlsFiles(settings: Static<typeof Settings>): { tls?: NatsTlsFiles } {
+  const { NATS_CA_FILE: caFile, NATS_CERT_FILE: certFile, NATS_KEY_FILE: keyFile } = settings;
+  if (caFile === undefined && certFile === undefined) return {};
+  return {
+    tls: {
+      ...(caFile !== undefined && { caFile }),
+      ...(certFile !== undefined && { certFile }),
+      ...(keyFile !== undefined && { keyFile }),
+    },
+  };
+}
