@@ -30,7 +30,10 @@ export async function readConsumerAckWait(
       if (error instanceof ConfigurationError) throw error;
       const reason =
         error instanceof JetStreamApiError ? error.message : 'the broker does not answer';
-      log.warn({ reason }, 'the stream and its consumer are not there yet; trying again');
+      log.warn(
+        { reason },
+        'the stream and its consumer are not there: npm start and mesh/compose/prepare.ts make them; trying again',
+      );
       await delay(RETRY_MS, undefined, { signal });
     }
   }

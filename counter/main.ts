@@ -1,7 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import closeWithGrace from 'close-with-grace';
 import { announce } from '../nats/announce.ts';
-import { connectToNats, watchConnection } from '../nats/connect.ts';
+import { CannotConnect, connectToNats, watchConnection } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
@@ -105,7 +105,10 @@ async function main(): Promise<void> {
 main().catch((error: unknown) => {
   if ((error as Error).name === 'AbortError') return;
   // What an operator can repair is one clear line, without a stack.
-  const isExpected = error instanceof ConfigurationError || error instanceof StoresDisagree;
+  const isExpected =
+    error instanceof ConfigurationError ||
+    error instanceof CannotConnect ||
+    error instanceof StoresDisagree;
   process.stderr.write(`counter: ${isExpected ? error.message : (error as Error).stack}\n`);
   process.exit(1);
 });

@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import { announce } from '../nats/announce.ts';
-import { connectionChange, connectToNats, watchConnection } from '../nats/connect.ts';
+import {
+  CannotConnect,
+  connectionChange,
+  connectToNats,
+  watchConnection,
+} from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { BULLETIN_SUBJECT, createExchange, RATE_LIMIT_SUBJECT } from '../nats/exchange.ts';
 import { createPublisher } from '../nats/publisher.ts';
@@ -171,7 +176,7 @@ function readTls({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: GatewayConf
 
 main().catch((error: unknown) => {
   // What an operator can repair is one clear line, without a stack.
-  const isExpected = error instanceof ConfigurationError;
+  const isExpected = error instanceof ConfigurationError || error instanceof CannotConnect;
   process.stderr.write(`gateway: ${isExpected ? error.message : (error as Error).stack}\n`);
   process.exit(1);
 });

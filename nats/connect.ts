@@ -27,12 +27,17 @@ export interface NatsTlsFiles {
   keyFile?: string;
 }
 
+/** Where waiting would not help; the message says which broker, as whom, and what to look at. */
+export class CannotConnect extends Error {
+  override readonly name = 'CannotConnect';
+}
+
 const RETRY_DELAY_MS_MAX = 5_000;
 
 /**
  * Connects and then stays connected: the client reconnects for ever, to whichever server answers.
  *
- * @throws Error that names the role and server, never the password, where the password is wrong
+ * @throws CannotConnect that names the role and server, never the password, where the password is wrong
  * (waiting would not cure it), or at the first failure where no `onRetry` is given.
  */
 export async function connectToNats(options: ConnectOptions): Promise<NatsConnection> {
@@ -64,7 +69,7 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
       if (settings.tls) await (await connect({ ...settings, reconnect: false })).close();
       return await connect(settings);
     } catch (cause) {
-      const error = new Error(
+      const error = new CannotConnect(
         `can't connect to NATS at ${servers.join(', ')} as ${credentials?.user ?? 'anonymous'}: ${describe(cause)}`,
         { cause },
       );
