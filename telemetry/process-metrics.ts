@@ -2,7 +2,7 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { metrics } from '@opentelemetry/api';
 
 /** Looked at in C++, so that it costs nothing to speak of; a stall of this length is always seen. */
-const RESOLUTION_MS = 200;
+const RESOLUTION_MS = 500;
 
 /** What a process uses, under the names of OpenTelemetry's conventions for Node.js. */
 export function createProcessMetrics(): void {
