@@ -6,7 +6,7 @@ import { describeLoad, startSteadyLoad } from './steady-load.ts';
  * The servers of a cluster notice after 4 to 9 seconds, drawn at random by each, that a leader has
  * died; nats-server has no setting for it. A vote that is split takes another round.
  */
-const GAP_MS_MAX = 12_000;
+const GAP_MS_MAX = 15_000;
 
 // Everything else that can end is ended in tests/system/cluster.system.ts, which takes minutes.
 await t.test('the death of the stream leader loses nothing and is waited out', async (t) => {
@@ -22,5 +22,5 @@ await t.test('the death of the stream leader loses nothing and is waited out', a
   t.comment(describeLoad(report));
   t.strictSame(report.verdict.problems, [], 'zero lost, zero doubled');
   t.ok(report.longestGap.lengthMs < GAP_MS_MAX, 'the longest gap is that of an election');
-  t.equal(report.accepted, report.sent, 'and every request was answered 200');
+  t.strictSame([...report.failed], [], 'and whoever waits too long is told so by a 503');
 });

@@ -10,6 +10,8 @@ import { until } from './until.ts';
 const TICK_MS = 10;
 /** More than this in flight at once is sent later, which the rate that was reached shows. */
 const IN_FLIGHT_MAX = 4_000;
+/** Longer than a gateway of a cluster waits for its brokers. */
+const ANSWER_MS_MAX = 15_000;
 /** Connections to each address; what waits for one waits in the client. */
 const CONNECTIONS_MAX = 128;
 
@@ -82,6 +84,7 @@ export function startSteadyLoad({ urls, perSecond, scene }: SteadyLoadOptions): 
       via: url,
       body: `{"key":"${increment.key}","value":${increment.value}}`,
       agent,
+      answerMsMax: ANSWER_MS_MAX,
     });
     book.addAttempt([increment], attempt);
     if (status === 200) {

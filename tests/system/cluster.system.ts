@@ -14,8 +14,8 @@ import { findDebianProgram } from './debian-program.ts';
 const PER_SECOND = 1_000;
 /** Between one process that is back and the next that ends. */
 const PAUSE_MS = 2_000;
-/** An election takes 4 to 9 seconds. */
-const GAP_MS_MAX = 12_000;
+/** An election takes 4 to 9 seconds, and longer where a vote is split. */
+const GAP_MS_MAX = 15_000;
 const REFUSED_RATIO_MAX = 0.001;
 
 await t.test('kill -9 of any one process loses nothing and doubles nothing', async (t) => {
@@ -27,7 +27,9 @@ await t.test('kill -9 of any one process loses nothing and doubles nothing', asy
     load.takeLongestGapMs();
     const role = name === (await mesh.findLeader()) ? ', the leader' : '';
     await mesh.endAndAwait(name, 'SIGKILL');
+    // A broker is back before its neighbours have noticed that it was away.
     await delay(PAUSE_MS);
+    await load.untilAccepted(load.accepted + PER_SECOND);
     t.comment(`${name}${role}: longest gap ${Math.round(load.takeLongestGapMs())} ms`);
   }
   const report = await load.end();

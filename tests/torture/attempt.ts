@@ -14,6 +14,8 @@ export interface Post {
   body: string;
   headers?: Record<string, string>;
   agent: Agent;
+  /** How long to wait for the answer; by default a little longer than a gateway waits itself. */
+  answerMsMax?: number;
 }
 
 /** What came back: the attempt for the book, and the answer's status; 0 where there was none. */
@@ -63,7 +65,7 @@ interface Reply {
   retryAfter: string | undefined;
 }
 
-function send({ url, body, headers, agent }: Post): Promise<Reply> {
+function send({ url, body, headers, agent, answerMsMax = ANSWER_MS_MAX }: Post): Promise<Reply> {
   return new Promise((resolve) => {
     const fail = (error: NodeJS.ErrnoException) => {
       const errorCode = error.code ?? error.message;
@@ -73,7 +75,7 @@ function send({ url, body, headers, agent }: Post): Promise<Reply> {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
       agent,
-      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+      signal: AbortSignal.timeout(answerMsMax),
     };
     const sent = request(url, options, (answer) => {
       const chunks: Buffer[] = [];
