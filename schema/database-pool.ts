@@ -3,7 +3,9 @@ import type { PostgresPool, PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { describeDatabaseUrl, parseDatabaseUrl } from './database-url.ts';
 
-/** After the query itself is given up. */
+/** The pool closes a connection that nobody used for this long. */
+const IDLE_MS_MAX = 10_000;
+/** After that, or after the query itself is given up. */
 const SILENCE_MARGIN_MS = 1_000;
 
 /**
@@ -23,8 +25,9 @@ export function openPool(
   const pools = urls.map((connectionString) => {
     const pool = new pg.Pool({
       ...settings,
+      idleTimeoutMillis: IDLE_MS_MAX,
       connectionString,
-      stream: () => createSocket(settings.query_timeout + SILENCE_MARGIN_MS),
+      stream: () => createSocket(Math.max(settings.query_timeout, IDLE_MS_MAX) + SILENCE_MARGIN_MS),
       ...(needsPrimary && { verify: refuseStandby }),
     });
     // The pool listens to its clients only while they are idle. One that breaks between two
