@@ -30,7 +30,7 @@ const SHUTDOWN_MS_MAX = 45_000;
 async function main(): Promise<void> {
   const config = readEnvironment(CounterConfig, process.env);
   const log = createLog('counter', config.LOG_LEVEL);
-  const stopTelemetry = startTelemetry('counter');
+  const stopTelemetry = await startTelemetry('counter');
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
 

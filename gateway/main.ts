@@ -45,7 +45,7 @@ const CLOCK_AHEAD_S_MAX = 60;
 async function main(): Promise<void> {
   const config = readGatewayConfig(process.env);
   const log = createLog('gateway', config.LOG_LEVEL);
-  const stopTelemetry = startTelemetry('gateway');
+  const stopTelemetry = await startTelemetry('gateway');
   const apiKeys =
     config.API_KEYS_FILE === undefined
       ? undefined

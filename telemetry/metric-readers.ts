@@ -1,6 +1,3 @@
-import { OTLPMetricExporter as GrpcExporter } from '@opentelemetry/exporter-metrics-otlp-grpc';
-import { OTLPMetricExporter as JsonExporter } from '@opentelemetry/exporter-metrics-otlp-http';
-import { OTLPMetricExporter as ProtobufExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import {
   ConsoleMetricExporter,
@@ -22,10 +19,10 @@ const TIMEOUT_MS = 30_000;
  *
  * @throws Error for a name that is not known.
  */
-export function createMetricReaders(environment: NodeJS.ProcessEnv): MetricReader[] {
+export async function createMetricReaders(environment: NodeJS.ProcessEnv): Promise<MetricReader[]> {
   const names = (environment['OTEL_METRICS_EXPORTER'] ?? '').split(',').map((name) => name.trim());
   if (names.includes('none')) return [];
-  return [...new Set(names)].filter(Boolean).map((name) => {
+  const readers = [...new Set(names)].filter(Boolean).map(async (name) => {
     if (name === 'prometheus') {
       return new PrometheusReader({
         metricProducers,
@@ -41,11 +38,12 @@ export function createMetricReaders(environment: NodeJS.ProcessEnv): MetricReade
     const timeoutMs = readNumber(environment, 'OTEL_METRIC_EXPORT_TIMEOUT', TIMEOUT_MS);
     return new PeriodicExportingMetricReader({
       metricProducers,
-      exporter: createExporter(name, environment),
+      exporter: await createExporter(name, environment),
       exportIntervalMillis,
       exportTimeoutMillis: Math.min(timeoutMs, exportIntervalMillis),
     });
   });
+  return Promise.all(readers);
 }
 
 /**
@@ -72,7 +70,11 @@ function withUnitInName(metric: MetricData): MetricData {
   return { ...metric, descriptor: { ...metric.descriptor, name: `${name}_${suffix}` } };
 }
 
-function createExporter(name: string, environment: NodeJS.ProcessEnv): PushMetricExporter {
+/** Loads only the exporter that is asked for: they bring gRPC and Protocol Buffers with them. */
+async function createExporter(
+  name: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<PushMetricExporter> {
   if (name === 'console') return new ConsoleMetricExporter();
   if (name !== 'otlp') {
     throw new Error(
@@ -82,8 +84,12 @@ function createExporter(name: string, environment: NodeJS.ProcessEnv): PushMetri
   const protocol =
     environment['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL'] ??
     environment['OTEL_EXPORTER_OTLP_PROTOCOL'];
-  if (protocol === 'grpc') return new GrpcExporter();
-  return protocol === 'http/json' ? new JsonExporter() : new ProtobufExporter();
+  const { OTLPMetricExporter } = await (protocol === 'grpc'
+    ? import('@opentelemetry/exporter-metrics-otlp-grpc')
+    : protocol === 'http/json'
+      ? import('@opentelemetry/exporter-metrics-otlp-http')
+      : import('@opentelemetry/exporter-metrics-otlp-proto'));
+  return new OTLPMetricExporter();
 }
 
 function readNumber(environment: NodeJS.ProcessEnv, name: string, otherwise: number): number {
