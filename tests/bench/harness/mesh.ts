@@ -1,4 +1,5 @@
 import { findFreePort } from '../../../mesh/embedded/ports.ts';
+import { NODE_FLAGS } from '../../../mesh/services.ts';
 import { checkMesh } from './check-mesh.ts';
 import type { Contender, Running, StartOptions } from './contender.ts';
 import type { LoadShape } from './load.ts';
@@ -72,6 +73,7 @@ export async function startMesh(
         name,
         file: `${kind}/main.ts`,
         environment,
+        nodeFlags: NODE_FLAGS[kind],
         readyLine: `the ${kind} is ready`,
         profileFolder,
       }),

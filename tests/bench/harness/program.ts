@@ -12,6 +12,7 @@ export interface ProgramOptions {
   /** From the root of the project. */
   file: string;
   environment: NodeJS.ProcessEnv;
+  nodeFlags?: string[];
   /** Part of the line that it prints when it can be used. */
   readyLine: string;
   /** Node writes a CPU profile there when the program ends. */
@@ -26,10 +27,10 @@ export interface Program {
 
 /** Starts one of our programs in a process of its own and waits until it is ready. */
 export async function startProgram(scope: Scope, options: ProgramOptions): Promise<Program> {
-  const { name, file, environment, readyLine, profileFolder } = options;
+  const { name, file, environment, nodeFlags = [], readyLine, profileFolder } = options;
   const profiling =
     profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`];
-  const child = await spawnDetached(process.execPath, [...profiling, file], {
+  const child = await spawnDetached(process.execPath, [...nodeFlags, ...profiling, file], {
     cwd: ROOT,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
