@@ -67,46 +67,49 @@ export async function flush(
   incarnation: number,
 ): Promise<FlushResult> {
   const laps = startLaps<FlushStep>();
-  const result = await database.transaction().execute(async (transaction) => {
-    laps.end('begin');
-    const { fresh, known, letters } = await fenceMessages(transaction, load, incarnation);
-    laps.end('fence');
+  const { tally, letters, ...result } = await database
+    .transaction()
+    .execute(async (transaction) => {
+      laps.end('begin');
+      const { fresh, known, letters } = await fenceMessages(transaction, load, incarnation);
+      laps.end('fence');
 
-    const eager = fresh.filter(({ body }) => body === undefined);
-    const judged = await fenceKeys(transaction, fresh);
-    const tally =
-      judged.length === 0 && eager.length > 0
-        ? load.tally
-        : new Map(eager.length > 0 ? load.tally : []);
-    for (const { counted } of judged) {
-      for (const { key, value } of counted) addToTally(tally, key, value);
-    }
-    await correctTotals(transaction, judged.filter(isReduced).map(asTotal));
-    laps.end('keys');
+      const eager = fresh.filter(({ body }) => body === undefined);
+      const judged = await fenceKeys(transaction, fresh);
+      const tally =
+        judged.length === 0 && eager.length > 0
+          ? load.tally
+          : new Map(eager.length > 0 ? load.tally : []);
+      for (const { counted } of judged) {
+        for (const { key, value } of counted) addToTally(tally, key, value);
+      }
+      await correctTotals(transaction, judged.filter(isReduced).map(asTotal));
+      laps.end('keys');
 
-    await upsertCounters(transaction, tally);
-    laps.end('upsert');
+      await upsertCounters(transaction, tally);
+      laps.end('upsert');
 
-    letters.push(...judged.flatMap((each) => lettersOf(each, incarnation)));
-    await writeDeadLetters(transaction, letters);
-    const alreadyApplied = known + judged.reduce((sum, { repeated }) => sum + repeated, 0);
-    if (alreadyApplied > 0) await confirmReplication(transaction);
-    laps.end('letters');
+      letters.push(...judged.flatMap((each) => lettersOf(each, incarnation)));
+      await writeDeadLetters(transaction, letters);
+      const alreadyApplied = known + judged.reduce((sum, { repeated }) => sum + repeated, 0);
+      if (alreadyApplied > 0) await confirmReplication(transaction);
+      laps.end('letters');
 
-    return {
-      messages: fresh.length,
-      increments: countIncrements(eager, judged),
-      alreadyApplied,
-      deadLetters: letters.length,
-      reasons: countReasons(letters),
-      keys: tally.size,
-      oldestBornAt: fresh.reduce((oldest, { bornAt }) => Math.min(oldest, bornAt), Infinity),
-      traceparents: tracesOf(fresh),
-      news: tellNews(tally, letters),
-    };
-  });
+      return {
+        messages: fresh.length,
+        increments: countIncrements(eager, judged),
+        alreadyApplied,
+        deadLetters: letters.length,
+        reasons: countReasons(letters),
+        keys: tally.size,
+        oldestBornAt: fresh.reduce((oldest, { bornAt }) => Math.min(oldest, bornAt), Infinity),
+        traceparents: tracesOf(fresh),
+        tally,
+        letters,
+      };
+    });
   laps.end('commit');
-  return { ...result, stepsMs: laps.ms };
+  return { ...result, news: tellNews(tally, letters), stepsMs: laps.ms };
 }
 
 interface FencedMessages {

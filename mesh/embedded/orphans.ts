@@ -32,7 +32,9 @@ function orphanKinds(dataFolder: string) {
   return [
     {
       what: 'gateways and counters',
-      pattern: new RegExp(`^(.*/)?node (gateway|counter)/main\\.ts ${folder}/\\2-\\d+$`),
+      pattern: new RegExp(
+        `^(.*/)?node (?:--[a-z-]+=\\d+ )*(gateway|counter)/main\\.ts ${folder}/\\2-\\d+$`,
+      ),
       signals: ['SIGTERM', 'SIGKILL'],
     },
     {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import t from 'tap';
+import { NODE_FLAGS } from '../../mesh/services.ts';
 import { endOrphans } from '../../mesh/embedded/orphans.ts';
 import { livingProcess } from './until.ts';
 
@@ -20,7 +21,11 @@ await t.test('orphans are known by their command line on this folder', async (t)
     await once(child.stdout, 'data');
     return child.pid!;
   };
-  const gateway = await start(process.execPath, ['gateway/main.ts', join(data, 'gateway-1')]);
+  const gateway = await start(process.execPath, [
+    ...NODE_FLAGS.gateway,
+    'gateway/main.ts',
+    join(data, 'gateway-1'),
+  ]);
   const counter = await start(process.execPath, ['counter/main.ts', join(data, 'counter-12')]);
   const neighbour = await start(process.execPath, ['counter/main.ts', `${data}-2/counter-1`]);
   const reader = await start('tail', ['-f', join(data, 'log')]);
