@@ -3,6 +3,7 @@ import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import { ACK_WAIT_MARGIN_MS, ackWaitMs, COUNTER, INCREMENTS } from '../nats/topology.ts';
 import { ConfigurationError } from '../schema/environment.ts';
 import type { Log } from '../telemetry/log.ts';
+import { warnSeldom } from '../telemetry/warn-seldom.ts';
 
 const RETRY_MS = 1_000;
 
@@ -17,6 +18,7 @@ export async function readConsumerAckWait(
   flushIntervalMs: number,
   { log, signal }: { log: Log; signal: AbortSignal },
 ): Promise<number> {
+  const warn = warnSeldom(log);
   for (;;) {
     try {
       const { config } = await manager.consumers.info(INCREMENTS, COUNTER);
@@ -30,9 +32,9 @@ export async function readConsumerAckWait(
       if (error instanceof ConfigurationError) throw error;
       const reason =
         error instanceof JetStreamApiError ? error.message : 'the broker does not answer';
-      log.warn(
-        { reason },
-        'the stream and its consumer are not there: npm start and mesh/compose/prepare.ts make them; trying again',
+      warn(
+        `the stream ${INCREMENTS} and its consumer are not there (${reason}): \`npm start\` or ` +
+          '`node mesh/compose/prepare.ts` makes them; trying again',
       );
       await delay(RETRY_MS, undefined, { signal });
     }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
 import type { Kysely } from 'kysely';
 import type { Database } from '../schema/database.ts';
+import { describeDatabaseError } from '../schema/describe-database-error.ts';
 import type { Log } from '../telemetry/log.ts';
 import { isDataError } from './database-error.ts';
 import { flush, TallyConflict, type FlushResult } from './flush.ts';
@@ -43,7 +44,7 @@ export async function flushLoad(load: Load, options: FlushLoadOptions): Promise<
         return;
       }
       if (performance.now() - startedAt > options.triesMs()) throw error;
-      log.warn({ err: error, attempt }, 'a flush failed and is tried again');
+      log.warn({ attempt }, `a flush failed and is tried again: ${describeDatabaseError(error)}`);
       await delay(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt));
     }
   }

@@ -7,7 +7,9 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../nats/connect.ts';
 import type { Database } from '../schema/database.ts';
+import { describeDatabaseError } from '../schema/describe-database-error.ts';
 import type { Log } from '../telemetry/log.ts';
+import { warnSeldom } from '../telemetry/warn-seldom.ts';
 import { checkDurability } from './database-check.ts';
 import { confirmReplication } from './replication.ts';
 import { compareStores, findSettledFloor, StoresDisagree } from './settled-floor.ts';
@@ -40,7 +42,8 @@ export interface Stores {
 /** Waits for both stores, and refuses a pair that does not fit together. @throws StoresDisagree */
 export async function openStores(options: StoresOptions, signal: AbortSignal): Promise<Stores> {
   const { database, manager, watch, log } = options;
-  let stream = await untilThere(options, signal);
+  const warn = warnSeldom(log);
+  let stream = await untilThere(options, { warn, signal });
   let reconnectedAtMs = 0;
   watch.onChange((isConnected) => {
     if (isConnected) reconnectedAtMs = Date.now();
@@ -52,7 +55,8 @@ export async function openStores(options: StoresOptions, signal: AbortSignal): P
       await checkDurability(database);
       stores.isDatabaseAway = false;
       log.info('the database is back');
-    } catch {
+    } catch (error) {
+      warn(`the database is away: ${describeDatabaseError(error)}; trying again`);
       await delay(PROBE_MS);
     }
   }
@@ -108,7 +112,10 @@ export async function openStores(options: StoresOptions, signal: AbortSignal): P
   return stores;
 }
 
-async function untilThere(options: StoresOptions, signal: AbortSignal): Promise<StreamState> {
+async function untilThere(
+  options: StoresOptions,
+  { warn, signal }: { warn: (line: string) => void; signal: AbortSignal },
+): Promise<StreamState> {
   for (;;) {
     signal.throwIfAborted();
     try {
@@ -119,7 +126,7 @@ async function untilThere(options: StoresOptions, signal: AbortSignal): Promise<
       return stream;
     } catch (error) {
       if (error instanceof StoresDisagree) throw error;
-      options.log.warn({ err: error }, 'the stream or the database is not there yet; trying again');
+      warn(`stream or database can't be used: ${describeDatabaseError(error)}; trying again`);
       await delay(PROBE_MS, undefined, { signal });
     }
   }

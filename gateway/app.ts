@@ -3,8 +3,10 @@ import fastify, { type FastifyBaseLogger } from 'fastify';
 import type { Kysely } from 'kysely';
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../schema/database.ts';
+import { describeDatabaseError } from '../schema/describe-database-error.ts';
 import { parseExactJson } from '../schema/int64.ts';
 import { isTracing } from '../telemetry/tracing.ts';
+import { warnSeldom } from '../telemetry/warn-seldom.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { auth } from './auth.ts';
 import type { MeshView } from './console/mesh-view.ts';
@@ -138,9 +140,13 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(auth, { apiKeys: options.apiKeys });
   await app.register(rateLimit, options.rateLimit);
   await app.register(incrementRoutes, options);
-  await app.register(counterRoutes, options);
-  await app.register(messageRoutes, options);
-  await app.register(healthRoutes, options);
+  const warn = warnSeldom(options.log);
+  const warnOfDatabase = (error: unknown) =>
+    warn(`counters can't be read: ${describeDatabaseError(error)}`);
+  const reading = { ...options, warnOfDatabase };
+  await app.register(counterRoutes, reading);
+  await app.register(messageRoutes, reading);
+  await app.register(healthRoutes, reading);
   await app.register(consoleRoutes, options);
   return app;
 }

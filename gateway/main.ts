@@ -154,8 +154,10 @@ async function main(): Promise<void> {
 async function tellOfStream(stream: StreamWatch, log: Log): Promise<void> {
   const tell = (isThere: boolean) => {
     if (!isThere) {
-      const remedy = 'is it made, and has it a leader? Increments wait, then get a 503';
-      log.warn(`no server stores the stream ${INCREMENTS}: ${remedy}`);
+      const remedy = '`npm start` or `node mesh/compose/prepare.ts` makes it, if it was never made';
+      log.warn(
+        `no server stores the stream ${INCREMENTS}: increments wait, then get a 503. ${remedy}`,
+      );
       return;
     }
     log.info(`the stream ${INCREMENTS} is there`);

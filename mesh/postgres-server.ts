@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { withDatabaseUser } from '../schema/database-url.ts';
+import { describeDatabaseError } from '../schema/describe-database-error.ts';
 import { migrate } from '../schema/migrate.ts';
 import {
   launchPostgres,
@@ -32,7 +33,8 @@ export function postgresServer(
   const prepare = () =>
     migrate({ ownerUrl: owner, gatewayPassword: gateway, counterPassword: counter });
   if (settings.DATABASE_URL !== undefined) {
-    return { urls, prepare: () => explained('DATABASE_URL', prepare), programs: [] };
+    const explainedPrepare = () => explained('DATABASE_URL', prepare, describeDatabaseError);
+    return { urls, prepare: explainedPrepare, programs: [] };
   }
 
   const program: Program = {

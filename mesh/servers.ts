@@ -20,13 +20,15 @@ export interface ServerContext {
 }
 
 /** What somebody else's server refuses is for its user to change, so no stack is shown. */
-export async function explained(variable: string, prepare: () => Promise<void>): Promise<void> {
+export async function explained(
+  variable: string,
+  prepare: () => Promise<void>,
+  describe = (error: unknown) => (error as Error).message,
+): Promise<void> {
   try {
     await prepare();
   } catch (error) {
-    const { message, code } = error as NodeJS.ErrnoException;
-    const reason = message || code || String(error);
-    throw new StartError(`the server of ${variable} can't be prepared: ${reason}`, {
+    throw new StartError(`the server of ${variable} can't be prepared: ${describe(error)}`, {
       cause: error,
     });
   }

@@ -6,6 +6,8 @@ import {
   type NodeConnectionOptions,
 } from '@nats-io/transport-node';
 
+import { refuseOldServer } from './server-version.ts';
+
 export type NatsRole = 'gateway' | 'counter' | 'inspector' | 'provisioner';
 
 export interface ConnectOptions {
@@ -38,7 +40,7 @@ const RETRY_DELAY_MS_MAX = 5_000;
  * Connects and then stays connected: the client reconnects for ever, to whichever server answers.
  *
  * @throws CannotConnect that names the role and server, never the password, where the password is wrong
- * (waiting would not cure it), or at the first failure where no `onRetry` is given.
+ * or the server too old (waiting would not cure it), or at the first failure where no `onRetry` is given.
  */
 export async function connectToNats(options: ConnectOptions): Promise<NatsConnection> {
   const { servers, credentials, isTls } = parseUrl(options.url);
@@ -67,19 +69,32 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
       // Brokers refuse a certificate after the handshake, which a client that reconnects takes for a
       // lost connection, again and again. So one that does not is tried first.
       if (settings.tls) await (await connect({ ...settings, reconnect: false })).close();
-      return await connect(settings);
+      return await refuseOld(await connect(settings));
     } catch (cause) {
       const error = new CannotConnect(
         `can't connect to NATS at ${servers.join(', ')} as ${credentials?.user ?? 'anonymous'}: ${describe(cause)}`,
         { cause },
       );
-      if (cause instanceof errors.AuthorizationError || options.onRetry === undefined) throw error;
+      const isLasting = cause instanceof errors.AuthorizationError || cause instanceof OldServer;
+      if (isLasting || options.onRetry === undefined) throw error;
       options.onRetry(error);
       await delay(Math.min(RETRY_DELAY_MS_MAX, 250 * 2 ** attempt), undefined, {
         ...(options.signal && { signal: options.signal }),
       });
     }
   }
+}
+
+class OldServer extends Error {
+  override readonly name = 'OldServer';
+}
+
+/** @throws OldServer */
+async function refuseOld(connection: NatsConnection): Promise<NatsConnection> {
+  const problem = refuseOldServer(connection.info?.version ?? '');
+  if (problem === undefined) return connection;
+  await connection.close();
+  throw new OldServer(problem);
 }
 
 /** What the operator can do about it, where the cause tells. */

@@ -14,9 +14,6 @@ import {
   type TopologyOptions,
 } from './topology.ts';
 
-/** Older servers have no `sync_interval: always` or lose what a work queue needs. */
-const SERVER_VERSION_MIN = [2, 11] as const;
-
 /** New replicas copy the whole stream; gateways and counters are not started before. */
 const CATCH_UP_MS_MAX = 10 * 60_000;
 
@@ -35,7 +32,7 @@ export class ProvisionError extends Error {
  * Makes the two streams and the consumer, or brings them to this version's settings. Safe to repeat
  * and to run several times at once.
  *
- * @throws ProvisionError where the server is too old or refuses a setting.
+ * @throws CannotConnect where the server is too old, ProvisionError where it refuses a setting.
  */
 export async function provision(
   options: TopologyOptions & Pick<ConnectOptions, 'url' | 'tls'>,
@@ -43,12 +40,6 @@ export async function provision(
   const { url, tls } = options;
   const connection = await connectToNats({ url, role: 'provisioner', ...(tls && { tls }) });
   try {
-    const version = connection.info?.version ?? 'unknown';
-    if (isOlder(version)) {
-      throw new ProvisionError(
-        `nats-server ${version} is too old: version ${SERVER_VERSION_MIN.join('.')} or later is needed`,
-      );
-    }
     const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
     const isMore = [
       await applyStream(manager, incrementsStream(options)),
@@ -123,10 +114,4 @@ function cannotApply(what: string, cause: unknown): ProvisionError {
       'compare them with `nats stream info` and change one or the other',
     { cause },
   );
-}
-
-function isOlder(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const [neededMajor, neededMinor] = SERVER_VERSION_MIN;
-  return major < neededMajor || (major === neededMajor && minor < neededMinor);
 }

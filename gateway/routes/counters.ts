@@ -1,5 +1,4 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyBaseLogger } from 'fastify';
 import type { Kysely } from 'kysely';
 import { Counter, CounterParams, Counters, CountersQuery } from '../../schema/counter.ts';
 import type { Database } from '../../schema/database.ts';
@@ -11,8 +10,8 @@ const READ_PROBLEMS: ProblemCode[] = ['invalid-request', 'database-away'];
 /** `GET /counters/{key}` and `GET /counters?key=…`: what PostgreSQL has, ten seconds behind at most. */
 export const counterRoutes: FastifyPluginCallbackTypebox<{
   database: Kysely<Database>;
-  log: FastifyBaseLogger;
-}> = (app, { database, log }, done) => {
+  warnOfDatabase: (error: unknown) => void;
+}> = (app, { database, warnOfDatabase }, done) => {
   const one = {
     summary: 'Read a counter',
     tags: ['Counters'],
@@ -24,7 +23,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   const oneConfig = { ...config, problems: [...READ_PROBLEMS, 'no-such-counter' as const] };
   app.get('/counters/:key', { schema: one, config: oneConfig }, async (request) => {
     const key = request.params.key.toLowerCase();
-    const [counter] = await readCounters(database, [key], log);
+    const [counter] = await readCounters(database, [key], warnOfDatabase);
     if (counter === undefined) {
       throw new ProblemError('no-such-counter', `${key} was never counted.`);
     }
@@ -40,7 +39,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   };
   app.get('/counters', { schema: several, config }, async (request) => {
     const keys = [request.query.key].flat().map((key) => key.toLowerCase());
-    const found = await readCounters(database, keys, log);
+    const found = await readCounters(database, keys, warnOfDatabase);
     const byKey = new Map(found.map((counter) => [counter.key, counter]));
     const counters = keys.map((key) => {
       const counter = byKey.get(key);
@@ -53,7 +52,11 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
 };
 
 /** @throws ProblemError 503 where PostgreSQL does not answer. */
-async function readCounters(database: Kysely<Database>, keys: string[], log: FastifyBaseLogger) {
+async function readCounters(
+  database: Kysely<Database>,
+  keys: string[],
+  warnOfDatabase: (error: unknown) => void,
+) {
   try {
     return await database
       .selectFrom('increments')
@@ -61,7 +64,7 @@ async function readCounters(database: Kysely<Database>, keys: string[], log: Fas
       .where('key', 'in', keys)
       .execute();
   } catch (error) {
-    log.warn({ err: error }, 'counters could not be read');
+    warnOfDatabase(error);
     const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
     throw new ProblemError('database-away', detail);
   }

@@ -9,6 +9,7 @@ const PROBE_MS = 1_000;
 
 export interface HealthOptions {
   database: Kysely<Database>;
+  warnOfDatabase: (error: unknown) => void;
   readiness: Readiness;
 }
 
@@ -33,7 +34,7 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
     response: { 200: Ready, 503: NotReady },
   };
   app.get('/readyz', { schema: ready }, async (_request, reply) => {
-    const database = (await answers(options.database)) ? 'connected' : 'away';
+    const database = (await answers(options)) ? 'connected' : 'away';
     const stream = readiness.readStream();
     const broker = readiness.readBroker();
     const isStopping = readiness.isStopping();
@@ -44,11 +45,15 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
   done();
 };
 
-async function answers(database: Kysely<Database>): Promise<boolean> {
+/** Asks for the table itself: a database that was never migrated answers nobody. */
+async function answers({ database, warnOfDatabase }: HealthOptions): Promise<boolean> {
   const timeout = new Promise<false>((resolve) => setTimeout(resolve, PROBE_MS, false).unref());
-  const probe = sql`select 1`.execute(database).then(
+  const probe = sql`select from increments limit 0`.execute(database).then(
     () => true,
-    () => false,
+    (error: unknown) => {
+      warnOfDatabase(error);
+      return false;
+    },
   );
   return Promise.race([probe, timeout]);
 }

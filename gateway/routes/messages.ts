@@ -1,5 +1,4 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyBaseLogger } from 'fastify';
 import type { Kysely } from 'kysely';
 import { LEDGER_KEPT_MS, type Database } from '../../schema/database.ts';
 import { mintedAt } from '../../schema/envelope.ts';
@@ -15,8 +14,8 @@ const PROBLEMS: ProblemCode[] = ['invalid-request', 'no-longer-known', 'database
 /** `GET /increments/{id}`: whether the ledger has an accepted increment's message. */
 export const messageRoutes: FastifyPluginCallbackTypebox<{
   database: Kysely<Database>;
-  log: FastifyBaseLogger;
-}> = (app, { database, log }, done) => {
+  warnOfDatabase: (error: unknown) => void;
+}> = (app, { database, warnOfDatabase }, done) => {
   const schema = {
     summary: 'Whether an accepted increment is committed; known for an hour',
     operationId: 'readCommitted',
@@ -32,7 +31,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
       .where('id', '=', id)
       .executeTakeFirst()
       .catch((error: unknown) => {
-        log.warn({ err: error }, 'the ledger could not be read');
+        warnOfDatabase(error);
         const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
         throw new ProblemError('database-away', detail);
       });

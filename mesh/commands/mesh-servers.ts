@@ -4,6 +4,7 @@ import { sql, type Kysely } from 'kysely';
 import { connectToNats, type NatsRole } from '../../nats/connect.ts';
 import { openDatabase, type Database } from '../../schema/database.ts';
 import { describeDatabaseUrl } from '../../schema/database-url.ts';
+import { describeDatabaseError } from '../../schema/describe-database-error.ts';
 import type { Addresses } from './addresses.ts';
 import { NoAnswer } from './command.ts';
 
@@ -73,10 +74,8 @@ async function open(url: string): Promise<Kysely<Database>> {
     return database;
   } catch (error) {
     await database.destroy();
-    const { message, code } = error as NodeJS.ErrnoException;
     throw new NoAnswer(
-      `can't connect to PostgreSQL at ${describeDatabaseUrl(url)}: ` +
-        (message || code || 'no reason given'),
+      `can't connect to PostgreSQL at ${describeDatabaseUrl(url)}: ${describeDatabaseError(error)}`,
       { cause: error },
     );
   }

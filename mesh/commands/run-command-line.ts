@@ -2,6 +2,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 import { DatabaseError } from 'pg';
 import { Type } from 'typebox';
+import { describeDatabaseError } from '../../schema/describe-database-error.ts';
 import { ConfigurationError, readEnvironment } from '../../schema/environment.ts';
 import { MeshSettings } from '../config.ts';
 import { findAddresses } from './addresses.ts';
@@ -139,7 +140,7 @@ function describe(error: unknown): [string, ExitCode] {
   if (error instanceof errors.TimeoutError || error instanceof errors.RequestError)
     return [`the broker does not answer: ${error.message}`, EXIT.noAnswer];
   if (error instanceof DatabaseError)
-    return [`PostgreSQL refuses: ${error.message}`, EXIT.noAnswer];
+    return [`PostgreSQL refuses: ${describeDatabaseError(error)}`, EXIT.noAnswer];
   return [error instanceof Error ? (error.stack ?? error.message) : String(error), EXIT.noAnswer];
 }
 

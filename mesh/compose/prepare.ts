@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { provision } from '../../nats/provision.ts';
 import { natsTlsFiles } from '../../nats/tls-settings.ts';
+import { describeDatabaseError } from '../../schema/describe-database-error.ts';
 import { readEnvironment } from '../../schema/environment.ts';
 import { migrate } from '../../schema/migrate.ts';
 import { PrepareConfig } from './config.ts';
@@ -12,25 +13,35 @@ import { PrepareConfig } from './config.ts';
 const PATIENCE_MS = 90_000;
 const RETRY_DELAY_MS = 1_000;
 
-const config = readEnvironment(PrepareConfig, process.env);
-await patiently('PostgreSQL', () =>
-  migrate({
-    ownerUrl: config.DATABASE_URL,
-    gatewayPassword: config.GATEWAY_DATABASE_PASSWORD,
-    counterPassword: config.COUNTER_DATABASE_PASSWORD,
-  }),
-);
-await patiently('NATS', () =>
-  provision({
-    url: config.NATS_URL,
-    ...natsTlsFiles(config),
-    replicas: config.REPLICAS,
-    flushIntervalMs: config.FLUSH_INTERVAL_MS,
-  }),
-);
+async function main(): Promise<void> {
+  const config = readEnvironment(PrepareConfig, process.env);
+  const prepareDatabase = () =>
+    migrate({
+      ownerUrl: config.DATABASE_URL,
+      gatewayPassword: config.GATEWAY_DATABASE_PASSWORD,
+      counterPassword: config.COUNTER_DATABASE_PASSWORD,
+    });
+  await patiently('PostgreSQL', prepareDatabase, describeDatabaseError);
+  const prepareBroker = () =>
+    provision({
+      url: config.NATS_URL,
+      ...natsTlsFiles(config),
+      replicas: config.REPLICAS,
+      flushIntervalMs: config.FLUSH_INTERVAL_MS,
+    });
+  await patiently('NATS', prepareBroker, (error) => (error as Error).message);
+}
 
-/** Says each reason once while it waits; the last one is what the operator has to repair. */
-async function patiently(name: string, prepare: () => Promise<void>): Promise<void> {
+/**
+ * Says each reason once while it waits.
+ *
+ * @throws Error whose message is the last one: what the operator has to repair.
+ */
+async function patiently(
+  name: string,
+  prepare: () => Promise<void>,
+  describe: (error: unknown) => string,
+): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   let reason = '';
   for (;;) {
@@ -39,12 +50,18 @@ async function patiently(name: string, prepare: () => Promise<void>): Promise<vo
       process.stdout.write(`${name} is prepared\n`);
       return;
     } catch (error) {
-      if (performance.now() > deadline) throw error;
-      const { message, code } = error as NodeJS.ErrnoException;
-      const next = message || code || String(error);
+      const next = describe(error);
+      if (performance.now() > deadline) {
+        throw new Error(`${name} can't be prepared: ${next}`, { cause: error });
+      }
       if (next !== reason) process.stdout.write(`${name} can't be prepared yet: ${next}\n`);
       reason = next;
       await delay(RETRY_DELAY_MS);
     }
   }
 }
+
+main().catch((error: unknown) => {
+  process.stderr.write(`prepare: ${(error as Error).message}\n`);
+  process.exit(1);
+});

@@ -58,10 +58,39 @@ export async function startCounter(
 
 async function startService(
   t: Test,
-  name: 'gateway' | 'counter',
+  name: ServiceName,
   url: string,
   environment: NodeJS.ProcessEnv,
 ): Promise<Service> {
+  const service = await launchService(t, name, environment);
+  const { log } = service;
+  const isReady = () => log.some(({ msg }) => msg === `the ${name} is ready`);
+  const deadline = performance.now() + READY_MS_MAX;
+  while (!isReady()) {
+    if (service.hasEnded()) throw new Error(`the ${name} ended: ${service.errors()}`);
+    if (performance.now() > deadline) {
+      const said = `${JSON.stringify(log.slice(-5))} ${service.errors()}`;
+      throw new Error(`the ${name} is not ready: ${said}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return { ...service, url };
+}
+
+export type ServiceName = 'gateway' | 'counter';
+
+export interface LaunchedService extends Omit<Service, 'url'> {
+  /** What it has written to standard error. */
+  errors: () => string;
+  hasEnded: () => boolean;
+}
+
+/** A service that may never get ready, since something is wrong with what it is given. */
+export async function launchService(
+  t: Test,
+  name: ServiceName,
+  environment: NodeJS.ProcessEnv,
+): Promise<LaunchedService> {
   const metricsPort = await findFreePort();
   const { NODE_OPTIONS: _testRunners, ...inherited } = process.env;
   const child = spawn(process.execPath, [`${name}/main.ts`], {
@@ -73,25 +102,15 @@ async function startService(
   const errors: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => log.push(readLine(line)));
   child.stderr.on('data', (chunk) => errors.push(String(chunk)));
-  const exited = once(child, 'exit').then(([code]) => code as number | null);
+  // With all that it had to say, so not at its exit.
+  const exited = once(child, 'close').then(([code]) => code as number | null);
   t.teardown(() => end(child, exited));
-
-  const isReady = () => log.some(({ msg }) => msg === `the ${name} is ready`);
-  const deadline = performance.now() + READY_MS_MAX;
-  while (!isReady()) {
-    if (child.exitCode !== null) throw new Error(`the ${name} ended: ${errors.join('')}`);
-    if (performance.now() > deadline) {
-      throw new Error(
-        `the ${name} is not ready: ${JSON.stringify(log.slice(-5))} ${errors.join('')}`,
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
   return {
     pid: child.pid ?? 0,
-    url,
     metrics: `http://127.0.0.1:${metricsPort}/metrics`,
     log,
+    errors: () => errors.join(''),
+    hasEnded: () => child.exitCode !== null,
     kill: (signal) => void child.kill(signal),
     stop: () => {
       child.kill('SIGTERM');
