@@ -8,7 +8,7 @@ import { describeLoad, startSteadyLoad } from './steady-load.ts';
  */
 const GAP_MS_MAX = 15_000;
 
-// Everything else that can end is ended in tests/system/cluster.system.ts, which takes minutes.
+// Everything else that can end is ended in tests/long/cluster.long.ts, which takes minutes.
 await t.test('the death of the stream leader loses nothing and is waited out', async (t) => {
   const mesh = await startClusterMesh(t);
   const urls = [`http://127.0.0.1:${mesh.port}`];

@@ -6,10 +6,10 @@ import { INCREMENTS } from '../../nats/topology.ts';
 import { runCommand } from '../mesh/commands/run-command.ts';
 import { startClusterMesh } from '../mesh/cluster-mesh.ts';
 import { describeLoad, startSteadyLoad, type LoadReport } from '../mesh/steady-load.ts';
-import { findDebianProgram } from './debian-program.ts';
+import { findDebianProgram } from '../system/debian-program.ts';
 
 // One machine's processes as compose.yaml has them, each ended in turn under load. The figures that
-// it prints are those of the README: npm run test:system -- tests/system/cluster.system.ts
+// it prints are those of the README: npm run test:long
 
 const PER_SECOND = 1_000;
 /** Between one process that is back and the next that ends. */
