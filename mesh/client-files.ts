@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { NatsTlsFiles } from '../nats/connect.ts';
 import { parseDatabaseUrl } from '../schema/database-url.ts';
 import { natsUrlOf, type MeshFile } from './mesh-file.ts';
 import { writeFileAtomically } from './write-file-atomically.ts';
@@ -16,7 +17,7 @@ export function writeClientFiles(dataFolder: string, mesh: MeshFile): void {
   const contexts = join(folder, 'nats', 'context');
   mkdirSync(contexts, { recursive: true, mode: 0o700 });
   writeFileAtomically(join(folder, 'pg_service.conf'), postgresService(mesh.postgres.url));
-  writeFileAtomically(join(contexts, 'mesh.json'), natsContext(natsUrlOf(mesh)));
+  writeFileAtomically(join(contexts, 'mesh.json'), natsContext(natsUrlOf(mesh), mesh.natsTls));
 }
 
 function postgresService(text: string): string {
@@ -37,13 +38,17 @@ function postgresService(text: string): string {
 }
 
 /** A context of the nats CLI, as the file that it reads. */
-export function natsContext(url: string): string {
+export function natsContext(url: string, tls: NatsTlsFiles = {}): string {
   // Our inspector may read no other inboxes than its own; what somebody else's user may, who knows.
   const isOurs = new URL(url.split(',', 1)[0]!).username === 'inspector';
   const context = {
     description: NATS_CONTEXT_DESCRIPTION,
     url,
     ...(isOurs ? { inbox_prefix: '_INBOX_inspector' } : {}),
+    // What has no file is left out of the JSON.
+    ca: tls.caFile,
+    cert: tls.certFile,
+    key: tls.keyFile,
   };
   return `${JSON.stringify(context, null, 2)}\n`;
 }

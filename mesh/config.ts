@@ -1,4 +1,6 @@
 import { Type, type Static } from 'typebox';
+import type { NatsTlsFiles } from '../nats/connect.ts';
+import { natsTlsFiles, NatsTlsSettings } from '../nats/tls-settings.ts';
 import { readEnvironment } from '../schema/environment.ts';
 
 /** What `npm start` itself reads. Every other variable is passed on to the services untouched. */
@@ -43,6 +45,7 @@ export const MeshSettings = Type.Object({
       description: 'an existing NATS server to use, as nats://user:password@host:port',
     }),
   ),
+  ...NatsTlsSettings,
   DATABASE_URL: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
@@ -70,4 +73,9 @@ export type MeshSettings = Static<typeof MeshSettings>;
 /** @throws ConfigurationError naming every variable that is wrong. */
 export function readMeshSettings(environment: NodeJS.ProcessEnv): MeshSettings {
   return readEnvironment(MeshSettings, environment);
+}
+
+/** For the brokers at NATS_URL; those that the mesh starts listen on loopback and speak no TLS. */
+export function meshNatsTls(settings: MeshSettings): { tls?: NatsTlsFiles } {
+  return settings.NATS_URL === undefined ? {} : natsTlsFiles(settings);
 }

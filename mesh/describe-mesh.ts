@@ -1,3 +1,4 @@
+import type { NatsTlsFiles } from '../nats/connect.ts';
 import type { MeshFile } from './mesh-file.ts';
 import { metricsUrl, type GatewayPlace } from './services.ts';
 import type { Supervised } from './supervisor.ts';
@@ -12,9 +13,10 @@ export function describeMesh(mesh: {
   running: Record<'gateways' | 'proxy' | 'counters' | 'nats' | 'postgres', Supervised[]>;
   /** The inspector's, separated by commas. */
   natsUrl: string;
+  natsTls?: NatsTlsFiles | undefined;
   postgresUrl: string;
 }): MeshFile {
-  const { ports, running, url } = mesh;
+  const { ports, running, url, natsTls } = mesh;
   const metrics = ({ program }: Supervised) => metricsUrl(ports[program.name]!);
   const [proxy] = running.proxy;
   const natsUrls = mesh.natsUrl.split(',');
@@ -29,6 +31,7 @@ export function describeMesh(mesh: {
       running.nats.length === 0
         ? [{ pid: null, url: mesh.natsUrl }]
         : running.nats.map(({ pid }, index) => ({ pid: pid!, url: natsUrls[index]! })),
+    ...(natsTls !== undefined && { natsTls }),
     postgres: { pid: running.postgres[0]?.pid ?? null, url: mesh.postgresUrl },
   };
 }

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import type { NatsTlsFiles } from '../nats/connect.ts';
 import { writeFileAtomically } from './write-file-atomically.ts';
 
 /** What runs, for programs: the commands, tests and whoever asks `DATA_DIR/mesh.json`. */
@@ -9,6 +10,8 @@ export interface MeshFile {
   counters: { pid: number; metrics: string }[];
   /** `url` is the inspector's. `pid` is null for a server that somebody else runs. */
   nats: { pid: number | null; url: string }[];
+  /** Certificates for these; left out where they speak no TLS. */
+  natsTls?: NatsTlsFiles;
   /** `url` is the owner's. */
   postgres: { pid: number | null; url: string };
 }

@@ -1,5 +1,5 @@
 import { describeMesh } from './describe-mesh.ts';
-import type { MeshSettings } from './config.ts';
+import { meshNatsTls, type MeshSettings } from './config.ts';
 import { openDataFolder, type DataFolder } from './embedded/data-folder.ts';
 import { endOrphans } from './embedded/orphans.ts';
 import { isPortFree, rememberPorts } from './embedded/ports.ts';
@@ -102,6 +102,7 @@ export function createMesh(
         ports,
         running,
         natsUrl: nats.urls.inspector,
+        natsTls: meshNatsTls(settings).tls,
         postgresUrl: postgres.urls.owner,
       });
     onChange = () => writeMeshFile(folder.meshFile, describe());

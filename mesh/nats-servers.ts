@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { provision } from '../nats/provision.ts';
+import { meshNatsTls } from './config.ts';
 import type { DataFolder } from './embedded/data-folder.ts';
 import {
   launchNats,
@@ -32,6 +33,7 @@ export async function natsServers(
   const prepare = (url: string) =>
     provision({
       url,
+      ...meshNatsTls(settings),
       ...(replicas !== undefined && { replicas }),
       flushIntervalMs: settings.FLUSH_INTERVAL_MS,
     });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { MeshSettings } from './config.ts';
+import { meshNatsTls, type MeshSettings } from './config.ts';
 import { spawnDetached, type StopStep } from './embedded/detached-process.ts';
 import { untilReady } from './embedded/until-ready.ts';
 import { keepLog } from './service-log.ts';
@@ -113,7 +113,8 @@ function serviceProgram(
   },
 ): Program {
   const { urls, metricsPort, variables, isReady, context } = options;
-  const { dataFolder, environment, say } = context;
+  const { dataFolder, environment, say, settings } = context;
+  const { tls } = meshNatsTls(settings);
   const logFile = join(dataFolder.logs, `${name}.log`);
   return {
     name,
@@ -128,6 +129,9 @@ function serviceProgram(
         env: {
           ...environment,
           NATS_URL: urls.nats,
+          NATS_CA_FILE: tls?.caFile,
+          NATS_CERT_FILE: tls?.certFile,
+          NATS_KEY_FILE: tls?.keyFile,
           DATABASE_URL: urls.database,
           OTEL_METRICS_EXPORTER: withPrometheus(environment.OTEL_METRICS_EXPORTER),
           OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort),

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Type, type Static } from 'typebox';
 import type { NatsTlsFiles } from './connect.ts';
 
@@ -16,15 +17,15 @@ export const NatsTlsSettings = {
 };
 const Settings = Type.Object(NatsTlsSettings);
 
-/** What `connectToNats` takes; nothing where no file is named. */
+/** What `connectToNats` takes, with whole paths; nothing where no file is named. */
 export function natsTlsFiles(settings: Static<typeof Settings>): { tls?: NatsTlsFiles } {
   const { NATS_CA_FILE: caFile, NATS_CERT_FILE: certFile, NATS_KEY_FILE: keyFile } = settings;
   if (caFile === undefined && certFile === undefined) return {};
   return {
     tls: {
-      ...(caFile !== undefined && { caFile }),
-      ...(certFile !== undefined && { certFile }),
-      ...(keyFile !== undefined && { keyFile }),
+      ...(caFile !== undefined && { caFile: resolve(caFile) }),
+      ...(certFile !== undefined && { certFile: resolve(certFile) }),
+      ...(keyFile !== undefined && { keyFile: resolve(keyFile) }),
     },
   };
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { NatsRole } from '../../nats/connect.ts';
+import type { NatsRole, NatsTlsFiles } from '../../nats/connect.ts';
 import type { Secrets } from '../embedded/data-folder.ts';
 import { natsUrlOf, type MeshFile } from '../mesh-file.ts';
 import { NoAnswer } from './command.ts';
@@ -8,6 +8,8 @@ import { NoAnswer } from './command.ts';
 /** Where the servers of a mesh are, and whom to be there. */
 export interface Addresses {
   nats: (role: 'inspector' | 'provisioner') => string;
+  /** Undefined where the brokers speak no TLS. */
+  natsTls: NatsTlsFiles | undefined;
   /** The owner's. */
   database: string;
   /** What `npm start` runs on this machine; undefined for a mesh that is given by its addresses. */
@@ -22,6 +24,7 @@ export interface Addresses {
  */
 export function findAddresses(given: {
   natsUrl: string | undefined;
+  natsTls: NatsTlsFiles | undefined;
   databaseUrl: string | undefined;
   dataDir: string;
 }): Addresses {
@@ -40,6 +43,7 @@ export function findAddresses(given: {
   };
   return {
     nats: (role) => find(natsUrl, () => embeddedNats(mesh!, folder, role), 'broker'),
+    natsTls: natsUrl === undefined ? mesh?.natsTls : given.natsTls,
     get database() {
       return find(databaseUrl, () => mesh!.postgres.url, 'database');
     },

@@ -37,7 +37,8 @@ ${where()}
 function where(): string {
   return `${bold('Which mesh')}   the one that npm start runs on the data folder .mesh, or on another that the
              variable DATA_DIR names. Any other by --nats-url URL and --database-url URL,
-             or by the variables NATS_URL and DATABASE_URL.
+             or by the variables NATS_URL and DATABASE_URL; NATS_CA_FILE, NATS_CERT_FILE and
+             NATS_KEY_FILE are its certificates, where the brokers speak TLS.
 ${bold('For scripts')}  --json prints one JSON document; npm run --silent keeps npm's own lines out.
              Exit code 0: fine · 1: the answer is bad · 2: the command line is not
              understood · 3: no answer, a server can't be reached or refuses.`;

@@ -29,7 +29,7 @@ export function connectServers(addresses: Addresses): MeshServers {
   let opened: Promise<Kysely<Database>> | undefined;
 
   const nats = (role: 'inspector' | 'provisioner') => {
-    const connection = connections.get(role) ?? connect(addresses.nats(role), role);
+    const connection = connections.get(role) ?? connect(addresses, role);
     connections.set(role, connection);
     return connection;
   };
@@ -46,9 +46,13 @@ export function connectServers(addresses: Addresses): MeshServers {
   };
 }
 
-async function connect(url: string, role: NatsRole): Promise<NatsConnection> {
+async function connect(
+  { nats, natsTls: tls }: Addresses,
+  role: 'inspector' | 'provisioner',
+): Promise<NatsConnection> {
+  const url = nats(role);
   try {
-    return await connectToNats({ url, role: roleOf(url) ?? role });
+    return await connectToNats({ url, role: roleOf(url) ?? role, ...(tls && { tls }) });
   } catch (error) {
     throw new NoAnswer((error as Error).message, { cause: error });
   }

@@ -38,7 +38,8 @@ Then for example
     const path = join(folder, `${name}.json`);
     if (options.force !== true) refuseToReplace(path, name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writeFileAtomically(path, natsContext(servers.addresses.nats('inspector')));
+    const { nats, natsTls } = servers.addresses;
+    writeFileAtomically(path, natsContext(nats('inspector'), natsTls));
     print(
       { name, path },
       () => `Wrote ${path}. Look inside with\n\n  nats --context ${name} stream info INCREMENTS`,

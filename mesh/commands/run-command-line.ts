@@ -2,6 +2,7 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 import { DatabaseError } from 'pg';
 import { Type } from 'typebox';
+import { natsTlsFiles, NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { describeDatabaseError } from '../../schema/describe-database-error.ts';
 import { ConfigurationError, readEnvironment } from '../../schema/environment.ts';
 import { MeshSettings } from '../config.ts';
@@ -48,7 +49,10 @@ const COMMANDS: Command[] = [
   natsContextCommand,
 ];
 
-const Settings = Type.Pick(MeshSettings, ['DATA_DIR', 'NATS_URL', 'DATABASE_URL']);
+const Settings = Type.Object({
+  ...Type.Pick(MeshSettings, ['DATA_DIR', 'NATS_URL', 'DATABASE_URL']).properties,
+  ...NatsTlsSettings,
+});
 
 /** Runs one command. Whatever goes wrong is said on the terminal and told by the exit code. */
 export async function runCommandLine(args: string[], terminal: Terminal): Promise<ExitCode> {
@@ -117,12 +121,13 @@ function groupHelp(args: string[], terminal: Terminal): ExitCode {
 
 /** An option goes before the environment, as everywhere. */
 function readSettings(options: CommandContext['options'], { environment }: Terminal) {
-  const { DATA_DIR, NATS_URL, DATABASE_URL } = readEnvironment(Settings, {
+  const settings = readEnvironment(Settings, {
     ...environment,
     ...(options['nats-url'] !== undefined && { NATS_URL: String(options['nats-url']) }),
     ...(options['database-url'] !== undefined && { DATABASE_URL: String(options['database-url']) }),
   });
-  return { dataDir: DATA_DIR, natsUrl: NATS_URL, databaseUrl: DATABASE_URL };
+  const { DATA_DIR: dataDir, NATS_URL: natsUrl, DATABASE_URL: databaseUrl } = settings;
+  return { dataDir, natsUrl, databaseUrl, natsTls: natsTlsFiles(settings).tls };
 }
 
 /** What the reader can change is one sentence; anything else is a fault of ours, with its stack. */
