@@ -52,6 +52,8 @@ export interface GatewayOptions {
   apiKeys?: ApiKeys | undefined;
   /** Certificate and key in PEM; left out, the gateway speaks plain HTTP. */
   tls?: { cert: Buffer; key: Buffer } | undefined;
+  /** The clock by which ids are made. */
+  brokerTimeMs: () => number;
   /** Proxies whose X-Forwarded-For is believed. */
   trustProxy?: string | undefined;
   /** What /readyz says; stopping makes it false first. */
@@ -123,13 +125,14 @@ export async function buildGateway(options: GatewayOptions) {
   app.addHook('onRequest', (request, reply, done) => {
     request.startedAt = performance.now();
     reply.header('x-request-id', request.id);
-    // A client that is told so moves to another gateway before this one is gone.
-    if (options.readiness.isStopping()) reply.header('connection', 'close');
     done();
   });
   // Counted when it is sent: listening for the end of each response costs a tenth of its time.
   app.addHook('onSend', (request, reply, payload, done) => {
     options.counts.answered(reply.statusCode, request);
+    // A client that is told so moves to another gateway before this one is gone. Said at the end,
+    // since the stop may have begun while the request waited.
+    if (options.readiness.isStopping()) reply.header('connection', 'close');
     done(null, payload);
   });
 

@@ -118,11 +118,13 @@ async function main(): Promise<void> {
     database,
     counts,
     log,
+    brokerTimeMs: stream.brokerTimeMs,
     rateLimit: {
       max: config.RATE_LIMIT_MAX,
       batchMax: config.RATE_LIMIT_BATCH_MAX,
       windowMs: config.RATE_LIMIT_WINDOW_MS,
       exchange: createExchange(connection, RATE_LIMIT_SUBJECT),
+      nowMs: stream.brokerTimeMs,
     },
     trustProxy: config.TRUST_PROXY,
     apiKeys,

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
+import { isIPv6 } from 'node:net';
 import { ProblemError } from './problem-details.ts';
 import { createSharedLimit, type Exchange } from './shared-limit.ts';
 
@@ -10,6 +11,8 @@ export interface RateLimitOptions {
   batchMax: number;
   windowMs: number;
   exchange: Exchange;
+  /** The clock that all gateways share. */
+  nowMs: () => number;
 }
 
 /** Takes a batch's increments from its client's budget. @throws ProblemError 429 */
@@ -29,7 +32,7 @@ declare module 'fastify' {
  */
 export const rateLimit = fastifyPlugin((app: FastifyInstance, options: RateLimitOptions, done) => {
   const { max, batchMax, windowMs } = options;
-  const limit = createSharedLimit(windowMs, options.exchange);
+  const limit = createSharedLimit(windowMs, options.exchange, options.nowMs);
   app.addHook('onClose', () => limit.close());
   const windowS = Math.ceil(windowMs / 1000);
 
@@ -62,7 +65,7 @@ export const rateLimit = fastifyPlugin((app: FastifyInstance, options: RateLimit
 function clientOf(request: FastifyRequest): string {
   if (request.apiKey !== undefined) return `key ${request.apiKey.name}`;
   const { ip } = request;
-  if (!ip.includes(':') || ip.includes('.')) return ip;
+  if (!ip.includes(':') || !isIPv6(ip) || ip.includes('.')) return ip;
   const [head = [], tail = []] = ip.split('::').map((half) => half.split(':').filter(Boolean));
   const zeros = Array<string>(8 - head.length - tail.length).fill('0');
   return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;

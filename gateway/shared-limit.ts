@@ -47,7 +47,12 @@ const CLIENTS_MAX = 50_000;
 /** Counts in one message, which stays far below the broker's limit. */
 const REPORT_COUNTS_MAX = 2_000;
 
-export function createSharedLimit(windowMs: number, exchange: Exchange): SharedLimit {
+/** @param nowMs a clock that all gateways share; their own clocks may differ. */
+export function createSharedLimit(
+  windowMs: number,
+  exchange: Exchange,
+  nowMs: () => number = Date.now,
+): SharedLimit {
   const from = randomUUID();
   let window = currentWindow();
   let usages = new Map<string, Usage>();
@@ -66,7 +71,7 @@ export function createSharedLimit(windowMs: number, exchange: Exchange): SharedL
     const share = usage.asked / (usage.asked + elsewhere);
     const remaining = Math.floor(limit * share) - usage.granted - cost;
     if (remaining >= 0) usage.granted += cost;
-    return { remaining, ttlMs: (window + 1) * windowMs - Date.now() };
+    return { remaining, ttlMs: (window + 1) * windowMs - nowMs() };
   }
 
   /**
@@ -79,7 +84,7 @@ export function createSharedLimit(windowMs: number, exchange: Exchange): SharedL
       return (usage.asked * sum(last.elsewhere)) / last.asked;
     }
     const known = usage.asked + sum(usage.elsewhere);
-    const elapsed = (Date.now() % windowMs) / windowMs;
+    const elapsed = (nowMs() % windowMs) / windowMs;
     const isOnItsWayOver = known > limit / 2 && known > limit * elapsed;
     if (!isOnItsWayOver || usage.askedWhenTold === 0) return 0;
     return (usage.asked * sum(usage.elsewhere)) / usage.askedWhenTold;
@@ -87,7 +92,8 @@ export function createSharedLimit(windowMs: number, exchange: Exchange): SharedL
 
   function turnWindow(): void {
     const now = currentWindow();
-    if (now === window) return;
+    // A clock that is corrected by a little does not bring the last window back.
+    if (now === window || now === window - 1) return;
     tell();
     previous = now === window + 1 ? usages : new Map();
     usages = new Map();
@@ -106,8 +112,8 @@ export function createSharedLimit(windowMs: number, exchange: Exchange): SharedL
   }
 
   function listen(text: string): void {
-    const report = JSON.parse(text) as Report;
-    if (report.from === from) return;
+    const report = readReport(text);
+    if (report === undefined || report.from === from) return;
     turnWindow();
     const target =
       report.window === window ? usages : report.window === window - 1 ? previous : undefined;
@@ -120,10 +126,19 @@ export function createSharedLimit(windowMs: number, exchange: Exchange): SharedL
   }
 
   function currentWindow(): number {
-    return Math.floor(Date.now() / windowMs);
+    return Math.floor(nowMs() / windowMs);
   }
 
   return { take, close: () => clearInterval(timer) };
+}
+
+/** Whatever else is said on the subject is not for us. */
+function readReport(text: string): Report | undefined {
+  try {
+    return JSON.parse(text) as Report;
+  } catch {
+    return undefined;
+  }
 }
 
 function usageOf(usages: Map<string, Usage>, client: string): Usage {

@@ -61,7 +61,7 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
   function ask(): void {
     clearTimeout(timer);
     timer = setTimeout(ask, ahead === undefined ? SEARCH_MS : LOOK_MS).unref();
-    if (!broker.isConnected || connection.isClosed()) return;
+    if (!broker.isConnected || connection.isClosed() || isAwaited()) return;
     question = { subject: `${subject}.${++count}`, askedAt: readClocks() };
     const trace = headers();
     trace.set('Nats-Trace-Dest', question.subject);
@@ -69,17 +69,22 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
     connection.publish(HTTP_SUBJECT, '', { headers: trace, reply: inbox });
   }
 
+  /** A slow answer is an answer: asked anew too soon, a busy broker would never be heard. */
+  function isAwaited(): boolean {
+    if (question === undefined) return false;
+    return performance.now() - question.askedAt.monotonicMs < ANSWER_MS_MAX;
+  }
+
   /** Each server on the way sends its part; the one that would have stored the message names the stream. */
   function hearTrace(message: Msg): void {
-    const { events = [] } = message.json<{ events?: { stream?: string; ts: string }[] }>();
-    const stored = events.find(({ stream }) => stream === INCREMENTS);
-    if (stored === undefined || message.subject !== question?.subject) return;
+    const brokerMs = readStoredTime(message);
+    if (brokerMs === undefined || message.subject !== question?.subject) return;
     const now = readClocks();
     const { wallMs, monotonicMs } = question.askedAt;
+    question = undefined;
     // By both clocks, so that neither a process that was frozen nor a machine that slept is fooled.
     if (now.wallMs - wallMs > ANSWER_MS_MAX || now.monotonicMs - monotonicMs > ANSWER_MS_MAX)
       return;
-    const brokerMs = Date.parse(stored.ts);
     const wasAway = ahead === undefined;
     ahead = { wallMs: brokerMs - now.wallMs, monotonicMs: brokerMs - now.monotonicMs };
     if (wasAway) tell(true);
@@ -87,7 +92,9 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
 
   /** Only "no responders" says that nobody stores; silence may be a server that is slow. */
   function hearRefusal(message: Msg): void {
-    if (message.headers?.code !== 503 || ahead === undefined) return;
+    if (message.headers?.code !== 503) return;
+    question = undefined;
+    if (ahead === undefined) return;
     forget();
     ask();
   }
@@ -127,6 +134,17 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
       return () => listeners.delete(listener);
     },
   };
+}
+
+/** When the message would have been stored; undefined where it is another server's part, or no trace. */
+function readStoredTime(message: Msg): number | undefined {
+  try {
+    const { events = [] } = message.json<{ events?: { stream?: string; ts: string }[] }>();
+    const stored = events.find(({ stream }) => stream === INCREMENTS);
+    return stored === undefined ? undefined : Date.parse(stored.ts);
+  } catch {
+    return undefined;
+  }
 }
 
 function readClocks(): Clocks {

@@ -69,9 +69,12 @@ export const CounterNews = Type.Object({
     { maxItems: LATEST_DEAD_LETTERS_MAX },
   ),
   /** What was added in the last minute to the keys that grew most, as decimal strings. */
-  growing_keys: Type.Array(Type.Object({ key: Type.String(), added: Type.String() }), {
-    maxItems: GROWING_KEYS_MAX,
-  }),
+  growing_keys: Type.Array(
+    Type.Object({ key: Type.String(), added: Type.String({ pattern: '^\\d{1,60}$' }) }),
+    {
+      maxItems: GROWING_KEYS_MAX,
+    },
+  ),
 });
 export type CounterNews = Static<typeof CounterNews>;
 

@@ -17,40 +17,39 @@ const SILENCE_MS_MAX = 5_000;
 export async function followMesh({ headers, onEvent, onRefused }) {
   for (;;) {
     const silence = new AbortController();
+    let timer = 0;
+    const expectMore = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), SILENCE_MS_MAX);
+    };
+    expectMore();
     try {
       const response = await fetch('/events', { headers: headers(), signal: silence.signal });
-      if (response.ok && response.body !== null) await read(response.body, silence, onEvent);
+      if (response.ok && response.body !== null) await read(response.body, expectMore, onEvent);
       else onRefused(response.status);
     } catch {
       // The gateway is away; the page tells for how long there was no news.
+    } finally {
+      clearTimeout(timer);
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
 
 /**
- * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body @param {AbortController} silence
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
+ * @param {() => void} onHeard told of whatever comes
  * @param {(event: MeshEvent) => void} onEvent
  */
-async function read(body, silence, onEvent) {
-  let timer = 0;
-  const expectMore = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => silence.abort(), SILENCE_MS_MAX);
-  };
-  expectMore();
-  try {
-    let text = '';
-    for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
-      expectMore();
-      const blocks = (text + chunk).split('\n\n');
-      text = blocks.pop() ?? '';
-      for (const block of blocks) {
-        const data = /^data: (.*)$/m.exec(block)?.[1];
-        if (data !== undefined) onEvent(JSON.parse(data));
-      }
+async function read(body, onHeard, onEvent) {
+  let text = '';
+  for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
+    onHeard();
+    const blocks = (text + chunk).split('\n\n');
+    text = blocks.pop() ?? '';
+    for (const block of blocks) {
+      const data = /^data: (.*)$/m.exec(block)?.[1];
+      if (data !== undefined) onEvent(JSON.parse(data));
     }
-  } finally {
-    clearTimeout(timer);
   }
 }

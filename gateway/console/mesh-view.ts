@@ -11,7 +11,7 @@ const TELL_MS = 500;
 /** A service that fell silent is told of this long, one that stopped in order only shortly. */
 const SILENCE_MS_MAX = 60_000;
 const STOPPED_MS_MAX = 5_000;
-const INSTANCES_MAX = 64;
+const INSTANCES_MAX = 256;
 /** A counter's is about five kilobytes at most. */
 const BULLETIN_LENGTH_MAX = 8 * 1024;
 

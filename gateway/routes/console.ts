@@ -4,12 +4,16 @@ import { extname } from 'node:path';
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallback } from 'fastify';
 import type { MeshView } from '../console/mesh-view.ts';
+import type { Readiness } from '../readiness.ts';
 import { ProblemError } from '../problem-details.ts';
 
 /** Consoles at once; each costs a few kilobytes twice a second. */
 const WATCHERS_MAX = 32;
 /** What a console may leave unread: two events of the largest mesh, hundreds of a small one. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
+
+/** What a stop grants a console for its last events. */
+const END_MS = 1_000;
 
 const FOLDER = new URL('../console/', import.meta.url);
 
@@ -33,9 +37,9 @@ const SECURITY_HEADERS = {
 };
 
 /** The console: a page that anyone may load, and the events that fill it, for those who may read. */
-export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView }> = (
+export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView; readiness: Readiness }> = (
   app,
-  { meshView },
+  { meshView, readiness },
   done,
 ) => {
   for (const name of readdirSync(FOLDER)) {
@@ -65,6 +69,7 @@ export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView }> = (
     exposeHeadRoute: false,
   };
   app.get('/events', events, (_request, reply) => {
+    if (readiness.isStopping()) throw new ProblemError('stopping', 'This gateway is stopping.');
     if (watchers.size >= WATCHERS_MAX) {
       const detail = `${WATCHERS_MAX} consoles watch this gateway already.`;
       throw new ProblemError('too-many-watchers', detail);
@@ -102,6 +107,8 @@ function watch(meshView: MeshView): Watcher {
   const end = () => {
     stop();
     stream.push(null);
+    // Whoever has not read the rest by then does not read.
+    setTimeout(() => stream.destroy(), END_MS).unref();
   };
   return { stream, end };
 }

@@ -39,8 +39,6 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
     const broker = readiness.readBroker();
     const isStopping = readiness.isStopping();
     const isReady = stream === 'ready' && !isStopping;
-    // The stop may have begun while the database was asked.
-    if (isStopping) reply.header('connection', 'close');
     const status = isStopping ? 'stopping' : isReady ? 'ready' : 'not ready';
     return reply.code(isReady ? 200 : 503).send({ status, broker, stream, database });
   });

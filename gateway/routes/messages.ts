@@ -6,7 +6,7 @@ import { Committed, MessageParams } from '../../schema/increment.ts';
 import type { ProblemCode } from '../../schema/problem.ts';
 import { ProblemError } from '../problem-details.ts';
 
-/** Clocks differ, and a message is pruned by the stream's. */
+/** Brokers' clocks differ, and a message is pruned by the one that stored it. */
 const CLOCK_MARGIN_MS = 5 * 60_000;
 
 const PROBLEMS: ProblemCode[] = ['invalid-request', 'no-longer-known', 'database-away'];
@@ -15,7 +15,8 @@ const PROBLEMS: ProblemCode[] = ['invalid-request', 'no-longer-known', 'database
 export const messageRoutes: FastifyPluginCallbackTypebox<{
   database: Kysely<Database>;
   warnOfDatabase: (error: unknown) => void;
-}> = (app, { database, warnOfDatabase }, done) => {
+  brokerTimeMs: () => number;
+}> = (app, { database, warnOfDatabase, brokerTimeMs }, done) => {
   const schema = {
     summary: 'Whether an accepted increment is committed; known for an hour',
     operationId: 'readCommitted',
@@ -39,7 +40,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
       const storedAt = row.stored_at.toISOString();
       return { id, committed: true, sequence: Number(row.sequence), stored_at: storedAt };
     }
-    if (Date.now() - mintedAt(id) > LEDGER_KEPT_MS - CLOCK_MARGIN_MS) {
+    if (brokerTimeMs() - mintedAt(id) > LEDGER_KEPT_MS - CLOCK_MARGIN_MS) {
       const detail =
         'The ledger knows a message for an hour; this one may be committed long since.';
       throw new ProblemError('no-longer-known', detail);
