@@ -1,10 +1,14 @@
+import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
-import { drive, total } from '../support/load.ts';
+import { freeze } from '../support/freeze.ts';
+import { drive, send, total, type Answer } from '../support/load.ts';
+import { readMetrics, sumSamples } from '../support/metrics.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
+import { until } from '../support/wait.ts';
 
 void t.test('a rolling restart of gateways under load fails no request', async (t) => {
   if (process.platform === 'darwin') {
@@ -30,6 +34,41 @@ void t.test('a rolling restart of gateways under load fails no request', async (
   t.strictSame([...result.statuses.keys()], [200], 'every request got its 200');
   await untilTotal(servers.database, total(result.accepted));
   t.strictSame(differences(await readCounters(servers.database), result.accepted), []);
+});
+
+void t.test('a stop waits for the request that waits, and not for its connection', async (t) => {
+  const servers = await startServers(t);
+  const gateway = await startGateway(t, servers);
+  const agent = new Agent({ keepAlive: true });
+  t.teardown(() => agent.destroy());
+  await freeze(servers.nats);
+  const [key = ''] = makeKeys(1);
+  const body = JSON.stringify({ key, value: 1 });
+  // Two are in messages under way and the third waits, which the metrics show.
+  const answers: Promise<Answer>[] = [];
+  for (let count = 0; count < 3; count++) {
+    answers.push(send(`${gateway.url}/increment`, { method: 'POST', body, agent }));
+    await delay(50);
+  }
+  await until(
+    'an increment that waits',
+    async () => sumSamples(await readMetrics(gateway.metrics), 'gateway_increments_waiting'),
+    (waiting) => waiting > 0,
+  );
+  const stopped = gateway.stop();
+  await until(
+    'a gateway that stops',
+    () => gateway.log.map(({ msg }) => msg),
+    (lines) => lines.includes('the gateway is stopping'),
+  );
+  servers.nats.kill('SIGCONT');
+  for (const { status, headers } of await Promise.all(answers)) {
+    t.equal(status, 200);
+    t.equal(headers['connection'], 'close');
+  }
+  const answeredAt = performance.now();
+  t.equal(await stopped, 0);
+  t.ok(performance.now() - answeredAt < 10_000, 'though the client would keep its connections');
 });
 
 void t.test('a client that dribbles is cut off, and others are served', async (t) => {
