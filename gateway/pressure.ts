@@ -1,19 +1,28 @@
-import fastifyUnderPressure from '@fastify/under-pressure';
-import type { FastifyInstance } from 'fastify';
+import { performance } from 'node:perf_hooks';
 import fastifyPlugin from 'fastify-plugin';
-import { ProblemError, sendProblem } from './problem-details.ts';
+import { ProblemError } from './problem-details.ts';
 
 /** An event loop this late answers nobody in time; what comes on top only makes it later. */
-const EVENT_LOOP_DELAY_MS_MAX = 1_000;
+const LATE_MS_MAX = 1_000;
+const LOOK_MS = 250;
 
 /** Refuses increments at the door while this process can't keep up. Health answers always. */
-export const pressure = fastifyPlugin(async (app: FastifyInstance) => {
-  await app.register(fastifyUnderPressure, {
-    maxEventLoopDelay: EVENT_LOOP_DELAY_MS_MAX,
-    pressureHandler: (request, reply) => {
-      if (request.method !== 'POST') return;
-      const detail = 'This gateway is overloaded. Nothing was stored; retry later.';
-      sendProblem(request, reply, new ProblemError('overloaded', detail));
-    },
+export const pressure = fastifyPlugin((app, _options, done) => {
+  let lookedAt = performance.now();
+  let isLate = false;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    isLate = now - lookedAt > LOOK_MS + LATE_MS_MAX;
+    lookedAt = now;
+  }, LOOK_MS);
+  app.addHook('onClose', () => clearInterval(timer));
+  app.addHook('onRequest', (request, _reply, next) => {
+    if (!isLate || request.method !== 'POST') {
+      next();
+      return;
+    }
+    const detail = 'This gateway is overloaded. Nothing was stored; retry later.';
+    next(new ProblemError('overloaded', detail));
   });
+  done();
 });

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
 import { freeze } from '../support/freeze.ts';
-import { drive, send, total, type Answer } from '../support/load.ts';
+import { drive, post, send, total, type Answer } from '../support/load.ts';
 import { readMetrics, sumSamples } from '../support/metrics.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
@@ -69,6 +69,24 @@ void t.test('a stop waits for the request that waits, and not for its connection
   const answeredAt = performance.now();
   t.equal(await stopped, 0);
   t.ok(performance.now() - answeredAt < 10_000, 'though the client would keep its connections');
+});
+
+void t.test('a gateway that stood still refuses until it has caught up', async (t) => {
+  const gateway = await startGateway(t, await startServers(t));
+  const [key = ''] = makeKeys(1);
+  await freeze(gateway);
+  const answer = post(gateway.url, { key, value: 1 });
+  await delay(1_500);
+  gateway.kill('SIGCONT');
+  const { status, body, headers } = await answer;
+  t.equal(status, 503);
+  t.match(JSON.parse(body), { code: 'overloaded' });
+  t.match(headers, { 'retry-after': /^\d+$/ });
+  await until(
+    'a gateway that is well again',
+    async () => (await post(gateway.url, { key, value: 1 })).status,
+    (again) => again === 200,
+  );
 });
 
 void t.test('a client that dribbles is cut off, and others are served', async (t) => {
