@@ -12,8 +12,11 @@ import { takeDelivery } from './intake.ts';
 import { createLoad, type HeldMessage, type Load } from './load.ts';
 import type { Settler } from './settle.ts';
 
-/** Bodies, in bytes, of messages that wait for the ledger's answer. */
-const BODY_BYTES_MAX = 64 * 1024 * 1024;
+/**
+ * Bodies, in bytes, of messages that wait for the ledger's answer; at half of it they are flushed. Some
+ * 50 000 increments with a key of their own, which a flush claims in about a second: more would be late.
+ */
+const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface HoldingsOptions {
   messagesMax: number;
