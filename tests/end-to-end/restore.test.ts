@@ -1,0 +1,132 @@
+import { execFileSync } from 'node:child_process';
+import { renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { sql } from 'kysely';
+import t, { type Test } from 'tap';
+import { connectToNats } from '../../nats/connect.ts';
+import { provision } from '../../nats/provision.ts';
+import { INCREMENTS } from '../../nats/topology.ts';
+import { commandsOn } from '../mesh/commands/run-command.ts';
+import { untilTotal } from '../support/counters.ts';
+import { post } from '../support/load.ts';
+import { startServers, type Servers } from '../support/servers.ts';
+import { launchService, startCounter, startGateway } from '../support/services.ts';
+import { until } from '../support/wait.ts';
+
+const KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
+const SOON = { FLUSH_INTERVAL_MS: '300' };
+
+await t.test('both stores, copied together, are exact where they are restored', async (t) => {
+  const servers = await startServers(t);
+  await count(t, servers, [5, 6]);
+  await accept(t, servers, 7);
+  await stopServers(servers);
+  backUp(servers, 'nats', 'postgres');
+  await startAgain(servers);
+  await count(t, servers, [100]);
+
+  await stopServers(servers);
+  restore(servers, 'nats', 'postgres');
+  await startAgain(servers);
+  await count(t, servers, []);
+  await untilTotal(servers.database, 5 + 6 + 7);
+  await count(t, servers, [1]);
+  await untilTotal(servers.database, 5 + 6 + 7 + 1);
+  t.equal((await commandsOn(servers)('audit')).code, 0, 'the books balance');
+});
+
+await t.test('counters refuse a database that is older than the stream', async (t) => {
+  const servers = await startServers(t);
+  await count(t, servers, [5]);
+  await stopServers(servers);
+  backUp(servers, 'postgres');
+  await startAgain(servers);
+  await count(t, servers, [6]);
+  await stopServers(servers);
+  restore(servers, 'postgres');
+  await startAgain(servers);
+
+  const said = await refusal(t, servers);
+  t.match(said, /^counter: .*the database went back in time.*Restore the newer database/);
+  await untilTotal(servers.database, 5);
+
+  const [, statement = ''] = /(insert into streams .*)\n/.exec(said) ?? [];
+  await sql.raw(statement).execute(servers.database);
+  await count(t, servers, [7]);
+  await untilTotal(servers.database, 5 + 7);
+});
+
+await t.test('counters refuse a stream that is older than the database', async (t) => {
+  const servers = await startServers(t);
+  await count(t, servers, [5]);
+  await stopServers(servers);
+  backUp(servers, 'nats');
+  await startAgain(servers);
+  await count(t, servers, [6]);
+  await stopServers(servers);
+  restore(servers, 'nats');
+  await startAgain(servers);
+
+  const said = await refusal(t, servers);
+  t.match(said, /^counter: .*the stream went back in time.*Make the stream again/);
+
+  const url = servers.urls.nats.provisioner;
+  const connection = await connectToNats({ url, role: 'provisioner' });
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  await manager.streams.delete(INCREMENTS);
+  await connection.close();
+  await provision({ url, replicas: 1, flushIntervalMs: 9_000 });
+  await count(t, servers, [7]);
+  await untilTotal(servers.database, 5 + 6 + 7);
+});
+
+/** Has a gateway accept one increment that no counter takes. */
+async function accept(t: Test, servers: Servers, value: number): Promise<void> {
+  const gateway = await startGateway(t, servers);
+  t.equal((await post(gateway.url, { key: KEY, value })).status, 200);
+  await gateway.stop();
+}
+
+/** Has increments counted and settled, one message each. */
+async function count(t: Test, servers: Servers, values: number[]): Promise<void> {
+  for (const value of values) await accept(t, servers, value);
+  const counter = await startCounter(t, servers, SOON);
+  await until('the stream is settled', servers.inspect, ({ messages }) => messages === 0);
+  t.equal(await counter.stop(), 0);
+}
+
+/** What a counter says that ends by itself. */
+async function refusal(t: Test, servers: Servers): Promise<string> {
+  const { nats, counterDatabase } = servers.urls;
+  const counter = await launchService(t, 'counter', {
+    NATS_URL: nats.counter,
+    DATABASE_URL: counterDatabase,
+  });
+  t.equal(await counter.exited, 1, 'a counter stops');
+  t.equal(counter.errors().trim().split('\n').length, 1, 'and says why in one line');
+  return counter.errors();
+}
+
+type Store = 'nats' | 'postgres';
+
+async function stopServers({ nats, postgres }: Servers): Promise<void> {
+  await Promise.all([nats.stop(), postgres.stop()]);
+}
+
+async function startAgain(servers: Servers): Promise<void> {
+  await Promise.all([servers.restartNats(), servers.restartPostgres()]);
+}
+
+function backUp({ folder }: Servers, ...stores: Store[]): void {
+  for (const store of stores) {
+    execFileSync('cp', ['-a', join(folder, store), join(folder, `${store}.copy`)]);
+  }
+}
+
+function restore({ folder }: Servers, ...stores: Store[]): void {
+  for (const store of stores) {
+    rmSync(join(folder, store), { recursive: true });
+    renameSync(join(folder, `${store}.copy`), join(folder, store));
+  }
+}
