@@ -1,3 +1,5 @@
+import { ConfigurationError } from './environment.ts';
+
 /** One PostgreSQL behind one URL, or several of which one is the primary. */
 export interface DatabaseServers {
   /** Each server's own URL, in the order of the list. */
@@ -15,18 +17,20 @@ const PRIMARY = ['read-write', 'primary'];
  * `postgres://user:password@one:5432,two:5432/increments?target_session_attrs=read-write`. The
  * client library knows one host only.
  *
- * @throws Error that shows no password.
+ * @throws ConfigurationError that shows no password.
  */
 export function parseDatabaseUrl(url: string): DatabaseServers {
   const [, scheme = '', user = '', hosts = '', rest = ''] = PARTS.exec(url) ?? [];
-  if (scheme === '') throw new Error('DATABASE_URL is not of the form postgres://user@host/name');
+  if (scheme === '') {
+    throw new ConfigurationError(['DATABASE_URL is not of the form postgres://user@host/name']);
+  }
   const [path = '', query = ''] = rest.split('?', 2);
   const settings = new URLSearchParams(query);
   const target = settings.get('target_session_attrs') ?? 'any';
   if (target !== 'any' && !PRIMARY.includes(target)) {
-    throw new Error(
+    throw new ConfigurationError([
       `target_session_attrs in DATABASE_URL is ${target}: read-write, primary and any are known`,
-    );
+    ]);
   }
   settings.delete('target_session_attrs');
   const others = settings.size > 0 ? `?${settings.toString()}` : '';

@@ -103,6 +103,7 @@ void t.test('a client that dribbles is cut off, and others are served', async (t
   for (const answer of answers) {
     t.match(answer, /^HTTP\/1\.1 408 /);
     t.match(answer, /application\/problem\+json/);
+    t.match(answer, /x-request-id: [\w-]+\r\n/);
   }
   t.ok(performance.now() - startedAt < 20_000, 'within its time-outs');
 });

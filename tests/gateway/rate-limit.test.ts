@@ -37,7 +37,10 @@ void t.test(
     await Promise.all(requests);
     for (const window of [0, 1, 2]) {
       const count = passed.get(window) ?? 0;
-      t.ok(Math.abs(count - LIMIT) <= LIMIT / 10, `window ${window}: ${count} of ${LIMIT} passed`);
+      // In the first window gateways have yet to hear of each other, for half a second at most.
+      const excessMax = window === 0 ? LIMIT / 4 : LIMIT / 10;
+      t.ok(count <= LIMIT + excessMax, `window ${window}: ${count} of ${LIMIT} passed`);
+      t.ok(count >= LIMIT - LIMIT / 10, 'and nearly all that may');
     }
   },
 );
