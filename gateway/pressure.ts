@@ -6,18 +6,21 @@ import { ProblemError } from './problem-details.ts';
 const LATE_MS_MAX = 1_000;
 const LOOK_MS = 250;
 
-/** Refuses increments at the door while this process can't keep up. Health answers always. */
+/**
+ * Refuses increments at the door while this process can't keep up. Health answers always. Being late
+ * once is a pause, after which what came meanwhile is served; being late again is overload.
+ */
 export const pressure = fastifyPlugin((app, _options, done) => {
   let lookedAt = performance.now();
-  let isLate = false;
+  let lateLooks = 0;
   const timer = setInterval(() => {
     const now = performance.now();
-    isLate = now - lookedAt > LOOK_MS + LATE_MS_MAX;
+    lateLooks = now - lookedAt > LOOK_MS + LATE_MS_MAX ? lateLooks + 1 : 0;
     lookedAt = now;
   }, LOOK_MS);
   app.addHook('onClose', () => clearInterval(timer));
   app.addHook('onRequest', (request, _reply, next) => {
-    if (!isLate || request.method !== 'POST') {
+    if (lateLooks < 2 || request.method !== 'POST') {
       next();
       return;
     }
