@@ -56,6 +56,14 @@ await t.test('every query answers under load, and alerts come and go', async (t)
   await t.test(
     'counters that are gone are missed, and staleness is told, until they are back',
     async (t) => {
+      // The rule goes by the last of its looks, 15 s apart, at which a counter was there.
+      const look = 'max_over_time(timestamp(stream_oldest_age_seconds)[1h:15s])';
+      await until(
+        'a look at a counter',
+        () => prometheus.query({ place: look, expression: look }),
+        (values) => values.length > 0,
+        40_000,
+      );
       await Promise.all(counters.map((counter) => counter.stop()));
       const areFiring = (names: string[]) =>
         names.includes('NoCounter') && names.includes('IncrementsStale');

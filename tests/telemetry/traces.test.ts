@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { randomBytes, randomUUID } from 'node:crypto';
 import t from 'tap';
 import { startCollector, type OtlpSpan } from '../support/collector.ts';
 import { untilTotal } from '../support/counters.ts';
 import { send } from '../support/load.ts';
 import { openStreams } from '../support/stream.ts';
+import { freeze } from '../support/freeze.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
 import { until } from '../support/wait.ts';
@@ -65,9 +67,12 @@ await t.test('a trace follows an increment from its request to its commit', asyn
     'what shares a message is linked together, what is not sampled is not',
     async (t) => {
       const before = collector.spans.length;
-      const sent = await Promise.all(
-        Array.from({ length: 20 }, (_, index) => post(1, index % 2 === 0)),
-      );
+      // What waits for a broker that stands still shares a message.
+      await freeze(servers.nats);
+      const posting = Array.from({ length: 20 }, (_, index) => post(1, index % 2 === 0));
+      await delay(500);
+      servers.nats.kill('SIGCONT');
+      const sent = await Promise.all(posting);
       const batch = await post(1, true, '/increments');
       await untilTotal(servers.database, 22);
       const areAllThere = (spans: OtlpSpan[]) =>
