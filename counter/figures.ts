@@ -1,12 +1,10 @@
 import { hostname } from 'node:os';
-import { performance } from 'node:perf_hooks';
 import { identify, type DiscoverableService, type Work } from '../nats/discovery.ts';
 import { COUNTER } from '../nats/topology.ts';
 import type { Bulletin, CounterFigures } from '../schema/figures.ts';
+import { createWorstOfMinute } from '../telemetry/worst-of-minute.ts';
 import type { CounterMetrics, CounterObservation } from './metrics.ts';
 import { createNews } from './news.ts';
-
-const MINUTE_MS = 60_000;
 
 /**
  * Counts for discovery and the console what goes on to the metrics.
@@ -31,7 +29,7 @@ export function countFigures(
     last_flush_ms: 0,
   };
   const work: Omit<Work, 'figures'> = { requests: 0, errors: 0, lastError: '', processingMs: 0 };
-  let recent: { at: number; stalenessMs: number }[] = [];
+  const worstStalenessMs = createWorstOfMinute();
 
   const counting: CounterMetrics = {
     ...metrics,
@@ -53,10 +51,7 @@ export function countFigures(
       if (result.deadLetters > 0) work.lastError = 'dead letters: see INCREMENTS_DEAD';
       // Infinite where the flush added nothing.
       const { stalenessMs } = times;
-      if (Number.isFinite(stalenessMs)) {
-        recent = lastMinute(recent);
-        recent.push({ at: performance.now(), stalenessMs });
-      }
+      if (Number.isFinite(stalenessMs)) worstStalenessMs.add(stalenessMs);
       news.flushed(result, times);
       metrics.flushed(result, times);
     },
@@ -72,8 +67,6 @@ export function countFigures(
 
   function readFigures(): CounterFigures {
     const held = observe();
-    recent = lastMinute(recent);
-    const worst = recent.reduce((most, { stalenessMs }) => Math.max(most, stalenessMs), 0);
     return {
       pid: process.pid,
       host: hostname(),
@@ -82,7 +75,7 @@ export function countFigures(
       keys_held: held.keys,
       acks_pending: held.pending,
       oldest_held_ms: Math.round(held.oldestAgeMs),
-      worst_staleness_ms: Math.round(worst),
+      worst_staleness_ms: Math.round(worstStalenessMs.read()),
     };
   }
 
@@ -112,9 +105,4 @@ export function countFigures(
       readWork: () => ({ ...work, figures: readFigures() }),
     },
   };
-}
-
-function lastMinute<Sample extends { at: number }>(samples: Sample[]): Sample[] {
-  const since = performance.now() - MINUTE_MS;
-  return samples.filter(({ at }) => at >= since);
 }

@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { isIPv6 } from 'node:net';
+import type { Exchange } from '../nats/exchange.ts';
 import { ProblemError } from './problem-details.ts';
-import { createSharedLimit, type Exchange } from './shared-limit.ts';
+import { createSharedLimit } from './shared-limit.ts';
 
 export interface RateLimitOptions {
   /** Requests in a window for each client, over all gateways; 0 turns the limit off. */

@@ -8,18 +8,13 @@
  * refused. A gateway that is cut off goes on by what it knows, and in the end by its own counts.
  */
 import { randomUUID } from 'node:crypto';
+import type { Exchange } from '../nats/exchange.ts';
 
 /** What gateways tell each other: a client's count so far in a window, so a lost message is no harm. */
 interface Report {
   from: string;
   window: number;
   counts: [client: string, asked: number][];
-}
-
-/** Core NATS, outside the streams. */
-export interface Exchange {
-  publish: (text: string) => void;
-  subscribe: (listener: (text: string) => void) => void;
 }
 
 export interface SharedLimit {

@@ -5,7 +5,7 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import { connectToNats, type ConnectOptions } from './connect.ts';
-import { untilReplicasCurrent } from './replicas.ts';
+import { lacksServers, untilReplicasCurrent } from './replicas.ts';
 import {
   counterConsumer,
   deadLettersStream,
@@ -16,9 +16,6 @@ import {
 
 /** New replicas copy the whole stream; gateways and counters are not started before. */
 const CATCH_UP_MS_MAX = 10 * 60_000;
-
-/** Error codes of JetStream's API: no cluster, or too few servers in it, or too little room. */
-const NO_PEERS_CODES = [10074, 10005, 10023];
 
 /** Error codes of JetStream's API: no such stream, no such consumer. */
 const NOT_FOUND_CODES = [10059, 10014];
@@ -74,7 +71,7 @@ async function applyStream(
     await manager.streams.update(config.name, { num_replicas: replicas, ...config });
     return (config.num_replicas ?? 0) > replicas;
   } catch (error) {
-    if (error instanceof JetStreamApiError && NO_PEERS_CODES.includes(error.code)) {
+    if (lacksServers(error)) {
       throw new ProvisionError(
         `NATS can't keep ${config.num_replicas ?? 1} replicas of ${config.name} (${error.message}): give it a ` +
           'cluster of as many servers with room for its max_bytes, or set REPLICAS=1',

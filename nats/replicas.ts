@@ -18,6 +18,14 @@ export interface Replicas {
 
 const POLL_MS = 250;
 
+/** Error codes of JetStream's API: no cluster, or too few servers in it, or too little room. */
+const NO_PEERS_CODES = [10074, 10005, 10023];
+
+/** Whether the broker refuses a number of replicas since it has not the servers for it. */
+export function lacksServers(error: unknown): error is JetStreamApiError {
+  return error instanceof JetStreamApiError && NO_PEERS_CODES.includes(error.code);
+}
+
 /** Of both streams and the consumer. */
 export async function readReplicas(manager: JetStreamManager): Promise<Replicas[]> {
   const [increments, dead, counter] = await Promise.all([

@@ -4,6 +4,7 @@ import { Counter, CounterParams, Counters, CountersQuery } from '../../schema/co
 import type { Database } from '../../schema/database.ts';
 import type { ProblemCode } from '../../schema/problem.ts';
 import { ProblemError } from '../problem-details.ts';
+import { readDatabase } from '../read-database.ts';
 
 const READ_PROBLEMS: ProblemCode[] = ['invalid-request', 'database-away'];
 
@@ -51,21 +52,14 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   done();
 };
 
-/** @throws ProblemError 503 where PostgreSQL does not answer. */
-async function readCounters(
+function readCounters(
   database: Kysely<Database>,
   keys: string[],
   warnOfDatabase: (error: unknown) => void,
 ) {
-  try {
-    return await database
-      .selectFrom('increments')
-      .select(['key', 'value', 'updated_at'])
-      .where('key', 'in', keys)
-      .execute();
-  } catch (error) {
-    warnOfDatabase(error);
-    const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
-    throw new ProblemError('database-away', detail);
-  }
+  const query = database
+    .selectFrom('increments')
+    .select(['key', 'value', 'updated_at'])
+    .where('key', 'in', keys);
+  return readDatabase(query.execute(), warnOfDatabase);
 }

@@ -5,6 +5,7 @@ import { mintedAt } from '../../schema/envelope.ts';
 import { Committed, MessageParams } from '../../schema/increment.ts';
 import type { ProblemCode } from '../../schema/problem.ts';
 import { ProblemError } from '../problem-details.ts';
+import { readDatabase } from '../read-database.ts';
 
 /** Brokers' clocks differ, and a message is pruned by the one that stored it. */
 const CLOCK_MARGIN_MS = 5 * 60_000;
@@ -26,16 +27,11 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
   const config = { scope: 'read' as const, problems: PROBLEMS };
   app.get('/increments/:id', { schema, config }, async (request) => {
     const { id } = request.params;
-    const row = await database
+    const query = database
       .selectFrom('ledger')
       .select(['sequence', 'stored_at'])
-      .where('id', '=', id)
-      .executeTakeFirst()
-      .catch((error: unknown) => {
-        warnOfDatabase(error);
-        const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
-        throw new ProblemError('database-away', detail);
-      });
+      .where('id', '=', id);
+    const row = await readDatabase(query.executeTakeFirst(), warnOfDatabase);
     if (row !== undefined) {
       const storedAt = row.stored_at.toISOString();
       return { id, committed: true, sequence: Number(row.sequence), stored_at: storedAt };

@@ -1,6 +1,6 @@
-import { JetStreamApiError } from '@nats-io/jetstream';
 import {
   isCurrent,
+  lacksServers,
   readReplicas,
   setReplicas,
   untilReplicasCurrent,
@@ -11,8 +11,6 @@ import { formatTable } from './table.ts';
 
 /** Time for a new server to copy a full stream. */
 const CATCH_UP_MS_MAX = 30 * 60_000;
-/** No cluster, or not enough servers in it. */
-const NO_PEERS_CODES = [10074, 10005, 10023];
 
 /** `replicas` */
 export const replicas: Command = {
@@ -48,7 +46,7 @@ in compose.yaml.`,
 };
 
 function explain(error: unknown): never {
-  if (error instanceof JetStreamApiError && NO_PEERS_CODES.includes(error.code)) {
+  if (lacksServers(error)) {
     throw new Refusal(
       `NATS has not enough servers for it (${error.message}): replicas need a cluster of as many; ` +
         'nothing was changed',

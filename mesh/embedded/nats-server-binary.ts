@@ -1,13 +1,11 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isOldServer, SERVER_VERSION_MIN } from '../../nats/server-version.ts';
 import { StartError } from '../start-error.ts';
 import { fetchFromDebian } from './nats-server-debian.ts';
 import { fetchRelease } from './nats-server-release.ts';
 import { run } from './run.ts';
 import { isExecutable, onPath } from './search-path.ts';
-
-/** 2.11 is the first that the streams work with; `sync_interval: always` came with it too. */
-const VERSION_MIN = [2, 11] as const;
 
 export interface SearchOptions {
   environment?: NodeJS.ProcessEnv;
@@ -65,7 +63,7 @@ export async function findNatsServer(options: SearchOptions = {}): Promise<strin
     }
   }
   throw new StartError(
-    `no nats-server ${VERSION_MIN.join('.')} or later could be found or fetched:\n` +
+    `no nats-server ${SERVER_VERSION_MIN} or later could be found or fetched:\n` +
       tried.map((line) => `  - ${line}\n`).join('') +
       `Any one of these helps: put a nats-server on the PATH; name one by NATS_SERVER_BIN; use a\n` +
       `running server by NATS_URL=nats://…; or run the whole in containers: docker compose up.`,
@@ -85,12 +83,9 @@ async function findProblem(binary: string): Promise<string | undefined> {
   } catch (error) {
     return `does not run: ${(error as Error).message}`;
   }
-  const [, major, minor] = /nats-server: v(\d+)\.(\d+)\./.exec(output) ?? [];
-  if (major === undefined) return 'does not say a version of nats-server';
-  const isNewEnough =
-    Number(major) > VERSION_MIN[0] ||
-    (Number(major) === VERSION_MIN[0] && Number(minor) >= VERSION_MIN[1]);
-  return isNewEnough
-    ? undefined
-    : `is too old (${output.trim()}, ${VERSION_MIN.join('.')} is needed)`;
+  const version = /nats-server: v(\d+\.\d+)\./.exec(output)?.[1];
+  if (version === undefined) return 'does not say a version of nats-server';
+  return isOldServer(version)
+    ? `is too old (${output.trim()}, ${SERVER_VERSION_MIN} is needed)`
+    : undefined;
 }

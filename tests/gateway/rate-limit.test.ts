@@ -67,7 +67,10 @@ void t.test('batches cost by their increments, under a budget of their own', asy
 });
 
 void t.test('a gateway that is cut off keeps limiting by itself', (t) => {
-  const limit = createSharedLimit(60_000, { publish: () => undefined, subscribe: () => undefined });
+  const limit = createSharedLimit(60_000, {
+    publish: () => undefined,
+    subscribe: () => () => undefined,
+  });
   const remaining = Array.from({ length: 5 }, () => limit.take('a', 3, 1).remaining);
   t.strictSame(remaining, [2, 1, 0, -1, -1]);
   t.equal(limit.take('b', 3, 1).remaining, 2, 'each client by itself');
@@ -79,7 +82,10 @@ void t.test('a client below its limit is never refused when it changes gateways'
   let hear: (text: string) => void = () => undefined;
   const limit = createSharedLimit(600_000, {
     publish: () => undefined,
-    subscribe: (listener) => (hear = listener),
+    subscribe: (listener) => {
+      hear = listener;
+      return () => undefined;
+    },
   });
   const window = Math.floor(Date.now() / 600_000);
   hear(JSON.stringify({ from: 'other', window, counts: [['a', 60]] }));
