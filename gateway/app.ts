@@ -14,12 +14,7 @@ import type { IncrementLane } from './increment-lane.ts';
 import type { AnsweredRequest, GatewayCounts } from './metrics.ts';
 import { openapi } from './openapi.ts';
 import { pressure } from './pressure.ts';
-import {
-  createErrorHandler,
-  ProblemError,
-  refuseConnection,
-  sendProblem,
-} from './problem-details.ts';
+import { createErrorHandler, ProblemError, sendProblem } from './problem-details.ts';
 import { rateLimit, type RateLimitOptions } from './rate-limit.ts';
 import type { Readiness } from './readiness.ts';
 import { requestLog } from './request-log.ts';
@@ -29,6 +24,7 @@ import { healthRoutes } from './routes/health.ts';
 import { incrementRoutes } from './routes/increment.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { requestTracing } from './tracing.ts';
+import { answerUnrouted } from './unrouted.ts';
 
 /** An increment is some 80 bytes; this leaves room for any formatting. */
 const BODY_BYTES_MAX = 4_096;
@@ -86,10 +82,13 @@ export async function buildGateway(options: GatewayOptions) {
     return503OnClosing: false,
     trustProxy: options.trustProxy ?? false,
     genReqId: createRequestIds(),
-    frameworkErrors: handleError,
-    clientErrorHandler: refuseConnection,
+    ...answerUnrouted(options.counts, handleError),
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = CONNECTIONS_MAX;
+  // An expectation that is not known may be ignored; Node's own refusal would be an empty answer.
+  app.server.on('checkExpectation', (request, response) =>
+    app.server.emit('request', request, response),
+  );
 
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.setErrorHandler(handleError);
@@ -125,7 +124,9 @@ export async function buildGateway(options: GatewayOptions) {
   app.addHook('onRequest', (request, reply, done) => {
     request.startedAt = performance.now();
     reply.header('x-request-id', request.id);
-    done();
+    if (request.headers.host === undefined && request.raw.httpVersionMinor === 1)
+      done(new ProblemError('bad-request', 'A request by HTTP/1.1 must have a Host header.'));
+    else done();
   });
   // Counted when it is sent: listening for the end of each response costs a tenth of its time.
   app.addHook('onSend', (request, reply, payload, done) => {
@@ -161,6 +162,8 @@ function serverOptions(tls: GatewayOptions['tls']): { http: object } {
     headersTimeout: HEADERS_TIMEOUT_MS,
     // The time-outs are looked at this often; by default only every 30 s.
     connectionsCheckingInterval: 1_000,
+    // Node's own refusal would be an empty answer; the first hook refuses.
+    requireHostHeader: false,
   };
   if (tls === undefined) return { http: limits };
   const https: object = { ...limits, ...tls };

@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { TLocalizedValidationError } from 'typebox/error';
 import {
@@ -41,12 +39,6 @@ const FRAMEWORK_CODES: Record<number, ProblemCode> = {
   415: 'unsupported-media-type',
 };
 
-/** What Node refuses before there is a request. */
-const CONNECTION_CODES: Record<string, ProblemCode> = {
-  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
-  HPE_HEADER_OVERFLOW: 'headers-too-large',
-};
-
 /** A stream that is full or a broker that is away is seldom back within less. */
 const RETRY_AFTER_S = 1;
 
@@ -83,23 +75,16 @@ export function sendProblem(
 /** The one place where an error becomes an answer. */
 export function createErrorHandler(log: FastifyBaseLogger) {
   return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    // Its body never came, so nobody waits for an answer.
+    if (request.raw.readableAborted) {
+      reply.code(400).hijack();
+      return;
+    }
     const problem = asProblem(error);
     if (problem.code === 'internal-error')
       log.error({ err: error, requestId: request.id }, 'a request failed');
     sendProblem(request, reply, problem);
   };
-}
-
-/** Answers what is not even a request, such as bytes that are not HTTP, and closes its connection. */
-export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
-  const code = CONNECTION_CODES[error.code ?? ''] ?? 'bad-request';
-  const problem = createProblem(code, 'The request could not be read.', '');
-  const body = JSON.stringify(problem);
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n` +
-      `content-length: ${body.length}\r\nx-request-id: ${randomUUID()}\r\nconnection: close\r\n\r\n${body}`,
-  );
 }
 
 /** The document for a code. Of the URL it has the path alone: a query may hold what does not belong there. */

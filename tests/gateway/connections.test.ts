@@ -1,5 +1,4 @@
 import { Agent } from 'node:http';
-import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
@@ -97,37 +96,3 @@ void t.test('a gateway that is late again and again refuses until it keeps up', 
     (again) => again === 200,
   );
 });
-
-void t.test('a client that dribbles is cut off, and others are served', async (t) => {
-  const servers = await startServers(t);
-  const gateway = await startGateway(t, servers);
-  const { port } = new URL(gateway.url);
-  const startedAt = performance.now();
-  const answers = await Promise.all(
-    [
-      'POST /increment HTTP/1.1\r\nhost: x\r\n',
-      'POST /increment HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{',
-    ].map((beginning) => dribble(Number(port), beginning)),
-  );
-  for (const answer of answers) {
-    t.match(answer, /^HTTP\/1\.1 408 /);
-    t.match(answer, /application\/problem\+json/);
-    t.match(answer, /x-request-id: [\w-]+\r\n/);
-  }
-  t.ok(performance.now() - startedAt < 20_000, 'within its time-outs');
-});
-
-/** Sends the beginning of a request and then a byte now and again, until the server has enough. */
-function dribble(port: number, beginning: string): Promise<string> {
-  return new Promise((resolve) => {
-    let answer = '';
-    const socket = connect(port, '127.0.0.1', () => socket.write(beginning));
-    const timer = setInterval(() => socket.write('x'), 500);
-    socket.on('data', (chunk) => (answer += String(chunk)));
-    socket.on('error', () => undefined);
-    socket.on('close', () => {
-      clearInterval(timer);
-      resolve(answer);
-    });
-  });
-}
