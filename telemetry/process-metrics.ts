@@ -1,35 +1,40 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { metrics } from '@opentelemetry/api';
+import { createWorstOfMinute } from './worst-of-minute.ts';
 
 /** Looked at in C++, so that it costs nothing to speak of; a stall of this length is always seen. */
 const RESOLUTION_MS = 500;
 
-/** What a process uses, under the names of OpenTelemetry's conventions for Node.js. */
+/**
+ * What a process uses, under the names of OpenTelemetry's conventions for Node.js. Nothing is since the
+ * last look: there may be several readers, and each is to see everything.
+ */
 export function createProcessMetrics(): void {
   const meter = metrics.getMeter('increment-mesh/process');
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
-  let last = performance.eventLoopUtilization();
+  const worstMs = createWorstOfMinute();
 
   meter
     .createObservableGauge('nodejs.eventloop.delay.max', {
-      description: 'The longest that the event loop was late since the last look',
+      description: 'The longest that the event loop was late in the last minute',
       unit: 's',
     })
     .addCallback((result) => {
       // Each of its samples is the time between two looks.
-      result.observe(Math.max(0, delay.max / 1e6 - RESOLUTION_MS) / 1000);
+      worstMs.add(Math.max(0, delay.max / 1e6 - RESOLUTION_MS));
       delay.reset();
+      result.observe(worstMs.read() / 1000);
     });
   meter
-    .createObservableGauge('nodejs.eventloop.utilization', {
-      description: 'Share of the time since the last look that the event loop was busy',
-      unit: '1',
+    .createObservableCounter('nodejs.eventloop.time', {
+      description: 'Time that the event loop was busy or waited',
+      unit: 's',
     })
     .addCallback((result) => {
-      const now = performance.eventLoopUtilization();
-      result.observe(performance.eventLoopUtilization(now, last).utilization);
-      last = now;
+      const { active, idle } = performance.eventLoopUtilization();
+      result.observe(active / 1000, { 'nodejs.eventloop.state': 'active' });
+      result.observe(idle / 1000, { 'nodejs.eventloop.state': 'idle' });
     });
   meter
     .createObservableGauge('process.memory.usage', {
