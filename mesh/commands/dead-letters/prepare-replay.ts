@@ -1,4 +1,3 @@
-import { randomUUIDv7 } from 'node:crypto';
 import {
   decodeEnvelope,
   encodeEnvelope,
@@ -20,14 +19,14 @@ export interface Replay {
 
 /**
  * Makes a message of a dead letter's payload or of its repair: a whole message, one increment, or an
- * array of increments. It gets an id of now, since an old one would be late.
+ * array of increments.
  *
+ * @param id a new one, since counters refuse an old one as late.
  * @param once the idempotency key of the whole replay. Keys of single increments are left away: they
  * are known under the subject that they came by, and mean nothing under another.
  * @throws Refusal that names everything that would only become a dead letter again.
  */
-export function prepareReplay(payload: string, once: string): Replay {
-  const id = randomUUIDv7();
+export function prepareReplay(payload: string, { id, once }: { id: string; once: string }): Replay {
   const items = readIncrements(payload).map(withoutOnce);
   const body = encodeEnvelope(id, items.map(stringifyExactJson), once);
   const { envelope, rejected } = decode(body);

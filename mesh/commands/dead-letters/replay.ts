@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
 import { INCREMENTS, INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../../nats/topology.ts';
+import { mintId } from '../../../schema/envelope.ts';
 import { EXIT, NoAnswer, UsageError, type Command, type Terminal } from '../command.ts';
 import { formatCount, plural } from '../quantities.ts';
 import { prepareReplay, type Replay } from './prepare-replay.ts';
@@ -43,8 +45,10 @@ does not hold for its replay.`,
     const manager = await servers.manager('provisioner');
 
     const letter = await readLetter(manager, sequence);
-    const once = await makeOnce(manager, sequence);
-    const replay = prepareReplay(repaired ?? letter.payload, once);
+    const replay = prepareReplay(repaired ?? letter.payload, {
+      id: await makeId(manager),
+      once: await makeOnce(manager, sequence),
+    });
     const what = `${plural(replay.increments, 'increment')}, in all ${formatCount(replay.total)}`;
     if (isDry) {
       print(
@@ -63,6 +67,13 @@ does not hold for its replay.`,
     return EXIT.fine;
   },
 };
+
+/** By the clock of the broker that stores: counters refuse an id whose time is far from that. */
+async function makeId(manager: JetStreamManager): Promise<string> {
+  const { ts } = await manager.streams.info(INCREMENTS);
+  assert(ts !== undefined, 'every server that is new enough for a mesh tells its time');
+  return mintId(Date.parse(ts));
+}
 
 /** The stream's creation is part of it: a stream that is made again counts from 1 again. */
 async function makeOnce(manager: JetStreamManager, sequence: number): Promise<string> {

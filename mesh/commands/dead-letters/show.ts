@@ -1,3 +1,4 @@
+import { randomUUIDv7 } from 'node:crypto';
 import { EXIT, Refusal, type Command } from '../command.ts';
 import { formatCount, plural } from '../quantities.ts';
 import { formatTable } from '../table.ts';
@@ -29,7 +30,7 @@ SEQ is its number in dead-letters list. To repair one:
 /** Whether a replay without a repair would be accepted, and why not. */
 function judge({ payload }: StoredLetter): { countable: boolean; problem: string | null } {
   try {
-    prepareReplay(payload, 'dead-letter/preview');
+    prepareReplay(payload, { id: randomUUIDv7(), once: 'dead-letter/preview' });
     return { countable: true, problem: null };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { makeKeys, readCounters, untilTotal } from '../../support/counters.ts';
 import { post } from '../../support/load.ts';
@@ -9,6 +11,8 @@ import { openStreams } from '../../support/stream.ts';
 import { until } from '../../support/wait.ts';
 import { commandsOn } from './run-command.ts';
 
+const MAIN = fileURLToPath(new URL('../../../mesh/commands/main.ts', import.meta.url));
+const CLOCK = fileURLToPath(new URL('../../torture/clock.ts', import.meta.url));
 const FAST = { FLUSH_INTERVAL_MS: '200' };
 const BROKEN = '{"version":1,"increments":[oops';
 
@@ -112,15 +116,32 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
     await untilTotal(database, 43n + 9223372036854775806n);
   });
 
+  await t.test("a replay has the broker's time, whatever the operator's clock says", async (t) => {
+    await store(`{"version":1,"id":"00000000-0000-7000-8000-000000000000","increments":[]}`);
+    await untilDead(1);
+    const repaired = `{"key":"${other}","value":2}`;
+    const { NODE_OPTIONS: _testRunners, ...inherited } = process.env;
+    execFileSync(
+      process.execPath,
+      [`--import=${CLOCK}`, MAIN, ...'dead-letters replay 3 --payload -'.split(' ')],
+      {
+        env: { ...inherited, DATA_DIR: join(servers.folder, 'data'), CLOCK_AHEAD_MS: '-7200000' },
+        input: repaired,
+      },
+    );
+    await untilTotal(database, 45n + 9223372036854775806n);
+    t.strictSame(await readDeadLetters(), [], 'none is late');
+  });
+
   await t.test('purge removes what it is told to, with a yes', async (t) => {
     for (let count = 0; count < 3; count++) await store(`broken ${count}`);
     await untilDead(3);
-    t.equal((await mesh('dead-letters purge 3')).code, 2);
-    t.equal((await mesh('dead-letters purge 3 99 --yes')).code, 1, 'one of them is not there');
+    t.equal((await mesh('dead-letters purge 4')).code, 2);
+    t.equal((await mesh('dead-letters purge 4 99 --yes')).code, 1, 'one of them is not there');
     t.equal((await readDeadLetters()).length, 3);
-    t.strictSame((await mesh('dead-letters purge 3 --yes --json')).answer(), { purged: 1 });
+    t.strictSame((await mesh('dead-letters purge 4 --yes --json')).answer(), { purged: 1 });
     const first = (await mesh('dead-letters list --from 1 --limit 1 --json')).answer();
-    t.match(first, { total: 2, letters: [{ sequence: 4, payload: 'broken 1' }] });
+    t.match(first, { total: 2, letters: [{ sequence: 5, payload: 'broken 1' }] });
 
     const inspector = servers.urls.nats.inspector;
     const denied = await mesh(`dead-letters purge --all --yes --nats-url ${inspector}`);
