@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { jetstream, JetStreamApiError } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { connectionChange, type ConnectionWatch } from './connect.ts';
 import { INCREMENTS } from './topology.ts';
 
@@ -51,14 +50,28 @@ const HEADER_BYTES = 4_096;
  * Publishes to JetStream until the broker has acknowledged, in attempts that share one message id:
  * the stream drops the copies it still knows, the ledger refuses the rest.
  *
+ * The client's own publish makes several promises and an error for each message, which cost more than
+ * the message; here it is a subject for replies and a map.
+ *
  * @param deadlineMs a time of `performance.now()`. No attempt starts after it or while disconnected,
  * since the client would send such a frame later, long after its request was answered.
  */
 export function createPublisher(connection: NatsConnection, watch: ConnectionWatch): Publisher {
-  const client = jetstream(connection, { timeout: ATTEMPT_MS_MAX });
-  const underWay: ((error: Error) => void)[] = [];
+  const inbox = createInbox('_INBOX_gateway');
+  /** By the last token of the subject that their acknowledgement comes on. */
+  const underWay = new Map<string, (outcome: Stored | Error) => void>();
+  let attempts = 0;
+
+  connection.subscribe(`${inbox}.*`, {
+    callback: (error, message) => {
+      if (error !== null) return;
+      underWay.get(message.subject.slice(inbox.length + 1))?.(readAcknowledgement(message));
+    },
+  });
+  // A connection that breaks answers nothing any more, so what is under way ends with it.
   watch.onChange(() => {
-    for (const fail of underWay) fail(new Error('the connection to the broker was lost'));
+    const lost = new Error('the connection to the broker was lost');
+    for (const end of underWay.values()) end(lost);
   });
 
   async function publish(message: OutgoingMessage, deadlineMs: number): Promise<Stored> {
@@ -75,11 +88,8 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
       try {
         return await attempt(message, Math.min(remainingMs, ATTEMPT_MS_MAX));
       } catch (error) {
-        const isFull = error instanceof JetStreamApiError && STREAM_FULL_CODES.has(error.code);
         // Only where no earlier attempt is in doubt does "full" mean that nothing was stored.
-        if (isFull && failure === undefined) {
-          throw new StreamFull(`the stream ${INCREMENTS} is full`, { cause: error });
-        }
+        if (error instanceof StreamFull && failure === undefined) throw error;
         // Everything else passes: a time-out, a leader change, a broker that is just starting.
         failure = error;
         await delay(Math.min(RETRY_DELAY_MS, Math.max(0, deadlineMs - performance.now())));
@@ -87,20 +97,20 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
     }
   }
 
-  /** A connection that breaks answers nothing any more, so the attempt ends with it. */
   function attempt(message: OutgoingMessage, timeoutMs: number): Promise<Stored> {
-    const natsHeaders = headers();
-    for (const [name, value] of Object.entries(message.headers ?? {})) natsHeaders.set(name, value);
-    const acknowledged = client.publish(message.subject, message.body, {
-      msgID: message.id,
-      headers: natsHeaders,
-      timeout: Math.max(1, Math.ceil(timeoutMs)),
-    });
-    return new Promise<Stored>((resolve, reject) => {
-      underWay.push(reject);
-      acknowledged
-        .then(({ seq }) => resolve({ sequence: seq }), reject)
-        .finally(() => underWay.splice(underWay.indexOf(reject), 1));
+    return new Promise((resolve, reject) => {
+      const token = String(++attempts);
+      const timer = setTimeout(end, timeoutMs, new Error('the broker did not acknowledge'));
+      underWay.set(token, end);
+      const reply = `${inbox}.${token}`;
+      connection.publish(message.subject, message.body, { reply, headers: headersOf(message) });
+
+      function end(outcome: Stored | Error): void {
+        clearTimeout(timer);
+        underWay.delete(token);
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
+      }
     });
   }
 
@@ -114,4 +124,24 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
     onConnectionChange: watch.onChange,
     publish,
   };
+}
+
+function headersOf(message: OutgoingMessage) {
+  const natsHeaders = headers();
+  natsHeaders.set('Nats-Msg-Id', message.id);
+  for (const name in message.headers) natsHeaders.set(name, message.headers[name] ?? '');
+  return natsHeaders;
+}
+
+/** The server's PubAck, or why there is none. */
+function readAcknowledgement(message: Msg): Stored | Error {
+  if (message.headers?.code === 503) return new Error(`no server has the stream ${INCREMENTS}`);
+  const { seq, error } = message.json<{
+    seq?: number;
+    error?: { err_code: number; description: string };
+  }>();
+  if (seq !== undefined && error === undefined) return { sequence: seq };
+  if (error === undefined) return new Error(`this is no acknowledgement: ${message.string()}`);
+  const detail = `the stream ${INCREMENTS} refused: ${error.description} (${error.err_code})`;
+  return STREAM_FULL_CODES.has(error.err_code) ? new StreamFull(detail) : new Error(detail);
 }
