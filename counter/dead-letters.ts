@@ -59,6 +59,7 @@ export function createDeadLetterSender(database: Kysely<Database>, connection: N
         .selectFrom('dead_letters')
         .selectAll()
         .orderBy('stored_at')
+        .orderBy('sequence')
         .limit(LETTERS_AT_ONCE)
         .execute();
       if (letters.length === 0) return;

@@ -25,7 +25,7 @@ export interface HousekeepingOptions {
 }
 
 export interface Housekeeping {
-  /** Sends the dead letters that wait; calls while that runs do nothing. */
+  /** Sends the dead letters that wait; calls while one runs share its outcome. */
   sendLetters: () => Promise<void>;
   stop: () => void;
 }
@@ -33,23 +33,26 @@ export interface Housekeeping {
 /** What is done beside the way of an increment, from time to time; each failure waits for the next. */
 export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
   const { database, watch, stores, idempotencyKeptMs, log } = options;
-  let isSending = false;
+  let sending: Promise<void> | undefined;
   const timers = [
     setInterval(() => void sendLetters(), DEAD_LETTERS_MS),
     setInterval(() => void pruneLedgers(), PRUNE_MS),
   ];
   const stopWatching = watchStores(options);
 
-  /** One at a time; what is left over for now is still written down. */
-  async function sendLetters(): Promise<void> {
-    if (isSending || !watch.isConnected || stores.isDatabaseAway) return;
-    isSending = true;
+  function sendLetters(): Promise<void> {
+    sending ??= sendWritten().finally(() => (sending = undefined));
+    return sending;
+  }
+
+  /** What can't be sent now is still written down. */
+  async function sendWritten(): Promise<void> {
+    if (!watch.isConnected || stores.isDatabaseAway) return;
     try {
       await options.sendDeadLetters();
     } catch (error) {
       log.warn({ err: error }, 'dead letters wait in the database');
     }
-    isSending = false;
   }
 
   async function pruneLedgers(): Promise<void> {

@@ -77,7 +77,6 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
       answer().body,
       /"once":"dead-letter\/\d+\/1","increments":\[\{"key":"[^"]+","value":40\}\]/,
     );
-    t.equal((await servers.inspect()).messages, 0);
   });
 
   await t.test('a replay after a repair counts once, and so do two of it', async (t) => {
@@ -85,7 +84,7 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
     writeFileSync(join(servers.folder, 'data', 'repaired.json'), message);
     // What would come of a command that was cut off before it removed the dead letter.
     const dry = await mesh('dead-letters replay 1 --dry-run --json --payload repaired.json');
-    await store(dry.answer().body);
+    t.equal(await store(dry.answer().body), 4, 'which sent nothing by itself');
 
     const { code, answer } = await mesh('dead-letters replay 1 --json --payload repaired.json');
     t.equal(code, 0);
