@@ -2,6 +2,9 @@ import { Type, type Static } from 'typebox';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
+/** A stop takes no longer: the last pull, the last flush with its retries, the acknowledgements. */
+export const STOP_MS_MAX = 45_000;
+
 /** The counter's settings, each an environment variable. The README's table is made from these. */
 export const CounterConfig = Type.Object({
   NATS_URL: Type.String({

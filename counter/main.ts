@@ -12,7 +12,7 @@ import { createLog } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { isTracing } from '../telemetry/tracing.ts';
 import { startCounter, type Counter } from './app.ts';
-import { CounterConfig } from './config.ts';
+import { CounterConfig, STOP_MS_MAX } from './config.ts';
 import { readConsumerAckWait } from './consumer-check.ts';
 import { createDeadLetterSender } from './dead-letters.ts';
 import { countFigures } from './figures.ts';
@@ -24,8 +24,6 @@ import { traceFlushes, tracePuller } from './tracing.ts';
 const DATABASE_CONNECTIONS_MAX = 3;
 /** Above the role's transaction_timeout of 15 s: the server gives up first, unless it hangs. */
 const DATABASE_QUERY_TIMEOUT_MS = 16_000;
-/** The last pull, the last flush with its retries, the acknowledgements. */
-const SHUTDOWN_MS_MAX = 45_000;
 
 async function main(): Promise<void> {
   const config = readEnvironment(CounterConfig, process.env);
@@ -35,7 +33,7 @@ async function main(): Promise<void> {
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
 
   // In order: what is held is committed and settled, then the connections.
-  closeWithGrace({ delay: SHUTDOWN_MS_MAX, logger: false }, async ({ signal, err }) => {
+  closeWithGrace({ delay: STOP_MS_MAX, logger: false }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, err instanceof StoresDisagree ? err.message : 'the counter stops');
     else log.info({ signal }, 'the counter is stopping');
     startup.abort();

@@ -3,6 +3,9 @@ import { NatsTlsSettings } from '../nats/tls-settings.ts';
 import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
+/** A stop takes no longer: above PUBLISH_DEADLINE_MS's maximum, so that every request in flight is answered. */
+export const STOP_MS_MAX = 35_000;
+
 /** The gateway's settings, each an environment variable. The README's table is made from these. */
 export const GatewayConfig = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on' }),

@@ -22,7 +22,7 @@ import { startTelemetry } from '../telemetry/start.ts';
 import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './api-keys.ts';
 import { buildGateway } from './app.ts';
-import { readGatewayConfig, type GatewayConfig } from './config.ts';
+import { readGatewayConfig, STOP_MS_MAX, type GatewayConfig } from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
 import { countFigures } from './figures.ts';
 import { createIncrementLane } from './increment-lane.ts';
@@ -33,8 +33,6 @@ import { createReadiness } from './readiness.ts';
 /** Reads share few connections: they are single-row look-ups. */
 const DATABASE_CONNECTIONS_MAX = 4;
 const DATABASE_QUERY_TIMEOUT_MS = 2_000;
-/** Above PUBLISH_DEADLINE_MS's maximum, so that every request in flight is answered. */
-const SHUTDOWN_MS_MAX = 35_000;
 /** A load balancer needs this long to see that /readyz is 503 before connections are refused. */
 const READINESS_NOTICE_MS = 500;
 /** How long a start waits for the stream; it may be made later. */
@@ -55,7 +53,7 @@ async function main(): Promise<void> {
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
 
   // In order: not ready any more, then every request in flight answered, then the connections.
-  closeWithGrace({ delay: SHUTDOWN_MS_MAX, logger: false }, async ({ signal, err }) => {
+  closeWithGrace({ delay: STOP_MS_MAX, logger: false }, async ({ signal, err }) => {
     if (err) log.error({ err }, 'the gateway stops because of an error');
     else log.info({ signal }, 'the gateway is stopping');
     isStopping = true;

@@ -9,6 +9,7 @@ import { meshUrl } from './gateway-places.ts';
 import { answers, isLoopback, metricsUrl, type GatewayPlace } from './services.ts';
 import type { ServerContext } from './servers.ts';
 import { StartError } from './start-error.ts';
+import { PROXY_STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
 const CADDYFILE = fileURLToPath(new URL('compose/Caddyfile', import.meta.url));
@@ -43,10 +44,7 @@ export function proxyProgram(
   const logFile = join(dataFolder.logs, 'proxy.log');
   return {
     name: 'proxy',
-    stopSteps: [
-      { signal: 'SIGTERM', waitMs: 10_000 },
-      { signal: 'SIGKILL', waitMs: 5000 },
-    ],
+    stopSteps: PROXY_STOP_STEPS,
     endAtOnce: 'SIGKILL',
     async launch() {
       const log = openLogFile(logFile);

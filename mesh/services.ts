@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { meshNatsTls, type MeshSettings } from './config.ts';
-import { spawnDetached, type StopStep } from './embedded/detached-process.ts';
+import { spawnDetached } from './embedded/detached-process.ts';
 import { untilReady } from './embedded/until-ready.ts';
 import { keepLog } from './service-log.ts';
+import { SERVICE_STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
 /** What one role of service connects to. */
@@ -31,12 +32,6 @@ export interface ServiceContext {
   dataFolder: { path: string; logs: string };
   say: (line: string) => void;
 }
-
-/** A gateway drains and a counter commits its last flush; both are bounded below this. */
-const STOP_STEPS: StopStep[] = [
-  { signal: 'SIGTERM', waitMs: 25_000 },
-  { signal: 'SIGKILL', waitMs: 5000 },
-];
 
 /**
  * Above the nine seconds in which the servers of a cluster notice that a leader has died: requests
@@ -118,7 +113,7 @@ function serviceProgram(
   const logFile = join(dataFolder.logs, `${name}.log`);
   return {
     name,
-    stopSteps: STOP_STEPS,
+    stopSteps: SERVICE_STOP_STEPS[kind],
     endAtOnce: 'SIGKILL',
     async launch() {
       // The last argument is for no one but a later mesh, which recognises an orphan by it.

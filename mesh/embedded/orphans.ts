@@ -1,5 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { StopStep } from './detached-process.ts';
+import { natsStopSteps } from './nats.ts';
+import { postgresStopSteps } from './postgres.ts';
 import { listProcesses, type RunningProcess } from './processes.ts';
+import { PROXY_STOP_STEPS, SERVICE_STOP_STEPS } from '../stop-steps.ts';
 import { StartError } from '../start-error.ts';
 
 /**
@@ -11,11 +15,11 @@ import { StartError } from '../start-error.ts';
  * @throws StartError when one of them can't be ended.
  */
 export async function endOrphans(dataFolder: string, say: (line: string) => void): Promise<void> {
-  for (const { what, pattern, signals } of orphanKinds(dataFolder)) {
+  for (const { what, pattern, steps } of orphanKinds(dataFolder)) {
     const orphans = find(pattern);
     if (orphans.length === 0) continue;
     say(`ending what an earlier mesh left running: ${what} (pid ${pids(orphans)})`);
-    if (!(await end(pattern, signals))) {
+    if (!(await end(pattern, steps))) {
       throw new StartError(
         `${what} of an earlier mesh (pid ${pids(find(pattern))}) can't be ended: end it by hand.`,
       );
@@ -35,35 +39,35 @@ function orphanKinds(dataFolder: string) {
       pattern: new RegExp(
         `^(.*/)?node (?:--[a-z-]+=\\d+ )*(gateway|counter)/main\\.ts ${folder}/\\2-\\d+$`,
       ),
-      signals: ['SIGTERM', 'SIGKILL'],
+      steps: SERVICE_STOP_STEPS.counter,
     },
     {
       what: 'the proxy',
       pattern: new RegExp(`^(.*/)?caddy run --pidfile ${folder}/proxy\\.pid `),
-      signals: ['SIGTERM', 'SIGKILL'],
+      steps: PROXY_STOP_STEPS,
     },
     {
       what: 'nats-server',
       pattern: new RegExp(` -c (.*/)?nats/(server|cluster)\\.conf -P ${folder}/nats(-\\d)?\\.pid$`),
-      signals: ['SIGTERM', 'SIGKILL'],
+      steps: natsStopSteps,
     },
     {
       what: 'PostgreSQL',
       pattern: new RegExp(`^(.*/)?postgres -D ${folder}/postgres -p \\d+ `),
-      // Fast, then immediate; never SIGKILL, which leaves its children at work on the files.
-      signals: ['SIGINT', 'SIGQUIT'],
+      // Never SIGKILL, which leaves its children at work on the files.
+      steps: postgresStopSteps.filter(({ signal }) => signal !== 'SIGKILL'),
     },
-  ] satisfies { what: string; pattern: RegExp; signals: NodeJS.Signals[] }[];
+  ] satisfies { what: string; pattern: RegExp; steps: StopStep[] }[];
 }
 
-async function end(pattern: RegExp, signals: NodeJS.Signals[]): Promise<boolean> {
-  for (const signal of signals) {
+async function end(pattern: RegExp, steps: StopStep[]): Promise<boolean> {
+  for (const { signal, waitMs } of steps) {
     for (const { pid } of find(pattern)) {
       kill(pid, signal);
       // A frozen process would only see the signal when somebody thaws it.
       kill(pid, 'SIGCONT');
     }
-    const deadline = performance.now() + 15_000;
+    const deadline = performance.now() + waitMs;
     while (performance.now() < deadline) {
       if (find(pattern).length === 0) return true;
       await delay(50);

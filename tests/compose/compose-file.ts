@@ -19,6 +19,7 @@ export interface ComposeService {
   cap_drop?: string[];
   security_opt?: string[];
   restart?: string;
+  stop_grace_period?: string;
   profiles?: string[];
   depends_on?: Record<string, { condition: string }>;
   healthcheck?: { test?: string[]; disable?: boolean };

@@ -2,8 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { TObject } from 'typebox';
-import { CounterConfig } from '../../counter/config.ts';
-import { GatewayConfig, readGatewayConfig } from '../../gateway/config.ts';
+import { CounterConfig, STOP_MS_MAX as COUNTER_STOP_MS_MAX } from '../../counter/config.ts';
+import {
+  GatewayConfig,
+  readGatewayConfig,
+  STOP_MS_MAX as GATEWAY_STOP_MS_MAX,
+} from '../../gateway/config.ts';
 import { PrepareConfig, SecretsConfig } from '../../mesh/compose/config.ts';
 import { USERS } from '../../mesh/compose/secrets.ts';
 import { readEnvironment } from '../../schema/environment.ts';
@@ -184,6 +188,17 @@ await t.test('everything waits for what it needs, and is restarted', (t) => {
       const expected = isOneShot(needed) ? 'service_completed_successfully' : 'service_healthy';
       t.equal(condition, expected, `${name} waits for ${needed}`);
     }
+  }
+  t.end();
+});
+
+await t.test('no service is killed while it still stops', (t) => {
+  for (const [name, stopMsMax] of [
+    ['gateway', GATEWAY_STOP_MS_MAX],
+    ['counter', COUNTER_STOP_MS_MAX],
+  ] as const) {
+    const graceS = Number.parseInt(compose.services[name]?.stop_grace_period ?? '10s');
+    t.ok(graceS * 1_000 > stopMsMax, `${name}: ${graceS} s`);
   }
   t.end();
 });
