@@ -76,7 +76,7 @@ export function createMesh(
     await checkPort();
 
     const context = { settings, environment, dataFolder: folder, signal: stopping.signal, say };
-    await settleTopology(context);
+    await settleTopology(context, whileRunning);
     const names = serviceNames(settings, say);
     const ports = await rememberPorts(folder.ports, portNames(settings, names));
     const places = gatewayPlaces(settings, names.gateways, ports);
@@ -118,6 +118,21 @@ export function createMesh(
     throw new StartError(
       `port ${PORT} on ${HOST} is taken by another program: choose one, PORT=${PORT + 1} npm start`,
     );
+  }
+
+  /** A stop ends them like any other, and whatever is done with them fails. */
+  async function whileRunning<Answer>(
+    programs: Program[],
+    use: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const servers = programs.map((program) => keepRunning('nats', program));
+    try {
+      await Promise.all(servers.map(({ ready }) => ready));
+      return await use();
+    } finally {
+      await Promise.all(servers.map((server) => server.stop()));
+      running.nats = [];
+    }
   }
 
   async function startServers<Urls>(

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { provision } from '../nats/provision.ts';
+import { describeBehind } from '../nats/replicas.ts';
 import { meshNatsTls } from './config.ts';
 import type { DataFolder } from './embedded/data-folder.ts';
 import {
@@ -27,7 +28,7 @@ export async function natsServers(
   context: ServerContext,
   ports: Record<string, number>,
 ): Promise<Servers<Record<NatsRole, string>>> {
-  const { settings } = context;
+  const { settings, say } = context;
   const { NATS_URL: external, NATS_NODES: nodes, REPLICAS } = settings;
   const replicas = REPLICAS ?? (external === undefined ? nodes : undefined);
   const prepare = (url: string) =>
@@ -36,6 +37,7 @@ export async function natsServers(
       ...meshNatsTls(settings),
       ...(replicas !== undefined && { replicas }),
       flushIntervalMs: settings.FLUSH_INTERVAL_MS,
+      onWait: (replicas) => say(`waiting for replicas: ${describeBehind(replicas)}`),
     });
   if (external !== undefined) {
     return {
@@ -45,7 +47,7 @@ export async function natsServers(
     };
   }
 
-  const { dataFolder, signal, say } = context;
+  const { dataFolder, signal } = context;
   const binary = await findNatsServer({ signal, say });
   const servers = natsOptions(dataFolder, nodes, ports);
   const urls = allUrls(servers);

@@ -1,5 +1,7 @@
 import { styleText } from 'node:util';
+import { NoLeader } from '../nats/patience.ts';
 import { ProvisionError } from '../nats/provision.ts';
+import { ReplicasBehind } from '../nats/replicas.ts';
 import { ConfigurationError } from '../schema/environment.ts';
 import { announce } from './announce.ts';
 import { writeClientFiles } from './client-files.ts';
@@ -79,7 +81,7 @@ function say(line: string): void {
 
 /** What the user can change is said in plain words; anything else is a fault of ours, with its stack. */
 function explain(error: unknown): void {
-  const kinds = [StartError, ConfigurationError, ProvisionError];
+  const kinds = [StartError, ConfigurationError, ProvisionError, NoLeader, ReplicasBehind];
   const isExpected = kinds.some((kind) => error instanceof kind);
   const { message, stack } = error as Error;
   console.error(styleText('red', 'mesh'), isExpected ? message : (stack ?? String(error)));

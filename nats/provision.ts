@@ -5,7 +5,8 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import { connectToNats, type ConnectOptions } from './connect.ts';
-import { lacksServers, untilReplicasCurrent } from './replicas.ts';
+import { askPatiently, lacksServers, NoLeader } from './patience.ts';
+import { untilReplicasCurrent, type Replicas } from './replicas.ts';
 import {
   counterConsumer,
   deadLettersStream,
@@ -25,28 +26,28 @@ export class ProvisionError extends Error {
   override readonly name = 'ProvisionError';
 }
 
+export interface ProvisionOptions extends TopologyOptions, Pick<ConnectOptions, 'url' | 'tls'> {
+  /** Told which replicas are not current, while they are awaited. */
+  onWait?: (replicas: Replicas[]) => void;
+}
+
 /**
- * Makes the two streams and the consumer, or brings them to this version's settings. Safe to repeat
- * and to run several times at once.
+ * Makes the two streams and the consumer, or brings them to this version's settings, and waits until
+ * every replica of them is current, whoever began to make it. Safe to repeat and to run several times
+ * at once.
  *
- * @throws CannotConnect where the server is too old, ProvisionError where it refuses a setting.
+ * @throws CannotConnect where the server is too old, ProvisionError where it refuses a setting, NoLeader,
+ * ReplicasBehind.
  */
-export async function provision(
-  options: TopologyOptions & Pick<ConnectOptions, 'url' | 'tls'>,
-): Promise<void> {
-  const { url, tls } = options;
+export async function provision(options: ProvisionOptions): Promise<void> {
+  const { url, tls, onWait } = options;
   const connection = await connectToNats({ url, role: 'provisioner', ...(tls && { tls }) });
   try {
-    const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 10_000 });
-    const isMore = [
-      await applyStream(manager, incrementsStream(options)),
-      await applyStream(manager, deadLettersStream(options)),
-    ];
+    const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
+    await applyStream(manager, incrementsStream(options));
+    await applyStream(manager, deadLettersStream(options));
     await applyConsumer(manager, options);
-    if (isMore.includes(true)) {
-      const deadlineMs = performance.now() + CATCH_UP_MS_MAX;
-      await untilReplicasCurrent(manager, { deadlineMs });
-    }
+    await untilReplicasCurrent(manager, { timeoutMs: CATCH_UP_MS_MAX, ...(onWait && { onWait }) });
   } finally {
     await connection.close();
   }
@@ -54,22 +55,19 @@ export async function provision(
 
 /**
  * A stream that is there is updated, not added again: an identical `add` is fine for NATS, but it
- * reserves the stream's `max_bytes` a second time before it looks. Tells whether there are to be more
- * replicas than before.
+ * reserves the stream's `max_bytes` a second time before it looks.
  */
 async function applyStream(
   manager: JetStreamManager,
   config: Partial<StreamConfig> & { name: string },
-): Promise<boolean> {
+): Promise<void> {
   try {
-    const existing = await find(manager.streams.info(config.name));
-    if (existing === undefined) {
-      await manager.streams.add(config);
-      return false;
-    }
-    const { num_replicas: replicas } = existing.config;
-    await manager.streams.update(config.name, { num_replicas: replicas, ...config });
-    return (config.num_replicas ?? 0) > replicas;
+    await askPatiently(async () => {
+      const existing = await find(manager.streams.info(config.name));
+      if (existing === undefined) return manager.streams.add(config);
+      const { num_replicas } = existing.config;
+      return manager.streams.update(config.name, { num_replicas, ...config });
+    });
   } catch (error) {
     if (lacksServers(error)) {
       throw new ProvisionError(
@@ -85,9 +83,12 @@ async function applyStream(
 async function applyConsumer(manager: JetStreamManager, options: TopologyOptions): Promise<void> {
   const config = counterConsumer(options);
   try {
-    const existing = await find(manager.consumers.info(INCREMENTS, config.durable_name));
-    if (existing === undefined) await manager.consumers.add(INCREMENTS, config);
-    else await manager.consumers.update(INCREMENTS, config.durable_name, config);
+    await askPatiently(async () => {
+      const existing = await find(manager.consumers.info(INCREMENTS, config.durable_name));
+      return existing === undefined
+        ? manager.consumers.add(INCREMENTS, config)
+        : manager.consumers.update(INCREMENTS, config.durable_name, config);
+    });
   } catch (error) {
     throw cannotApply(`consumer ${config.durable_name}`, error);
   }
@@ -104,7 +105,8 @@ async function find<Info>(info: Promise<Info>): Promise<Info | undefined> {
   }
 }
 
-function cannotApply(what: string, cause: unknown): ProvisionError {
+function cannotApply(what: string, cause: unknown): Error {
+  if (cause instanceof NoLeader) return cause;
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new ProvisionError(
     `NATS does not accept the settings of ${what}: ${detail}. They are in nats/topology.ts; ` +

@@ -1,10 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  JetStreamApiError,
-  type ClusterInfo,
-  type JetStreamManager,
-  type StreamConfig,
-} from '@nats-io/jetstream';
+import type { ClusterInfo, JetStreamManager, StreamConfig } from '@nats-io/jetstream';
+import { millis } from '@nats-io/transport-node';
+import { askPatiently } from './patience.ts';
 import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from './topology.ts';
 
 /** How many servers keep something, and how many of them have all of it. */
@@ -12,19 +9,23 @@ export interface Replicas {
   of: string;
   wanted: number;
   current: number;
-  /** Those that lag or are away. */
-  behind: string[];
+  behind: BehindServer[];
+}
+
+export interface BehindServer {
+  name: string;
+  /** Else it runs and is catching up. */
+  isAway: boolean;
+}
+
+/** Raised at the deadline; says which servers are behind and what to do. */
+export class ReplicasBehind extends Error {
+  override readonly name = 'ReplicasBehind';
 }
 
 const POLL_MS = 250;
-
-/** Error codes of JetStream's API: no cluster, or too few servers in it, or too little room. */
-const NO_PEERS_CODES = [10074, 10005, 10023];
-
-/** Whether the broker refuses a number of replicas since it has not the servers for it. */
-export function lacksServers(error: unknown): error is JetStreamApiError {
-  return error instanceof JetStreamApiError && NO_PEERS_CODES.includes(error.code);
-}
+/** A leader hears from each follower every second, but calls one current for ten after the last word. */
+const SILENCE_MS_MAX = 4_000;
 
 /** Of both streams and the consumer. */
 export async function readReplicas(manager: JetStreamManager): Promise<Replicas[]> {
@@ -42,12 +43,18 @@ export async function readReplicas(manager: JetStreamManager): Promise<Replicas[
   ];
 }
 
-/** Changes how many servers keep each message. Counters and gateways work on meanwhile. */
+/**
+ * Changes how many servers keep each message. Counters and gateways work on meanwhile.
+ *
+ * @throws NoLeader
+ */
 export async function setReplicas(manager: JetStreamManager, replicas: number): Promise<void> {
   for (const stream of [INCREMENTS, INCREMENTS_DEAD]) {
-    const { config } = await manager.streams.info(stream);
-    const change: Partial<StreamConfig> = { ...config, num_replicas: replicas };
-    if (config.num_replicas !== replicas) await manager.streams.update(stream, change);
+    await askPatiently(async () => {
+      const { config } = await manager.streams.info(stream);
+      const change: Partial<StreamConfig> = { ...config, num_replicas: replicas };
+      if (config.num_replicas !== replicas) await manager.streams.update(stream, change);
+    });
   }
 }
 
@@ -55,22 +62,29 @@ export async function setReplicas(manager: JetStreamManager, replicas: number): 
  * Resolves when as many servers as wanted have all of both streams and of the consumer: before, the
  * loss of one could still lose something.
  *
- * @throws Error at the deadline, naming what is behind.
+ * @param options.onWait is told what is awaited, each time that it changes.
+ * @throws ReplicasBehind, NoLeader
  */
 export async function untilReplicasCurrent(
   manager: JetStreamManager,
-  options: { deadlineMs: number; onChange?: (replicas: Replicas[]) => void },
+  options: { timeoutMs: number; onWait?: (replicas: Replicas[]) => void },
 ): Promise<Replicas[]> {
+  const { timeoutMs, onWait } = options;
+  const deadline = performance.now() + timeoutMs;
   let seen = '';
   for (;;) {
-    const replicas = await readDespiteLeaderChange(manager);
-    const text = JSON.stringify(replicas);
-    if (replicas.length > 0 && text !== seen) options.onChange?.(replicas);
-    seen = text;
-    if (replicas.length > 0 && replicas.every(isCurrent)) return replicas;
-    if (performance.now() > options.deadlineMs) {
-      throw new Error(`replicas are not current in time: ${text}`);
+    const replicas = await askPatiently(() => readReplicas(manager));
+    if (replicas.every(isCurrent)) return replicas;
+    if (performance.now() > deadline) {
+      throw new ReplicasBehind(
+        `after ${timeoutMs / 1000} s not every replica is current: ${describeBehind(replicas)}. ` +
+          'The loss of another server could lose what was accepted: see that these servers run and reach ' +
+          'the others (their logs), then repeat this',
+      );
     }
+    const text = JSON.stringify(replicas);
+    if (text !== seen) onWait?.(replicas);
+    seen = text;
     await delay(POLL_MS);
   }
 }
@@ -79,26 +93,37 @@ export function isCurrent({ wanted, current }: Replicas): boolean {
   return current >= wanted;
 }
 
-/** A change of replicas can change leaders, who for a moment do not answer; then nothing is known. */
-async function readDespiteLeaderChange(manager: JetStreamManager): Promise<Replicas[]> {
-  try {
-    return await readReplicas(manager);
-  } catch (error) {
-    if (error instanceof JetStreamApiError && error.status < 500) throw error;
-    return [];
-  }
+/** `INCREMENTS 2 of 3 (nats-2 is away)`, of each that is not current. */
+export function describeBehind(replicas: Replicas[]): string {
+  return replicas
+    .filter((one) => !isCurrent(one))
+    .map(({ of, current, wanted, behind }) => {
+      const servers = behind.map(describeServer).join(', ') || 'the others are not known yet';
+      return `${of} ${current} of ${wanted} (${servers})`;
+    })
+    .join('; ');
+}
+
+export function describeServer({ name, isAway }: BehindServer): string {
+  return `${name} ${isAway ? 'is away' : 'is catching up'}`;
 }
 
 function describe(of: string, wanted: number, cluster: ClusterInfo | undefined): Replicas {
   // A server that runs alone tells nothing of a cluster.
   if (cluster === undefined) return { of, wanted, current: 1, behind: [] };
   const others = cluster.replicas ?? [];
-  const behind = others.filter(({ current, offline }) => !current || offline);
+  const behind = others
+    .map(({ name, current, offline, active }) => ({
+      name,
+      isCurrent: current,
+      isAway: offline || millis(active) > SILENCE_MS_MAX,
+    }))
+    .filter(({ isCurrent, isAway }) => isAway || !isCurrent);
   const isLed = cluster.leader !== undefined && cluster.leader !== '';
   return {
     of,
     wanted,
     current: others.length - behind.length + (isLed ? 1 : 0),
-    behind: behind.map(({ name }) => name),
+    behind: behind.map(({ name, isAway }) => ({ name, isAway })),
   };
 }

@@ -1,6 +1,7 @@
+import { lacksServers } from '../../nats/patience.ts';
 import {
+  describeServer,
   isCurrent,
-  lacksServers,
   readReplicas,
   setReplicas,
   untilReplicasCurrent,
@@ -37,8 +38,8 @@ in compose.yaml.`,
     const manager = await servers.manager('provisioner');
     await setReplicas(manager, Number(word)).catch(explain);
     const done = await untilReplicasCurrent(manager, {
-      deadlineMs: performance.now() + CATCH_UP_MS_MAX,
-      onChange: (found) => terminal.complain(`${asText(found)}\n\n`),
+      timeoutMs: CATCH_UP_MS_MAX,
+      onWait: (found) => terminal.complain(`${asText(found)}\n\n`),
     });
     print(done, () => `${asText(done)}\n\nEvery replica is current.`);
     return EXIT.fine;
@@ -59,7 +60,7 @@ function asText(found: Replicas[]): string {
   const rows = found.map(({ of, wanted, current, behind }) => [
     of,
     `${current} of ${wanted} current`,
-    behind.length === 0 ? '' : `behind or away: ${behind.join(', ')}`,
+    behind.map(describeServer).join(', '),
   ]);
   return formatTable(rows);
 }

@@ -2,6 +2,8 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 import { DatabaseError } from 'pg';
 import { Type } from 'typebox';
+import { NoLeader } from '../../nats/patience.ts';
+import { ReplicasBehind } from '../../nats/replicas.ts';
 import { natsTlsFiles, NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { describeDatabaseError } from '../../schema/describe-database-error.ts';
 import { ConfigurationError, readEnvironment } from '../../schema/environment.ts';
@@ -135,7 +137,8 @@ function describe(error: unknown): [string, ExitCode] {
   if (error instanceof UsageError || error instanceof ConfigurationError)
     return [error.message, EXIT.usage];
   if (error instanceof Refusal) return [error.message, EXIT.bad];
-  if (error instanceof NoAnswer) return [error.message, EXIT.noAnswer];
+  if (error instanceof ReplicasBehind) return [error.message, EXIT.bad];
+  if (error instanceof NoAnswer || error instanceof NoLeader) return [error.message, EXIT.noAnswer];
   const denied = findPermissionViolation(error);
   if (denied !== undefined) {
     const what = `the NATS user may not ${denied.operation === 'publish' ? 'send to' : 'read'}`;

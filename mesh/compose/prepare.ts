@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { provision } from '../../nats/provision.ts';
+import { describeBehind } from '../../nats/replicas.ts';
 import { natsTlsFiles } from '../../nats/tls-settings.ts';
 import { describeDatabaseError } from '../../schema/describe-database-error.ts';
 import { readEnvironment } from '../../schema/environment.ts';
@@ -28,6 +29,8 @@ async function main(): Promise<void> {
       ...natsTlsFiles(config),
       replicas: config.REPLICAS,
       flushIntervalMs: config.FLUSH_INTERVAL_MS,
+      onWait: (replicas) =>
+        void process.stdout.write(`waiting for replicas: ${describeBehind(replicas)}\n`),
     });
   await patiently('NATS', prepareBroker, (error) => (error as Error).message);
 }
