@@ -3,6 +3,8 @@ import type { PostgresPool, PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { describeDatabaseUrl, parseDatabaseUrl } from './database-url.ts';
 
+/** Time to connect, and the same again to say whether it is the primary. */
+const CONNECT_MS_MAX = 3_000;
 /** The pool closes a connection that nobody used for this long. */
 const IDLE_MS_MAX = 10_000;
 /** After that, or after the query itself is given up. */
@@ -11,7 +13,7 @@ const SILENCE_MARGIN_MS = 1_000;
 /**
  * A pool on the server that a URL names, or on the one of several that is the primary: each new
  * connection goes to the server that answered last, and where that is away or a standby by now, to
- * the next. Each server is given `connectionTimeoutMillis`, so trying them all is bounded.
+ * the next. Each server is given twice CONNECT_MS_MAX, so trying them all is bounded.
  */
 export function openPool(
   url: string,
@@ -26,6 +28,7 @@ export function openPool(
     const pool = new pg.Pool({
       ...settings,
       idleTimeoutMillis: IDLE_MS_MAX,
+      connectionTimeoutMillis: CONNECT_MS_MAX,
       connectionString,
       stream: () => createSocket(Math.max(settings.query_timeout, IDLE_MS_MAX) + SILENCE_MARGIN_MS),
       ...(needsPrimary && { verify: refuseStandby }),
@@ -68,7 +71,12 @@ export function openPool(
 }
 
 function refuseStandby(client: pg.PoolClient, done: (error?: Error) => void): void {
-  client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby', (error, result) => {
+  const question = {
+    text: 'select pg_is_in_recovery() as standby',
+    // Not that of the pool, which is made for work.
+    query_timeout: CONNECT_MS_MAX,
+  };
+  client.query<{ standby: boolean }>(question, (error, result) => {
     // With an error there is no result, whatever its type says.
     if (error instanceof Error) done(error);
     else done(result.rows[0]?.standby === false ? undefined : new Error('is a standby'));

@@ -96,7 +96,6 @@ export function openDatabase(url: string, options: DatabaseOptions): Kysely<Data
     max: options.connectionsMax,
     keepAlive: true,
     keepAliveInitialDelayMillis: 5_000,
-    connectionTimeoutMillis: 3_000,
     query_timeout: options.queryTimeoutMs,
     onBrokenConnection: options.onBrokenConnection,
   });

@@ -1,7 +1,10 @@
 import { chownSync, chmodSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import t, { type Test } from 'tap';
+import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { openDatabase } from '../../schema/database.ts';
 import { parseDatabaseUrl, withDatabaseUser } from '../../schema/database-url.ts';
 import { makeCertificates } from '../support/certificates.ts';
@@ -51,6 +54,67 @@ await t.test('sslmode=verify-full takes the certificate of the right authority o
   t.equal(await isEncrypted(t, url(caFile)), true);
   await t.rejects(isEncrypted(t, url(strangers.caFile)), /certificate/);
 });
+
+await t.test('servers of a list that say nothing are given up within seconds', async (t) => {
+  const servers = await startServers(t);
+  const there = new URL(servers.urls.counterDatabase);
+  const dead = `127.0.0.1:${await findFreePort()}`;
+  const silent = await listen(t, () => undefined);
+  const stuck = await listen(t, (socket) => passOnUntilAsked(socket, Number(there.port)));
+  const connect = async (...hosts: string[]) => {
+    const list = new URL(there);
+    const url = `${list.href.replace(list.host, hosts.join(','))}?target_session_attrs=read-write`;
+    const database = openDatabase(url, {
+      name: 'test',
+      connectionsMax: 2,
+      queryTimeoutMs: 120_000,
+      onBrokenConnection: () => undefined,
+    });
+    const startedAt = performance.now();
+    try {
+      await sql`select 1`.execute(database);
+      return performance.now() - startedAt;
+    } finally {
+      void database.destroy();
+    }
+  };
+  const spent: Record<string, number> = {};
+  for (const [name, first] of Object.entries({ dead, silent, stuck })) {
+    spent[name] = await connect(first, there.host);
+  }
+  t.comment(spent);
+  t.ok(spent['dead']! < 1_000, 'one that is not there, at once');
+  t.ok(spent['silent']! < 4_000, 'one that takes the connection and says nothing');
+  t.ok(spent['stuck']! < 4_000, 'one that lets us in and does not say whether it is the primary');
+  await t.rejects(
+    connect(dead, silent, stuck),
+    /no server of DATABASE_URL is a primary that answers/,
+  );
+});
+
+async function listen(t: Test, onSocket: (socket: Socket) => void): Promise<string> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    t.teardown(() => socket.destroy());
+    onSocket(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Logs in at the real server, and loses every statement. */
+function passOnUntilAsked(client: Socket, port: number): void {
+  const server = createConnection(port, '127.0.0.1');
+  server.on('error', () => undefined).on('close', () => client.destroy());
+  server.pipe(client);
+  client.on('close', () => server.destroy());
+  client.on('data', (data) => {
+    const isQuery = data.length > 0 && data[0] === 'Q'.charCodeAt(0);
+    if (!isQuery) server.write(data);
+  });
+}
 
 async function isEncrypted(t: Test, url: string): Promise<boolean> {
   const database = openDatabase(url, {
