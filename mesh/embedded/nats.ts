@@ -143,6 +143,8 @@ function saysInfo(options: NatsOptions): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ host: '127.0.0.1', port, timeout: 1000 });
     socket.once('error', reject);
+    // A server that is stopping accepts and says nothing.
+    socket.once('close', () => reject(new Error('it closes the connection')));
     socket.once('timeout', () => socket.destroy(new Error('it accepts but does not greet')));
     socket.once('data', (greeting) => {
       socket.destroy();

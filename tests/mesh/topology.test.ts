@@ -37,6 +37,7 @@ await t.test(
       const isDecided = () => mesh.child.exitCode !== null || mesh.output().includes('is ready');
       await until('a refusal', isDecided, 60_000);
       t.equal(mesh.child.exitCode, 1);
+      if (mesh.child.exitCode === null) await stop(mesh);
       t.strictSame(processesOf(dataDir), [], 'no process is left');
       const lines = mesh.output().trimEnd().split('\n');
       t.match(lines.at(-2), /looking whether the streams of the (standalone|cluster) broker are/);
