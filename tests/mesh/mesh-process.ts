@@ -8,6 +8,7 @@ import { endOrphans } from '../../mesh/embedded/orphans.ts';
 import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { listProcesses } from '../../mesh/embedded/processes.ts';
 import type { MeshFile } from '../../mesh/mesh-file.ts';
+import { endWithUs } from '../support/end-with-us.ts';
 import { until } from './until.ts';
 
 /** A mesh as its user runs it, `npm start` in a terminal of its own, and what it has printed. */
@@ -52,6 +53,8 @@ export async function launchMesh({
     env: { ...inherited, DATA_DIR: dataDir, PORT: String(port), ...environment },
   });
   const exited = once(child, 'exit').then(() => undefined);
+  // npm hands it on, and the mesh stops what it has started.
+  endWithUs({ pid: child.pid ?? 0, exited }, 'SIGTERM');
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => (output += text));

@@ -10,6 +10,7 @@ import { natsStopSteps, type NatsRole } from '../../mesh/embedded/nats.ts';
 import { findNatsServer } from '../../mesh/embedded/nats-server-binary.ts';
 import { findFreePort } from '../../mesh/embedded/ports.ts';
 import type { Certificates } from '../support/certificates.ts';
+import { endWithUs } from '../support/end-with-us.ts';
 import { until } from '../support/wait.ts';
 
 const CONFIG = fileURLToPath(new URL('../../nats/cluster.conf', import.meta.url));
@@ -67,7 +68,7 @@ export async function startCluster(folder: string, tls?: Certificates): Promise<
       },
     });
     closeSync(log);
-    running.set(name, server);
+    running.set(name, endWithUs(server));
   }
 
   /** The same question as the health check in compose.yaml. */

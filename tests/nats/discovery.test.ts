@@ -7,6 +7,7 @@ import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { endWithUs } from '../support/end-with-us.ts';
 
 /** The rules of ADR-32 for every answer. */
 const IDENTITY = {
@@ -23,6 +24,7 @@ void t.test('services answer discovery as ADR-32 has it', async (t) => {
     port: await findFreePort(),
     passwords: { gateway: 'gw', counter: 'ct', inspector: 'is', provisioner: 'pv' },
   });
+  endWithUs(server);
   const connections: NatsConnection[] = [];
   const connect = async (role: 'gateway' | 'counter' | 'inspector') => {
     const connection = await connectToNats({ url: server.urls[role], role });

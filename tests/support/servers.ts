@@ -11,6 +11,7 @@ import { connectToNats } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/topology.ts';
 import { openDatabase, type Database } from '../../schema/database.ts';
+import { endWithUs } from './end-with-us.ts';
 import { copyPostgresTemplate } from './postgres-template.ts';
 
 /** Fixed, since these servers listen on loopback for the length of a test. */
@@ -59,10 +60,9 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
     settings: options.postgresSettings ?? [],
   };
   await copyPostgresTemplate(postgresOptions.folder, PASSWORDS);
-  const [nats, postgres] = await Promise.all([
-    startNats(natsOptions),
-    startPostgres(postgresOptions),
-  ]);
+  const launchNats = async () => endWithUs(await startNats(natsOptions));
+  const launchPostgres = async () => endWithUs(await startPostgres(postgresOptions), 'SIGQUIT');
+  const [nats, postgres] = await Promise.all([launchNats(), launchPostgres()]);
   await provision({ url: nats.urls.provisioner, replicas: 1, flushIntervalMs: 9_000, ...options });
 
   const database = openDatabase(postgres.url, {
@@ -90,11 +90,11 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
     },
     restartNats: async () => {
       await servers.nats.exited;
-      servers.nats = await startNats(natsOptions);
+      servers.nats = await launchNats();
     },
     restartPostgres: async () => {
       await servers.postgres.exited;
-      servers.postgres = await startPostgres(postgresOptions);
+      servers.postgres = await launchPostgres();
     },
   };
   t.teardown(async () => {

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { endWithUs } from './end-with-us.ts';
 import type { Servers } from './servers.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -104,6 +105,7 @@ export async function launchService(
   child.stderr.on('data', (chunk) => errors.push(String(chunk)));
   // With all that it had to say, so not at its exit.
   const exited = once(child, 'close').then(([code]) => code as number | null);
+  endWithUs({ pid: child.pid ?? 0, exited });
   t.teardown(() => end(child, exited));
   return {
     pid: child.pid ?? 0,

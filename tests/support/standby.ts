@@ -5,6 +5,7 @@ import type { Test } from 'tap';
 import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { startPostgres, type PostgresServer } from '../../mesh/embedded/postgres.ts';
 import { withDatabaseUser } from '../../schema/database-url.ts';
+import { endWithUs } from './end-with-us.ts';
 import { copyPostgresTemplate } from './postgres-template.ts';
 import { PASSWORDS, startServers, type Servers, type ServersOptions } from './servers.ts';
 
@@ -36,7 +37,8 @@ export async function startPair(t: Test, options: ServersOptions = {}): Promise<
       `primary_conninfo=host=127.0.0.1 port=${primaryPort} user=owner password=${PASSWORDS.owner} application_name=standby`,
     ],
   };
-  let standby = await startPostgres(standbyOptions);
+  const launch = async () => endWithUs(await startPostgres(standbyOptions), 'SIGQUIT');
+  let standby = await launch();
   t.teardown(() => standby.stop());
 
   return Object.assign(servers, {
@@ -47,7 +49,7 @@ export async function startPair(t: Test, options: ServersOptions = {}): Promise<
       return withDatabaseUser(url, user, password);
     },
     startStandby: async () => {
-      standby = await startPostgres(standbyOptions);
+      standby = await launch();
     },
     promote: async () => {
       const client = new Client({ connectionString: standby.url });

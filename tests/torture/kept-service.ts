@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { endWithUs } from '../support/end-with-us.ts';
 
 const CLOCK = fileURLToPath(new URL('./clock.ts', import.meta.url));
 /** What it said last is most of the story. */
@@ -49,6 +50,7 @@ export function keepService(options: KeptServiceOptions): KeptService {
       env: { ...inherited, ...environment, CLOCK_AHEAD_MS: String(clockAheadMs) },
       stdio: ['ignore', log, log],
     });
+    endWithUs({ pid: launched.pid ?? 0, exited: once(launched, 'exit') });
     launched.once('exit', (code, signal) => {
       if (isStopping) return;
       if (signal !== 'SIGKILL') {

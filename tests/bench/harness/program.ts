@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { spawnDetached, stopProcess } from '../../../mesh/embedded/detached-process.ts';
 import { untilReady } from '../../../mesh/embedded/until-ready.ts';
 import type { Scope } from './scope.ts';
+import { endWithUs } from '../../support/end-with-us.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const LINES_KEPT = 20;
@@ -35,6 +36,7 @@ export async function startProgram(scope: Scope, options: ProgramOptions): Promi
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  endWithUs(child);
   const stop = async () => void (await stopProcess(child, STOP_STEPS));
   scope.defer(stop);
 

@@ -11,6 +11,7 @@ import { provision } from '../../../nats/provision.ts';
 import { INCREMENTS } from '../../../nats/topology.ts';
 import { openDatabase, type Database } from '../../../schema/database.ts';
 import { migrate } from '../../../schema/migrate.ts';
+import { endWithUs } from '../../support/end-with-us.ts';
 import type { DiskUse, MeasuredProcess } from './contender.ts';
 import type { Scope } from './scope.ts';
 
@@ -40,6 +41,7 @@ export async function startBroker(scope: Scope, folder: string): Promise<Broker>
     port: await findFreePort(),
     passwords: NATS_PASSWORDS,
   });
+  endWithUs(nats);
   scope.defer(() => nats.stop());
   await provision({ url: nats.urls.provisioner, replicas: 1, flushIntervalMs: 9_000 });
   return { processes: [{ name: 'nats-server', pid: nats.pid }], urls: nats.urls };
@@ -59,6 +61,7 @@ export async function startDatabase(scope: Scope, folder: string): Promise<Postg
     port: await findFreePort(),
     password: 'owner',
   });
+  endWithUs(postgres, 'SIGQUIT');
   scope.defer(() => postgres.stop());
   await migrate({ ownerUrl: postgres.url, gatewayPassword: 'gw', counterPassword: 'ct' });
   const database = openDatabase(postgres.url, {
