@@ -13,6 +13,7 @@ import { closeScopesOnSignals } from './harness/scope.ts';
 import { hotKey } from './hot-key.ts';
 import { idempotency } from './idempotency.ts';
 import { idle } from './idle.ts';
+import { memory } from './memory.ts';
 import { metricsAndLimit } from './metrics-and-limit.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { readOptions, USAGE, WrongArguments } from './options.ts';
@@ -29,6 +30,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   'hot-key': hotKey,
   idempotency,
   idle,
+  memory,
   'metrics-and-limit': metricsAndLimit,
   'one-at-a-time': oneAtATime,
   replicas,
