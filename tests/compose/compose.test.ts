@@ -192,6 +192,32 @@ await t.test('everything waits for what it needs, and is restarted', (t) => {
   t.end();
 });
 
+await t.test(
+  'every one-shot is awaited by somebody, or `up --wait` takes its end for a failure',
+  (t) => {
+    for (const name of services.map(([name]) => name).filter(isOneShot)) {
+      const conditions = services.map(([, { depends_on }]) => depends_on?.[name]?.condition);
+      t.ok(conditions.includes('service_completed_successfully'), name);
+    }
+    t.end();
+  },
+);
+
+await t.test('every volume belongs to the user that writes into it', (t) => {
+  // Images whose folder there is their user's already, which an empty volume takes over.
+  const takenOver = ['prometheus:/prometheus', 'grafana:/var/lib/grafana'];
+  const given = compose.services['secrets']?.volumes ?? [];
+  for (const [name, { volumes = [] }] of services) {
+    if (name === 'secrets') continue;
+    for (const volume of volumes.filter((one) => !one.endsWith(':ro'))) {
+      const [source = ''] = volume.split(':');
+      const isGiven = given.includes(`${source}:/data/${source}`);
+      t.ok(isGiven || takenOver.includes(volume), `${name}: ${volume}`);
+    }
+  }
+  t.end();
+});
+
 await t.test('no service is killed while it still stops', (t) => {
   for (const [name, stopMsMax] of [
     ['gateway', GATEWAY_STOP_MS_MAX],
