@@ -4,6 +4,7 @@ import { digest, encodeIncrement } from '../schema/envelope.ts';
 import type { Increment } from '../schema/increment.ts';
 import { claimKeys, findKeyPayloads, type KeyClaim } from './ledger.ts';
 import type { HeldMessage } from './load.ts';
+import { TallyConflict } from './tally.ts';
 
 /** A message with a body, after its idempotency keys were looked at. */
 export interface Judged {
@@ -39,14 +40,15 @@ export async function fenceKeys(db: Kysely<Database>, fresh: HeldMessage[]): Pro
 
   const firsts = new Map<string, Claim>();
   for (const claim of claims) if (!firsts.has(claim.key)) firsts.set(claim.key, claim);
-  const claimed = await claimKeys(
+  const known = await claimKeys(
     db,
     [...firsts.values()].toSorted((left, right) => (left.key < right.key ? -1 : 1)),
   );
-  const losers = [...firsts.keys()].filter((key) => !claimed.has(key));
-  const payloads = await findKeyPayloads(db, losers);
+  const payloads = await findKeyPayloads(db, known);
+  // Pruned between the two statements; the messages come again.
+  if (payloads.size < known.length) throw new TallyConflict('an idempotency key vanished');
 
-  for (const claim of claims) judge(claim, firsts, claimed, payloads);
+  for (const claim of claims) judge(claim, firsts, payloads);
   return all;
 }
 
@@ -54,10 +56,11 @@ function readClaims(judged: Judged, batchKey: string | undefined): Claim[] {
   const { message, counted } = judged;
   const increments = message.body?.envelope?.increments ?? [];
   const source = message.body?.subject.split('.').slice(1).join('.') ?? '';
+  const storedAt = new Date(message.storedAtMs).toISOString();
   const claim = (once: string, index: number, covered: Increment[]): Claim => ({
     key: digest(`${source} ${once}`),
     payload: digest(covered.map(canonical).join('\n')),
-    storedAtMs: message.storedAtMs,
+    storedAt,
     judged,
     index,
     increments: covered,
@@ -75,14 +78,14 @@ function readClaims(judged: Judged, batchKey: string | undefined): Claim[] {
 function judge(
   claim: Claim,
   firsts: Map<string, Claim>,
-  claimed: Set<string>,
+  /** Of the claims that were there before. */
   payloads: Map<string, string>,
 ): void {
   const { judged, key, payload, increments, index } = claim;
   const first = firsts.get(key);
-  const counts = first === claim && claimed.has(key);
-  const winner = claimed.has(key) ? first?.payload : payloads.get(key);
-  if (counts) judged.counted.push(...increments);
+  const before = payloads.get(key);
+  const winner = before ?? first?.payload;
+  if (first === claim && before === undefined) judged.counted.push(...increments);
   else if (winner === payload) judged.repeated += increments.length;
   else judged.reused.push({ index, item: increments.length === 1 ? increments[0] : increments });
 }

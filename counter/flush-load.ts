@@ -5,9 +5,10 @@ import type { Database } from '../schema/database.ts';
 import { describeDatabaseError } from '../schema/describe-database-error.ts';
 import type { Log } from '../telemetry/log.ts';
 import { isDataError } from './database-error.ts';
-import { flush, TallyConflict, type FlushResult } from './flush.ts';
+import { flush, type FlushResult } from './flush.ts';
 import { halve, type Load } from './load.ts';
 import { StoresDisagree } from './settled-floor.ts';
+import { TallyConflict } from './tally.ts';
 
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2_000;

@@ -27,15 +27,7 @@ import {
 import { countReasons, letterOf, lettersOf } from './letters-of.ts';
 import type { HeldMessage, Load } from './load.ts';
 import { confirmReplication } from './replication.ts';
-import { addToTally, sumOf } from './tally.ts';
-
-/**
- * Raised where the tally holds a message that the database knows, beside others that it does not.
- * The sums can't be taken apart again, so the load must come back from the broker with its bodies.
- */
-export class TallyConflict extends Error {
-  override readonly name = 'TallyConflict';
-}
+import { addToTally, sumOf, TallyConflict } from './tally.ts';
 
 /** What a flush's time goes to: the steps above, and the beginning of the transaction. */
 export type FlushStep = 'begin' | 'fence' | 'keys' | 'upsert' | 'letters' | 'commit';
@@ -142,11 +134,9 @@ async function fenceMessages(
     else firsts.set(message.id, message);
   }
 
-  const inserted = await insertMessages(db, incarnation, sortedById([...firsts.values()]));
-  const fresh = messages.filter(
-    (message) => firsts.get(message.id) === message && inserted.has(message.id),
-  );
-  others.push(...[...firsts.values()].filter(({ id }) => !inserted.has(id)));
+  const known = await insertMessages(db, incarnation, sortedById([...firsts.values()]));
+  const fresh: HeldMessage[] = [];
+  for (const message of firsts.values()) (known.has(message.id) ? others : fresh).push(message);
 
   const letters = refused.map((message) => letterOf(message, incarnation));
   const settling: HeldMessage[] = [...refused];
@@ -159,10 +149,12 @@ async function fenceMessages(
     const digests = new Map(rows.map((row) => [row.id, row.digest]));
     for (const message of others) {
       if (settled.has(message.sequence)) continue;
-      const known = digests.get(message.id);
+      const digestBefore = digests.get(message.id);
       // The row was pruned between the two statements; the message comes again.
-      if (known === undefined) throw new TallyConflict('a ledger row vanished during the flush');
-      if (known !== message.digest) letters.push(reusedLetter(message, incarnation));
+      if (digestBefore === undefined) {
+        throw new TallyConflict('a ledger row vanished during the flush');
+      }
+      if (digestBefore !== message.digest) letters.push(reusedLetter(message, incarnation));
       settling.push(message);
     }
   }

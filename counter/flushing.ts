@@ -4,7 +4,6 @@ import type { Kysely } from 'kysely';
 import type { Database } from '../schema/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Alarm } from './alarm.ts';
-import { TallyConflict } from './flush.ts';
 import type { FlushClock } from './flush-clock.ts';
 import { flushLoad } from './flush-load.ts';
 import type { Holdings } from './holdings.ts';
@@ -13,6 +12,7 @@ import type { CounterMetrics } from './metrics.ts';
 import type { Settler } from './settle.ts';
 import { StoresDisagree } from './settled-floor.ts';
 import type { Stores } from './stores.ts';
+import { TallyConflict } from './tally.ts';
 
 /** At most four flushes a second, however old what comes again may be. */
 const FLUSH_SPACING_MS = 250;

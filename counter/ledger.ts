@@ -27,17 +27,18 @@ export interface KnownMessage {
 }
 
 /**
- * Inserts rows, sorted by id, and returns the ids of those that are new. A row of another
- * transaction that is not yet committed is waited for.
+ * Inserts rows, sorted by id, and returns the ids of those that were not: a row with their id, or one
+ * with their sequence, is there already. A row of another transaction that is not yet committed is
+ * waited for.
  */
 export async function insertMessages(
   db: Kysely<Database>,
   incarnation: number,
   rows: LedgerRow[],
 ): Promise<Set<string>> {
-  const inserted = new Set<string>();
+  const known = new Set<string>();
   for (const chunk of chunks(rows)) {
-    const batch = sql<{
+    const parameters = sql<{
       id: string;
       sequence: string;
       stored_at: Date;
@@ -53,20 +54,27 @@ export async function insertMessages(
       ${array(chunk, (row) => row.total)}::numeric[]
     )`.as<'batch'>(sql`batch(id, sequence, stored_at, digest, increments, total)`);
     const returned = await db
-      .insertInto('ledger')
-      .columns(['incarnation', 'id', 'sequence', 'stored_at', 'digest', 'increments', 'total'])
-      .expression(
-        db
-          .selectFrom(batch)
-          .select((eb) => eb.cast<string>(eb.val(incarnation), 'bigint').as('incarnation'))
-          .select(['id', 'sequence', 'stored_at', 'digest', 'increments', 'total']),
+      .with('batch', (query) => query.selectFrom(parameters).selectAll())
+      .with('inserted', (query) =>
+        query
+          .insertInto('ledger')
+          .columns(['incarnation', 'id', 'sequence', 'stored_at', 'digest', 'increments', 'total'])
+          .expression(
+            query
+              .selectFrom('batch')
+              .select((eb) => eb.cast<string>(eb.val(incarnation), 'bigint').as('incarnation'))
+              .select(['id', 'sequence', 'stored_at', 'digest', 'increments', 'total']),
+          )
+          .onConflict((conflict) => conflict.doNothing())
+          .returning('id'),
       )
-      .onConflict((conflict) => conflict.doNothing())
-      .returning('id')
+      .selectFrom('batch')
+      .select('batch.id')
+      .where('batch.id', 'not in', (query) => query.selectFrom('inserted').select('inserted.id'))
       .execute();
-    for (const { id } of returned) inserted.add(id);
+    for (const { id } of returned) known.add(id);
   }
-  return inserted;
+  return known;
 }
 
 /** The rows that have one of these ids, or settle one of these sequences of the incarnation. */
@@ -122,28 +130,36 @@ export async function correctTotals(
 export interface KeyClaim {
   key: string;
   payload: string;
-  storedAtMs: number;
+  /** In ISO 8601; many claims of a message share it, and it costs more to make than the rest. */
+  storedAt: string;
 }
 
-/** Claims idempotency keys, sorted; returns the keys that are new. */
-export async function claimKeys(db: Kysely<Database>, claims: KeyClaim[]): Promise<Set<string>> {
-  const claimed = new Set<string>();
+/** Claims idempotency keys, sorted; returns those that were claimed before. */
+export async function claimKeys(db: Kysely<Database>, claims: KeyClaim[]): Promise<string[]> {
+  const known: string[] = [];
   for (const chunk of chunks(claims)) {
-    const batch = sql<{ key: string; payload: string; stored_at: Date }>`unnest(
+    const parameters = sql<{ key: string; payload: string; stored_at: Date }>`unnest(
       ${array(chunk, (claim) => claim.key)}::uuid[],
       ${array(chunk, (claim) => claim.payload)}::uuid[],
-      ${array(chunk, (claim) => new Date(claim.storedAtMs).toISOString())}::timestamptz[]
+      ${array(chunk, (claim) => claim.storedAt)}::timestamptz[]
     )`.as<'batch'>(sql`batch(key, payload, stored_at)`);
     const returned = await db
-      .insertInto('idempotency_keys')
-      .columns(['key', 'payload', 'stored_at'])
-      .expression(db.selectFrom(batch).select(['key', 'payload', 'stored_at']))
-      .onConflict((conflict) => conflict.column('key').doNothing())
-      .returning('key')
+      .with('batch', (query) => query.selectFrom(parameters).selectAll())
+      .with('inserted', (query) =>
+        query
+          .insertInto('idempotency_keys')
+          .columns(['key', 'payload', 'stored_at'])
+          .expression(query.selectFrom('batch').select(['key', 'payload', 'stored_at']))
+          .onConflict((conflict) => conflict.column('key').doNothing())
+          .returning('key'),
+      )
+      .selectFrom('batch')
+      .select('batch.key')
+      .where('batch.key', 'not in', (query) => query.selectFrom('inserted').select('inserted.key'))
       .execute();
-    for (const { key } of returned) claimed.add(key);
+    for (const { key } of returned) known.push(key);
   }
-  return claimed;
+  return known;
 }
 
 /** The payloads for which keys were claimed; a statement of its own, so that it sees the winners. */

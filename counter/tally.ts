@@ -15,3 +15,11 @@ export function sumOf(values: Iterable<{ value: Exact }>): Exact {
   for (const { value } of values) sum = addExact(sum, value);
   return sum;
 }
+
+/**
+ * Raised where the tally holds a message that the database knows, beside others that it does not.
+ * The sums can't be taken apart again, so the load must come back from the broker with its bodies.
+ */
+export class TallyConflict extends Error {
+  override readonly name = 'TallyConflict';
+}

@@ -1,7 +1,8 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { sql, type Kysely } from 'kysely';
 import t from 'tap';
-import { flush, TallyConflict } from '../../counter/flush.ts';
+import { flush } from '../../counter/flush.ts';
+import { TallyConflict } from '../../counter/tally.ts';
 import { takeDelivery } from '../../counter/intake.ts';
 import { createLoad, type Load } from '../../counter/load.ts';
 import type { Database } from '../../schema/database.ts';
