@@ -41,6 +41,8 @@ export const openapi = fastifyPlugin(async (app: FastifyInstance) => {
   await app.register(fastifySwaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
+    // Beyond this machine, a gateway without TLS could not show the page.
+    transformStaticCSP: (policy) => policy.replace(' upgrade-insecure-requests;', ''),
     uiConfig: { layout: 'BaseLayout', defaultModelsExpandDepth: -1 },
   });
   app.get('/openapi.json', () => app.swagger());

@@ -80,7 +80,7 @@ export function createErrorHandler(log: FastifyBaseLogger) {
       reply.code(400).hijack();
       return;
     }
-    const problem = asProblem(error);
+    const problem = asProblem(error, request);
     if (problem.code === 'internal-error')
       log.error({ err: error, requestId: request.id }, 'a request failed');
     sendProblem(request, reply, problem);
@@ -100,7 +100,7 @@ export function createProblem(code: ProblemCode, detail: string, url: string): P
   };
 }
 
-function asProblem(error: FastifyError): ProblemError {
+function asProblem(error: FastifyError, request: FastifyRequest): ProblemError {
   if (error instanceof ProblemError) return error;
   if (error instanceof NotAccepted) return new ProblemError(error.code, error.message);
   if (error.validation !== undefined) {
@@ -111,7 +111,18 @@ function asProblem(error: FastifyError): ProblemError {
   if (status >= 500) {
     return new ProblemError('internal-error', 'Something went wrong here; the log says what.');
   }
-  return new ProblemError(FRAMEWORK_CODES[status] ?? 'bad-request', error.message);
+  const code = FRAMEWORK_CODES[status] ?? 'bad-request';
+  return new ProblemError(code, explainBody(code, request) ?? error.message);
+}
+
+/** What Fastify leaves unsaid of a body that it refuses. */
+function explainBody(code: ProblemCode, { headers, routeOptions }: FastifyRequest) {
+  if (code === 'body-too-large') return `The body is longer than ${routeOptions.bodyLimit} bytes.`;
+  if (code !== 'unsupported-media-type') return undefined;
+  const given = headers['content-type']?.slice(0, 100);
+  const found = given === undefined ? 'There is no content type' : `The content type is "${given}"`;
+  const lines = routeOptions.config.isBatch === true ? ' or application/x-ndjson' : '';
+  return `${found}; send application/json${lines}.`;
 }
 
 function invalid(found: TLocalizedValidationError[], context: string): ProblemError {

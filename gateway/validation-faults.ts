@@ -1,5 +1,5 @@
 import type { TLocalizedValidationError } from 'typebox/error';
-import { KEY_RULE, VALUE_RULE } from '../schema/increment.ts';
+import { ID_RULE, INCREMENT_RULE, KEY_RULE, VALUE_RULE } from '../schema/increment.ts';
 
 /** A fault and where it is: a JSON pointer, or a line. */
 export interface Fault {
@@ -23,7 +23,13 @@ type Located = [pointer: string, detail: string];
 /** The name of an unknown field is the client's and may be long. */
 const POINTER_LENGTH_MAX = 100;
 
-const RULES: Record<string, string> = { key: KEY_RULE, value: VALUE_RULE };
+/** By field; the body itself has no name. */
+const RULES: Record<string, string> = {
+  '': INCREMENT_RULE,
+  key: KEY_RULE,
+  value: VALUE_RULE,
+  id: ID_RULE,
+};
 
 function locate({ instancePath, keyword, params, message }: TLocalizedValidationError): Located[] {
   if (keyword === 'required') {
@@ -33,6 +39,8 @@ function locate({ instancePath, keyword, params, message }: TLocalizedValidation
   if (keyword === 'additionalProperties') return [];
   if (keyword === 'boolean')
     return [[instancePath.slice(0, POINTER_LENGTH_MAX), 'is not a known field']];
-  const field = instancePath.split('/').at(-1) ?? '';
+  // The rule of a list is that of its items, but for their number.
+  if (keyword === 'maxItems') return [[instancePath, message]];
+  const field = instancePath.split('/').findLast((segment) => !/^\d+$/.test(segment)) ?? '';
   return [[instancePath, RULES[field] ?? message]];
 }

@@ -21,7 +21,9 @@ const KEYS_MAX = 100;
 
 export const CountersQuery = Type.Object(
   {
-    key: Type.Union([Key, Type.Array(Key, { minItems: 1, maxItems: KEYS_MAX })], {
+    key: Type.Array(Key, {
+      minItems: 1,
+      maxItems: KEYS_MAX,
       description: `1 to ${KEYS_MAX} keys, each as a \`key\` of its own`,
       examples: [[EXAMPLE_KEY]],
     }),

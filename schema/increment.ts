@@ -8,6 +8,10 @@ export const KEY_RULE = 'must be a UUID of the form 8-4-4-4-12, and not the nil 
 export const VALUE_RULE =
   'must be an integer from 1 to 9223372036854775807, written without quotes, fraction or exponent';
 
+export const INCREMENT_RULE = 'must be an object with "key" and "value"';
+/** Of a message's id. */
+export const ID_RULE = 'must be the id that an accepted increment was answered with';
+
 const KEY = new RegExp(KEY_PATTERN);
 
 /** For the documentation. */
@@ -61,7 +65,7 @@ export type Accepted = Static<typeof Accepted>;
 export const MessageParams = Type.Object({
   id: Type.String({
     pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
-    description: 'must be the id that an accepted increment was answered with',
+    description: ID_RULE,
     examples: [EXAMPLE_ID],
   }),
 });

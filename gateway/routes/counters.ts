@@ -1,4 +1,5 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Kysely } from 'kysely';
 import { Counter, CounterParams, Counters, CountersQuery } from '../../schema/counter.ts';
 import type { Database } from '../../schema/database.ts';
@@ -38,8 +39,8 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
     querystring: CountersQuery,
     response: { 200: Counters },
   };
-  app.get('/counters', { schema: several, config }, async (request) => {
-    const keys = [request.query.key].flat().map((key) => key.toLowerCase());
+  app.get('/counters', { schema: several, config, preValidation: listKeys }, async (request) => {
+    const keys = request.query.key.map((key) => key.toLowerCase());
     const found = await readCounters(database, keys, warnOfDatabase);
     const byKey = new Map(found.map((counter) => [counter.key, counter]));
     const counters = keys.map((key) => {
@@ -51,6 +52,13 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   });
   done();
 };
+
+/** A key that comes alone is a list of one. */
+function listKeys(request: FastifyRequest, _reply: FastifyReply, next: () => void): void {
+  const query = request.query as { key?: string | string[] };
+  if (typeof query.key === 'string') query.key = [query.key];
+  next();
+}
 
 function readCounters(
   database: Kysely<Database>,

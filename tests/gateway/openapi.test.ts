@@ -38,6 +38,10 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   writeFileSync(file, JSON.stringify({ keys: [{ name: 'a', sha256, scopes: ['admin'] }] }));
   const closed = await startGateway(t, servers, { API_KEYS_FILE: file });
   await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+  const page = await send(`${gateway.url}/docs`);
+  t.equal(page.status, 200);
+  const policy = page.headers['content-security-policy'] ?? '';
+  t.notMatch(policy, 'upgrade-insecure-requests', 'the page is there without TLS too');
   const document = JSON.parse((await send(`${gateway.url}/openapi.json`)).body) as Document;
   const { check, unseen } = createChecks(t, document);
   const [key = '', absent = ''] = makeKeys(2);
