@@ -16,7 +16,7 @@ export interface RateLimitOptions {
   nowMs: () => number;
 }
 
-/** Takes a batch's increments from its client's budget. @throws ProblemError 429 */
+/** Takes a batch's increments from its client's budget. @throws ProblemError 429, or 413 for more than it ever has */
 export type LimitBatch = (request: FastifyRequest, reply: FastifyReply, increments: number) => void;
 
 declare module 'fastify' {
@@ -39,6 +39,12 @@ export const rateLimit = fastifyPlugin((app: FastifyInstance, options: RateLimit
 
   app.decorate('limitBatch', (request: FastifyRequest, reply: FastifyReply, increments: number) => {
     if (batchMax === 0) return;
+    // To come again later, as a 429 says, would never help.
+    if (increments > batchMax) {
+      const budget = `the ${batchMax} that a client may send by batches in ${windowS} s`;
+      const detail = `The batch has ${increments} increments, more than ${budget}: send smaller ones.`;
+      throw new ProblemError('body-too-large', detail);
+    }
     const policy = `"increments";q=${batchMax};w=${windowS}`;
     const taken = limit.take(`increments ${clientOf(request)}`, batchMax, increments);
     const refusal = `More than ${batchMax} increments by batches in ${windowS} s.`;
@@ -80,12 +86,18 @@ function speak(
   refusal: string,
 ): void {
   const ttlS = Math.max(1, Math.ceil(ttlMs / 1000));
-  reply.header('ratelimit-policy', policy);
-  reply.header('ratelimit', `"${name}";r=${Math.max(0, remaining)};t=${ttlS}`);
+  addItem(reply, 'ratelimit-policy', policy);
+  addItem(reply, 'ratelimit', `"${name}";r=${Math.max(0, remaining)};t=${ttlS}`);
   if (remaining >= 0) return;
   reply.header('retry-after', ttlS);
   throw new ProblemError(
     'rate-limited',
     `${refusal} Nothing was stored; retry after the time given.`,
   );
+}
+
+/** A batch has two budgets, which the fields list. */
+function addItem(reply: FastifyReply, field: string, item: string): void {
+  const before = reply.getHeader(field);
+  reply.header(field, before === undefined ? item : `${String(before)}, ${item}`);
 }

@@ -3,13 +3,22 @@ import { isAbsolute, join, relative } from 'node:path';
 import { styleText } from 'node:util';
 import { gatewayUrlOf, type MeshFile } from './mesh-file.ts';
 
-/** What is printed when all serves: where everything is, and five lines to paste. */
-export function announce(mesh: MeshFile, dataFolder: string): string {
+/**
+ * What is printed when all serves: where everything is, and five lines to paste.
+ *
+ * @param options.keysFile where gateways ask for API keys.
+ */
+export function announce(
+  mesh: MeshFile,
+  dataFolder: string,
+  { keysFile }: { keysFile: string | undefined },
+): string {
   const folder = shortest(dataFolder);
   const clients = quote(join(folder, 'clients'));
   const gateway = gatewayUrlOf(mesh);
   const gateways = `${mesh.gateways.length} ${mesh.proxy === null ? 'on one port' : 'behind a proxy'}`;
   const key = randomUUID();
+  const bearer = keysFile ? ` -H "authorization: Bearer $KEY"` : '';
   const json = `'{"key":"${key}","value":5}'`;
 
   // Without comments behind them: zsh would take those for arguments.
@@ -22,16 +31,21 @@ ${styleText(['bold', 'green'], 'increment-mesh is ready.')} ${dim('Ctrl-C stops 
   postgres   ${withoutPasswords(mesh.postgres.url)}
   data       ${folder}  ${dim('mesh.json lists what runs, logs/ what it says')}
 
-${dim('Post an increment:')}
-curl ${gateway}/increment -H 'content-type: application/json' -d ${json}
+${keysFile ? makeKey(keysFile) : ''}${dim('Post an increment:')}
+curl ${gateway}/increment -H 'content-type: application/json'${bearer} -d ${json}
 ${dim('Its total, there at most ten seconds later:')}
-curl ${gateway}/counters/${key}
+curl ${gateway}/counters/${key}${bearer}
 ${dim('The same in the database, and the stream before it:')}
 PGSERVICEFILE=${quote(join(folder, 'clients', 'pg_service.conf'))} psql service=mesh -c 'table increments'
 XDG_CONFIG_HOME=${clients} nats --context mesh stream info INCREMENTS
 ${dim('Kill a counter: the other takes over, and the total stays exact:')}
 kill -9 ${mesh.counters[0]!.pid}
 `;
+}
+
+function makeKey(keysFile: string): string {
+  const command = `npm run mesh -- keys add me --scopes write,read --file ${quote(keysFile)}`;
+  return `${dim('Requests need an API key, below as $KEY. This makes one:')}\n${command}\n`;
 }
 
 /** As seen from where the user typed the command, which npm tells: it changes the folder itself. */

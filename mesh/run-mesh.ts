@@ -24,14 +24,18 @@ export async function runMesh(
   process.stderr.on('error', () => {});
   try {
     const settings = readMeshSettings(environment);
-    await run(createMesh(settings, { environment, say }), options);
+    const mesh = createMesh(settings, { environment, say });
+    await run(mesh, { ...options, keysFile: environment.API_KEYS_FILE });
   } catch (error) {
     explain(error);
     process.exit(1);
   }
 }
 
-async function run(mesh: Mesh, options: { restartsOnChange: boolean }): Promise<void> {
+async function run(
+  mesh: Mesh,
+  options: { restartsOnChange: boolean; keysFile: string | undefined },
+): Promise<void> {
   let exitCode = 0;
   let isStopping = false;
   onStopSignals(
@@ -48,7 +52,7 @@ async function run(mesh: Mesh, options: { restartsOnChange: boolean }): Promise<
     const running = await mesh.start();
     const what = running.describe();
     writeClientFiles(running.dataFolder.path, what);
-    console.log(announce(what, running.dataFolder.path));
+    console.log(announce(what, running.dataFolder.path, options));
     if (options.restartsOnChange) restartOnChange(running, say);
   } catch (error) {
     // What a stop interrupts fails, which nobody needs to hear.

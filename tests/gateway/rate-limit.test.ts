@@ -60,7 +60,11 @@ void t.test('batches cost by their increments, under a budget of their own', asy
   t.equal((await postBatch(6)).status, 200);
   const refused = await postBatch(6);
   t.equal(refused.status, 429);
-  t.match(refused.headers['ratelimit'], /^"increments";r=0;t=\d+$/);
+  t.match(refused.headers['ratelimit'], /^"default";r=98;t=\d+, "increments";r=0;t=\d+$/);
+  t.equal(refused.headers['ratelimit-policy'], '"default";q=100;w=60, "increments";q=10;w=60');
+  const never = await postBatch(11);
+  t.equal(never.status, 413, 'what no window has room for is not told to come again');
+  t.match(never.body, 'The batch has 11 increments, more than the 10 that a client may send');
   t.equal((await postBatch(4)).status, 200);
   t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
   t.equal((await servers.inspect()).messages, 3, 'what is refused is never stored');
