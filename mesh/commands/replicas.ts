@@ -1,4 +1,4 @@
-import { lacksServers } from '../../nats/patience.ts';
+import { askPatiently, lacksServers } from '../../nats/patience.ts';
 import {
   describeServer,
   isCurrent,
@@ -30,7 +30,8 @@ in compose.yaml.`,
   words: { min: 0, max: 1 },
   run: async ({ servers, words: [word], terminal, print }) => {
     if (word === undefined) {
-      const found = await readReplicas(await servers.manager('inspector'));
+      const manager = await servers.manager('inspector');
+      const found = await askPatiently(() => readReplicas(manager));
       print(found, () => asText(found));
       return found.every(isCurrent) ? EXIT.fine : EXIT.bad;
     }
