@@ -5,6 +5,7 @@ import type { TObject } from 'typebox';
 import { CounterConfig } from '../counter/config.ts';
 import { GatewayConfig } from '../gateway/config.ts';
 import { MeshSettings } from '../mesh/config.ts';
+import { PROBLEMS } from '../schema/problem.ts';
 
 const README = fileURLToPath(new URL('../README.md', import.meta.url));
 const SCHEMAS: Record<string, TObject> = {
@@ -26,6 +27,12 @@ void t.test('the tables of settings are those of the code', (t) => {
     else t.equal(found, table, name);
   }
   if (process.env['UPDATE_README'] === '1') writeFileSync(README, readme);
+  t.end();
+});
+
+void t.test('every code of an error is in the README', (t) => {
+  const readme = readFileSync(README, 'utf8');
+  for (const code of Object.keys(PROBLEMS)) t.ok(readme.includes(`\`${code}\``), code);
   t.end();
 });
 
