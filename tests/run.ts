@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { NODE_ENVIRONMENT } from '../mesh/services.ts';
 
 /**
  * Runs the tests with tap and prints a closing line that people and CI read alike: `12 passed, 0
@@ -13,6 +14,7 @@ if (!existsSync(new URL('../node_modules/@tapjs/test/test-built', import.meta.ur
 
 const child = spawn('tap', ['run', '--reporter=tap', ...process.argv.slice(2)], {
   stdio: ['ignore', 'pipe', 'inherit'],
+  env: { ...NODE_ENVIRONMENT, ...process.env },
 });
 
 let totals: string | undefined;

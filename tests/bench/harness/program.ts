@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { spawnDetached, stopProcess } from '../../../mesh/embedded/detached-process.ts';
 import { untilReady } from '../../../mesh/embedded/until-ready.ts';
+import { NODE_ENVIRONMENT } from '../../../mesh/services.ts';
 import type { Scope } from './scope.ts';
 import { endWithUs } from '../../support/end-with-us.ts';
 
@@ -33,7 +34,7 @@ export async function startProgram(scope: Scope, options: ProgramOptions): Promi
     profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`];
   const child = await spawnDetached(process.execPath, [...nodeFlags, ...profiling, file], {
     cwd: ROOT,
-    env: { ...process.env, ...environment },
+    env: { ...NODE_ENVIRONMENT, ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   endWithUs(child);
