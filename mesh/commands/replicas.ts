@@ -1,8 +1,9 @@
-import { askPatiently, lacksServers } from '../../nats/patience.ts';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { lacksServers } from '../../nats/patience.ts';
 import {
   describeServer,
   isCurrent,
-  readReplicas,
+  ReplicasBehind,
   setReplicas,
   untilReplicasCurrent,
   type Replicas,
@@ -10,6 +11,8 @@ import {
 import { EXIT, Refusal, UsageError, type Command } from './command.ts';
 import { formatTable } from './table.ts';
 
+/** Time to see each follower once with all that its leader has. */
+const LOOK_MS = 3_000;
 /** Time for a new server to copy a full stream. */
 const CATCH_UP_MS_MAX = 30 * 60_000;
 
@@ -30,8 +33,7 @@ in compose.yaml.`,
   words: { min: 0, max: 1 },
   run: async ({ servers, words: [word], terminal, print }) => {
     if (word === undefined) {
-      const manager = await servers.manager('inspector');
-      const found = await askPatiently(() => readReplicas(manager));
+      const found = await look(await servers.manager('inspector'));
       print(found, () => asText(found));
       return found.every(isCurrent) ? EXIT.fine : EXIT.bad;
     }
@@ -46,6 +48,15 @@ in compose.yaml.`,
     return EXIT.fine;
   },
 };
+
+async function look(manager: JetStreamManager): Promise<Replicas[]> {
+  try {
+    return await untilReplicasCurrent(manager, { timeoutMs: LOOK_MS });
+  } catch (error) {
+    if (error instanceof ReplicasBehind) return error.replicas;
+    throw error;
+  }
+}
 
 function explain(error: unknown): never {
   if (lacksServers(error)) {
