@@ -52,7 +52,7 @@ export async function readReplicas(manager: JetStreamManager): Promise<Replicas[
 }
 
 /**
- * Changes how many servers keep each message. Counters and gateways work on meanwhile.
+ * Changes how many servers keep each message. For about ten seconds the stream then has no leader.
  *
  * @throws NoLeader
  */

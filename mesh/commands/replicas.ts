@@ -23,8 +23,9 @@ export const replicas: Command = {
   summary: 'Shows or changes how many servers keep each message',
   help: `
 With a number it changes both streams and the consumer, and waits until every server has all of
-them: only then may one of them be lost. Increments are accepted and counted meanwhile, and it can
-be stopped and asked again. It needs as many servers in the NATS cluster.
+them: only then may one of them be lost. It can be stopped and asked again. Requests wait for about
+ten seconds in which nats-server has no leader for the stream, and are answered then if gateways have
+a longer PUBLISH_DEADLINE_MS (12 s in a cluster). It needs as many servers in the NATS cluster.
 
 Without a number it exits with 1 where a replica is not current, and names the server.
 
