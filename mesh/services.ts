@@ -134,7 +134,13 @@ function serviceProgram(
           ...variables,
         },
       });
-      keepLog(service, logFile, { name, say });
+      try {
+        keepLog(service, logFile, { name, say });
+      } catch (error) {
+        // A data folder that is gone, or a full disk: else each attempt would leave one more running.
+        service.kill('SIGKILL');
+        throw error;
+      }
       return service;
     },
     ready: (service) =>

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import t from 'tap';
 import { spawnDetached } from '../../mesh/embedded/detached-process.ts';
+import { readMeshSettings } from '../../mesh/config.ts';
 import { keepLog } from '../../mesh/service-log.ts';
+import { counterProgram } from '../../mesh/services.ts';
+import { processesOf } from './mesh-process.ts';
 import { until } from './until.ts';
 
 await t.test('a service log is kept whole, and its warnings are shown', async (t) => {
@@ -31,4 +34,19 @@ await t.test('a service log is kept whole, and its warnings are shown', async (t
     'counter-1: Error: not a log line',
   ]);
   t.equal(readFileSync(file, 'utf8'), lines.map((line) => `${line}\n`).join(''));
+});
+
+await t.test('a service whose log can not be kept is not left running', async (t) => {
+  const folder = t.testdir();
+  const program = counterProgram('counter-1', 1, {
+    urls: { nats: 'nats://127.0.0.1:1', database: 'postgres://127.0.0.1:1/increments' },
+    context: {
+      settings: readMeshSettings({}),
+      environment: { PATH: process.env.PATH },
+      dataFolder: { path: folder, logs: join(folder, 'gone') },
+      say: () => undefined,
+    },
+  });
+  await t.rejects(program.launch(), { code: 'ENOENT' });
+  await until('it ends', () => processesOf(folder).length === 0);
 });
