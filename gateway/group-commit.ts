@@ -22,6 +22,10 @@ export interface LaneOptions<Item> {
   subject: string;
   /** At most this many submissions share a message. */
   packMax: number;
+  /** Messages under way at most, so that one hung publish does not spend everyone's time. */
+  inFlightMax: number;
+  /** A message leaves beside others only when the newest of them is this late. */
+  lateMs: number;
   /** Submissions and bytes that may wait; more is refused at once. */
   waitingMax: number;
   waitingBytesMax: number;
@@ -36,14 +40,6 @@ export interface LaneOptions<Item> {
   /** Told of each message's fate, for metrics. */
   onPublished?: (pack: { increments: number; durationMs: number; error?: unknown }) => void;
 }
-
-/**
- * A message leaves while another is under way only when that one is this late: what waits in the
- * meantime shares the next message, and each message costs the broker an fsync.
- */
-const LATE_MS = 5;
-/** So that one hung publish does not spend everyone's time. */
-const IN_FLIGHT_MAX = 2;
 
 export interface Receipt {
   /** The id of the message that holds the submission. */
@@ -128,7 +124,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
 
   function hasPlace(): boolean {
     if (inFlight.length === 0) return true;
-    if (inFlight.length >= IN_FLIGHT_MAX) return false;
+    if (inFlight.length >= options.inFlightMax) return false;
     const earlyMs = lateAt - performance.now();
     if (earlyMs <= 0) return true;
     lateTimer ??= setTimeout(() => {
@@ -161,7 +157,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
     const deadline = pack.at(-1)?.expiresAt ?? startedAt;
     let failure: unknown;
     inFlight.push(pack);
-    lateAt = startedAt + LATE_MS;
+    lateAt = startedAt + options.lateMs;
     try {
       const { sequence } = await publisher.publish(
         {
