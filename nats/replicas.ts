@@ -34,6 +34,8 @@ export class ReplicasBehind extends Error {
 const POLL_MS = 250;
 /** A leader hears from each follower every second, but calls one current for ten after the last word. */
 const SILENCE_MS_MAX = 4_000;
+/** Some looks: a follower that keeps up is seen with everything in most of them. */
+const KEPT_UP_MS = 2_000;
 
 /** Of both streams and the consumer. */
 export async function readReplicas(manager: JetStreamManager): Promise<Replicas[]> {
@@ -69,7 +71,7 @@ export async function setReplicas(manager: JetStreamManager, replicas: number): 
 /**
  * Resolves when as many servers as wanted have all of both streams and of the consumer: before, the
  * loss of one could still lose something. Under load a follower is a few messages behind at almost any
- * moment; one that was seen with all of them once has caught up.
+ * moment; one that was seen with all of them a moment ago keeps up.
  *
  * @param options.onWait is told what is awaited, each time that it changes.
  * @throws ReplicasBehind, NoLeader
@@ -80,11 +82,11 @@ export async function untilReplicasCurrent(
 ): Promise<Replicas[]> {
   const { timeoutMs, onWait } = options;
   const deadline = performance.now() + timeoutMs;
-  const caughtUp = new Set<string>();
+  const seenAt = new Map<string, number>();
   let seen = '';
   for (;;) {
     const found = await askPatiently(() => readReplicas(manager));
-    const replicas = found.map((one) => forgive(one, caughtUp));
+    const replicas = found.map((one) => forgive(one, seenAt));
     if (replicas.every(isCurrent)) return replicas;
     if (performance.now() > deadline) {
       throw new ReplicasBehind(
@@ -101,14 +103,23 @@ export async function untilReplicasCurrent(
   }
 }
 
-/** Takes those for current that were it before and are not away, and remembers those that are. */
-function forgive(replicas: Replicas, caughtUp: Set<string>): Replicas {
+/**
+ * Takes those for current that were it a moment ago and are not away.
+ *
+ * @param seenAt when each was last seen with everything, which is noted here.
+ */
+export function forgive(
+  replicas: Replicas,
+  seenAt: Map<string, number>,
+  now = performance.now(),
+): Replicas {
   const { of, servers, behind } = replicas;
   const idOf = (server: string) => `${of} ${server}`;
   for (const server of servers) {
-    if (!behind.some(({ name }) => name === server)) caughtUp.add(idOf(server));
+    if (!behind.some(({ name }) => name === server)) seenAt.set(idOf(server), now);
   }
-  const left = behind.filter(({ name, isAway }) => isAway || !caughtUp.has(idOf(name)));
+  const keepsUp = (server: string) => now - (seenAt.get(idOf(server)) ?? -Infinity) <= KEPT_UP_MS;
+  const left = behind.filter(({ name, isAway }) => isAway || !keepsUp(name));
   return { ...replicas, current: replicas.current + behind.length - left.length, behind: left };
 }
 
