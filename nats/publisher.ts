@@ -133,15 +133,24 @@ function headersOf(message: OutgoingMessage) {
   return natsHeaders;
 }
 
-/** The server's PubAck, or why there is none. */
+/**
+ * The server's PubAck, or why there is none. On a broker without our roles anyone may answer, and what
+ * a callback throws would end the client's reading for good.
+ */
 function readAcknowledgement(message: Msg): Stored | Error {
   if (message.headers?.code === 503) return new Error(`no server has the stream ${INCREMENTS}`);
-  const { seq, error } = message.json<{
-    seq?: number;
-    error?: { err_code: number; description: string };
-  }>();
-  if (seq !== undefined && error === undefined) return { sequence: seq };
-  if (error === undefined) return new Error(`this is no acknowledgement: ${message.string()}`);
-  const detail = `the stream ${INCREMENTS} refused: ${error.description} (${error.err_code})`;
-  return STREAM_FULL_CODES.has(error.err_code) ? new StreamFull(detail) : new Error(detail);
+  try {
+    const { seq, error } = message.json<{
+      seq?: number;
+      error?: { err_code: number; description: string };
+    }>();
+    if (error !== undefined) {
+      const detail = `the stream ${INCREMENTS} refused: ${error.description} (${error.err_code})`;
+      return STREAM_FULL_CODES.has(error.err_code) ? new StreamFull(detail) : new Error(detail);
+    }
+    if (seq !== undefined) return { sequence: seq };
+  } catch {
+    // Not JSON.
+  }
+  return new Error(`this is no acknowledgement: ${message.string().slice(0, 100)}`);
 }
