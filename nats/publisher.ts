@@ -138,8 +138,8 @@ function headersOf(message: OutgoingMessage) {
  * a callback throws would end the client's reading for good.
  */
 function readAcknowledgement(message: Msg): Stored | Error {
-  if (message.headers?.code === 503) return new Error(`no server has the stream ${INCREMENTS}`);
   try {
+    if (message.headers?.code === 503) return new Error(`no server has the stream ${INCREMENTS}`);
     const { seq, error } = message.json<{
       seq?: number;
       error?: { err_code: number; description: string };
@@ -150,7 +150,7 @@ function readAcknowledgement(message: Msg): Stored | Error {
     }
     if (seq !== undefined) return { sequence: seq };
   } catch {
-    // Not JSON.
+    // Neither headers nor JSON that can be read.
   }
   return new Error(`this is no acknowledgement: ${message.string().slice(0, 100)}`);
 }

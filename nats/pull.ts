@@ -1,4 +1,4 @@
-import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import type { ConnectionWatch } from './connect.ts';
 import { COUNTER, INCREMENTS } from './topology.ts';
 
@@ -71,12 +71,13 @@ export function createPuller(connection: NatsConnection, watch: ConnectionWatch)
       current = {
         reply,
         receive: (message) => {
-          const status = message.headers?.code ?? 0;
+          const headers = readHeaders(message);
+          const status = headers?.code ?? 0;
           if (message.reply !== undefined && message.reply !== '' && status === 0) {
-            onDelivery(readDelivery(message, message.reply));
+            onDelivery(readDelivery(message, message.reply, headers));
             if (++received === limits.messagesMax) end('full');
           } else if (message.subject === reply) {
-            const ending = readStatus(status, message.headers?.description ?? '');
+            const ending = readStatus(status, headers?.description ?? '');
             if (ending !== undefined) end(ending);
           }
         },
@@ -107,11 +108,23 @@ function readStatus(status: number, description: string): PullEnd | undefined {
   return { status, description };
 }
 
+/**
+ * The server stores headers as they come, and the client throws at those that it would not send itself:
+ * in a callback, where that would end its reading for good.
+ */
+function readHeaders(message: Msg): MsgHdrs | undefined {
+  try {
+    return message.headers;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The reply subject carries the delivery's facts, in an older and a coming form (ADR-15). */
-function readDelivery(message: Msg, reply: string): Delivery {
+function readDelivery(message: Msg, reply: string, headers: MsgHdrs | undefined): Delivery {
   const tokens = reply.split('.');
   const offset = tokens.length === 9 ? 4 : 6;
-  const traceparent = message.headers?.get('traceparent') ?? '';
+  const traceparent = headers?.get('traceparent') ?? '';
   return {
     data: message.data,
     subject: message.subject,
