@@ -8,14 +8,18 @@
  * refused. A gateway that is cut off goes on by what it knows, and in the end by its own counts.
  */
 import { randomUUID } from 'node:crypto';
+import { Type, type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
 import type { Exchange } from '../nats/exchange.ts';
 
 /** What gateways tell each other: a client's count so far in a window, so a lost message is no harm. */
-interface Report {
-  from: string;
-  window: number;
-  counts: [client: string, asked: number][];
-}
+const Report = Type.Object({
+  from: Type.String(),
+  window: Type.Integer(),
+  counts: Type.Array(Type.Tuple([Type.String(), Type.Number({ minimum: 0 })])),
+});
+type Report = Static<typeof Report>;
+const report = Compile(Report);
 
 export interface SharedLimit {
   /**
@@ -107,15 +111,15 @@ export function createSharedLimit(
   }
 
   function listen(text: string): void {
-    const report = readReport(text);
-    if (report === undefined || report.from === from) return;
+    const told = readReport(text);
+    if (told === undefined || told.from === from) return;
     turnWindow();
     const target =
-      report.window === window ? usages : report.window === window - 1 ? previous : undefined;
+      told.window === window ? usages : told.window === window - 1 ? previous : undefined;
     if (target === undefined) return;
-    for (const [client, asked] of report.counts) {
+    for (const [client, asked] of told.counts) {
       const usage = usageOf(target, client);
-      usage.elsewhere.set(report.from, asked);
+      usage.elsewhere.set(told.from, asked);
       usage.askedWhenTold = usage.asked;
     }
   }
@@ -130,7 +134,8 @@ export function createSharedLimit(
 /** Whatever else is said on the subject is not for us. */
 function readReport(text: string): Report | undefined {
   try {
-    return JSON.parse(text) as Report;
+    const said: unknown = JSON.parse(text);
+    return report.Check(said) ? said : undefined;
   } catch {
     return undefined;
   }

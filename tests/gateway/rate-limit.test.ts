@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { createSharedLimit } from '../../gateway/shared-limit.ts';
+import { connectToNats } from '../../nats/connect.ts';
+import { RATE_LIMIT_SUBJECT } from '../../nats/exchange.ts';
 import { makeKeys } from '../support/counters.ts';
 import { post, send } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
@@ -119,4 +121,17 @@ void t.test('who has one address of an IPv6 network has no more than one limit',
   t.equal(await postFrom('2001:db8:0:0:1:2:3:4'), 429, 'the same network');
   t.equal(await postFrom('2001:db8:0:1::1'), 200, 'another network');
   t.equal(await postFrom('::ffff:192.0.2.1'), 200, 'IPv4 in IPv6');
+});
+
+void t.test('what is no report costs a gateway nothing', async (t) => {
+  const servers = await startServers(t);
+  const gateway = await startGateway(t, servers, { RATE_LIMIT_MAX: '100' });
+  const other = await connectToNats({ url: servers.urls.nats.counter, role: 'counter' });
+  t.teardown(() => other.close());
+  const window = Math.floor(Date.now() / 60_000);
+  const texts = ['not json', 'null', '{}', `{"from":"a","window":${window}}`];
+  for (const text of texts) other.publish(RATE_LIMIT_SUBJECT, text);
+  await other.flush();
+  const [key = ''] = makeKeys(1);
+  t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
 });
