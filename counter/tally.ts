@@ -17,8 +17,9 @@ export function sumOf(values: Iterable<{ value: Exact }>): Exact {
 }
 
 /**
- * Raised where the tally holds a message that the database knows, beside others that it does not.
- * The sums can't be taken apart again, so the load must come back from the broker with its bodies.
+ * Raised where a load must come back from the broker with its bodies: its tally holds a message that
+ * must not be added beside others that must, and sums can't be taken apart again; or the database
+ * changed between two statements.
  */
 export class TallyConflict extends Error {
   override readonly name = 'TallyConflict';

@@ -17,6 +17,8 @@ import {
 
 /** New replicas copy the whole stream; gateways and counters are not started before. */
 const CATCH_UP_MS_MAX = 10 * 60_000;
+/** A cluster that has lost a server accepts and keeps; its services must be able to start, too. */
+const AWAY_MS_MAX = 30_000;
 
 /** Error codes of JetStream's API: no such stream, no such consumer. */
 const NOT_FOUND_CODES = [10059, 10014];
@@ -33,8 +35,8 @@ export interface ProvisionOptions extends TopologyOptions, Pick<ConnectOptions, 
 
 /**
  * Makes the two streams and the consumer, or brings them to this version's settings, and waits until
- * every replica of them is current, whoever began to make it. Safe to repeat and to run several times
- * at once.
+ * every replica of them is current, whoever began to make it; only half a minute for one that is away.
+ * Safe to repeat and to run several times at once.
  *
  * @throws CannotConnect where the server is too old, ProvisionError where it refuses a setting, NoLeader,
  * ReplicasBehind.
@@ -47,7 +49,11 @@ export async function provision(options: ProvisionOptions): Promise<void> {
     await applyStream(manager, incrementsStream(options));
     await applyStream(manager, deadLettersStream(options));
     await applyConsumer(manager, options);
-    await untilReplicasCurrent(manager, { timeoutMs: CATCH_UP_MS_MAX, ...(onWait && { onWait }) });
+    await untilReplicasCurrent(manager, {
+      timeoutMs: CATCH_UP_MS_MAX,
+      awayMs: AWAY_MS_MAX,
+      ...(onWait && { onWait }),
+    });
   } finally {
     await connection.close();
   }

@@ -74,20 +74,25 @@ export async function setReplicas(manager: JetStreamManager, replicas: number): 
  * moment; one that was seen with all of them a moment ago keeps up.
  *
  * @param options.onWait is told what is awaited, each time that it changes.
+ * @param options.awayMs how long a server is awaited that is away while a majority has everything: what
+ * a mesh that runs goes on without. Left out, as long as the others.
  * @throws ReplicasBehind, NoLeader
  */
 export async function untilReplicasCurrent(
   manager: JetStreamManager,
-  options: { timeoutMs: number; onWait?: (replicas: Replicas[]) => void },
+  options: { timeoutMs: number; awayMs?: number; onWait?: (replicas: Replicas[]) => void },
 ): Promise<Replicas[]> {
-  const { timeoutMs, onWait } = options;
+  const { timeoutMs, awayMs = Infinity, onWait } = options;
   const deadline = performance.now() + timeoutMs;
   const seenAt = new Map<string, number>();
   let seen = '';
+  let awayAt = Infinity;
   for (;;) {
     const found = await askPatiently(() => readReplicas(manager));
     const replicas = found.map((one) => forgive(one, seenAt));
     if (replicas.every(isCurrent)) return replicas;
+    awayAt = replicas.every(isWhole) ? Math.min(awayAt, performance.now()) : Infinity;
+    if (performance.now() - awayAt > awayMs) return replicas;
     if (performance.now() > deadline) {
       throw new ReplicasBehind(
         `after ${timeoutMs / 1000} s not every replica is current: ${describeBehind(replicas)}. ` +
@@ -125,6 +130,12 @@ export function forgive(
 
 export function isCurrent({ wanted, current }: Replicas): boolean {
   return current >= wanted;
+}
+
+/** Whether all that it lacks is a minority that is away, and nobody has anything to copy. */
+function isWhole({ wanted, current, behind }: Replicas): boolean {
+  const areKnown = current + behind.length >= wanted;
+  return areKnown && current > wanted / 2 && behind.every(({ isAway }) => isAway);
 }
 
 /** `INCREMENTS 2 of 3 (nats-2 is away)`, of each that is not current. */

@@ -50,6 +50,14 @@ await t.test('replicas are waited for, by whoever asks', async (t) => {
     });
   });
 
+  await t.test('one that is away is not awaited for ever where the others have all', async (t) => {
+    const found = await untilReplicasCurrent(manager, { timeoutMs: 60_000, awayMs: 500 });
+    for (const { of, current, behind } of found) {
+      t.equal(current, 2, of);
+      t.strictSame(behind, [{ name: follower, isAway: true }], 'and it is named');
+    }
+  });
+
   await t.test('the next provision waits, though it has nothing to change', async (t) => {
     let awaited: string[] = [];
     let isDone = false;
