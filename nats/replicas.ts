@@ -161,7 +161,8 @@ function describe(of: string, wanted: number, cluster: ClusterInfo | undefined):
     .map(({ name, current, offline, active }) => ({
       name,
       isCurrent: current,
-      isAway: offline || millis(active) > SILENCE_MS_MAX,
+      // A new leader has not heard at all, which is 0, of one that died before.
+      isAway: offline || millis(active) > SILENCE_MS_MAX || (active === 0 && !current),
     }))
     .filter(({ isCurrent, isAway }) => isAway || !isCurrent);
   const { leader = '' } = cluster;
