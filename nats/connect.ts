@@ -72,7 +72,7 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
       return await refuseOld(await connect(settings));
     } catch (cause) {
       const error = new CannotConnect(
-        `can't connect to NATS at ${servers.join(', ')} as ${credentials?.user ?? 'anonymous'}: ${describe(cause)}`,
+        `can't connect to NATS at ${servers.join(', ')} as ${credentials?.user ?? 'anonymous'}: ${describe(cause, 'tls' in tls)}`,
         { cause },
       );
       const isLasting = cause instanceof errors.AuthorizationError || cause instanceof OldServer;
@@ -98,13 +98,17 @@ async function refuseOld(connection: NatsConnection): Promise<NatsConnection> {
 }
 
 /** What the operator can do about it, where the cause tells. */
-function describe(cause: unknown): string {
+function describe(cause: unknown, usesTls: boolean): string {
   const { message, code } = cause as NodeJS.ErrnoException;
   if (cause instanceof errors.AuthorizationError)
     return `${message}; check user and password in NATS_URL against those of the brokers (nats/roles.conf)`;
   if (cause instanceof errors.ConnectionError && message.includes("not support 'tls'"))
     return 'the broker does not speak TLS: use nats:// and no NATS_CA_FILE, or configure TLS there';
-  const isOfTls = /certificate|SSL|TLS|alert/i.test(`${code ?? ''} ${message}`);
+  // A broker that refuses a certificate hangs up, sometimes before its reason is read.
+  const signs = usesTls
+    ? /certificate|SSL|TLS|alert|ECONNRESET|EPIPE/i
+    : /certificate|SSL|TLS|alert/i;
+  const isOfTls = signs.test(`${code ?? ''} ${message}`);
   return isOfTls
     ? `${message}; check NATS_CA_FILE, NATS_CERT_FILE and NATS_KEY_FILE against the brokers’ certificates`
     : message;

@@ -37,7 +37,7 @@ function orphanKinds(dataFolder: string) {
     {
       what: 'gateways and counters',
       pattern: new RegExp(
-        `^(.*/)?node (?:--[a-z-]+=\\d+ )*(gateway|counter)/main\\.ts ${folder}/\\2-\\d+$`,
+        `^(.*/)?node (?:--[a-z-]+(?:=\\d+)? )*(gateway|counter)/main\\.ts ${folder}/\\2-\\d+$`,
       ),
       steps: SERVICE_STOP_STEPS.counter,
     },

@@ -32,12 +32,8 @@ export const MUTATIONS: Mutation[] = [
     file: 'counter/flush.ts',
     edits: [
       {
-        find: '(message) => firsts.get(message.id) === message && inserted.has(message.id),',
-        replacement: '(message) => firsts.get(message.id) === message,',
-      },
-      {
-        find: 'others.push(...[...firsts.values()].filter(({ id }) => !inserted.has(id)));',
-        replacement: '',
+        find: '(known.has(message.id) ? others : fresh).push(message);',
+        replacement: 'fresh.push(message);',
       },
     ],
   },
