@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { connectionChange, type ConnectionWatch } from '../nats/connect.ts';
-import type { Delivery, Puller } from '../nats/pull.ts';
+import type { Delivery, PullEnd, Puller } from '../nats/pull.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Holdings } from './holdings.ts';
 import type { CounterMetrics } from './metrics.ts';
@@ -16,6 +16,8 @@ const PULL_EXPIRES_MS = 1_000;
  * this counter a wake-up, and a flush is seconds away.
  */
 const PULL_SPACING_MS = 100;
+/** At a stop: what is there, and no waiting for more. */
+const LAST_PULL_EXPIRES_MS = 0;
 /** Only while a bound is reached: how soon a flush that made room is noticed. */
 const FULL_TICK_MS = 25;
 const REFUSED_MS = 1_000;
@@ -46,13 +48,13 @@ export interface PullingOptions {
 export async function pullUntilStopped(options: PullingOptions): Promise<void> {
   const { puller, watch, stores, holdings, stopping, metrics, log } = options;
 
-  async function pullOnce(room: number): Promise<void> {
-    const limits = {
-      messagesMax: Math.min(PULL_MESSAGES_MAX, room),
-      bytesMax: PULL_BYTES_MAX,
-      expiresMs: PULL_EXPIRES_MS,
-    };
-    const end = await puller.pull(limits, take);
+  function pull(expiresMs: number): Promise<PullEnd> {
+    const messagesMax = Math.min(PULL_MESSAGES_MAX, holdings.room);
+    return puller.pull({ messagesMax, bytesMax: PULL_BYTES_MAX, expiresMs }, take);
+  }
+
+  async function pullOnce(): Promise<void> {
+    const end = await pull(PULL_EXPIRES_MS);
     if (end === 'emptied') await delay(PULL_SPACING_MS);
     if (typeof end === 'string') return;
     log.warn({ pull: end }, 'the broker refused a pull; is the consumer there?');
@@ -75,6 +77,9 @@ export async function pullUntilStopped(options: PullingOptions): Promise<void> {
     if (!watch.isConnected) await connectionChange(watch, PULL_EXPIRES_MS);
     else if (stores.isDatabaseAway) await stores.probeDatabase();
     else if (holdings.room === 0) await delay(FULL_TICK_MS);
-    else await pullOnce(holdings.room);
+    else await pullOnce();
   }
+  // A mesh that stops as a whole, gateways first, leaves nothing uncounted in the stream.
+  const canPull = () => watch.isConnected && !stores.isDatabaseAway && holdings.room > 0;
+  while (canPull() && (await pull(LAST_PULL_EXPIRES_MS)) === 'full');
 }

@@ -24,7 +24,7 @@ export interface Delivery {
 export interface PullLimits {
   messagesMax: number;
   bytesMax: number;
-  /** The broker ends the pull after this long, so that a stop waits no longer. */
+  /** The broker ends the pull after this long, so that a stop waits no longer. 0: no waiting at all. */
   expiresMs: number;
 }
 

@@ -119,6 +119,25 @@ void t.test(
   },
 );
 
+void t.test('a counter that stops takes what was stored just before', async (t) => {
+  const servers = await startServers(t);
+  const gateway = await startGateway(t, servers);
+  const [key = ''] = makeKeys(1);
+  for (let stored = 2; stored <= 10; stored += 2) {
+    const counter = await startCounter(t, servers);
+    await post(gateway.url, { key, value: 1 });
+    // It has taken all there was, and so asks for no more for a while.
+    await until(
+      'a delivery',
+      () => readAckPending(servers),
+      (pending) => pending === 1,
+    );
+    await post(gateway.url, { key, value: 1 });
+    t.equal(await counter.stop(), 0);
+    t.equal(await readTotal(servers.database), String(stored));
+  }
+});
+
 void t.test('a counter frozen in the middle of a flush does not stop the other', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: INTERVAL_MS });
   const gateway = await startGateway(t, servers);
