@@ -34,9 +34,13 @@ async function main(): Promise<void> {
 
   // In order: what is held is committed and settled, then the connections.
   closeWithGrace({ delay: STOP_MS_MAX, logger: false }, async ({ signal, err }) => {
-    if (err) log.fatal({ err }, err instanceof StoresDisagree ? err.message : 'the counter stops');
-    else log.info({ signal }, 'the counter is stopping');
     startup.abort();
+    if (err) {
+      // What it holds may be wrong now. The broker has it too, and offers it again.
+      log.fatal({ err }, 'the counter ends without a last flush');
+      return;
+    }
+    log.info({ signal }, 'the counter is stopping');
     for (const step of stopSteps.toReversed()) await step();
     log.info('the counter has stopped');
   });

@@ -8,6 +8,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { errors, nanos, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { listen } from './listen.ts';
 
 /** What tells one process of a kind from another. */
 export interface Identity {
@@ -82,19 +83,18 @@ export function answerDiscovery(
     STATS: () => ({ started, endpoints: [{ ...place, ...asStats(readWork()) }] }),
   };
 
-  const subscriptions = (Object.keys(answers) as Verb[]).flatMap((verb) => {
-    const callback = (error: Error | null, message: Msg) => {
-      if (error !== null) return;
+  const stops = (Object.keys(answers) as Verb[]).flatMap((verb) => {
+    const answer = (message: Msg) => {
       const identity = { type: TYPES[verb], name, id, version, metadata };
       message.respond(JSON.stringify({ ...identity, ...answers[verb]() }));
     };
     const all = `$SRV.${verb}`;
     return [all, `${all}.${name}`, `${all}.${name}.${id}`].map((subject) =>
-      connection.subscribe(subject, { callback }),
+      listen(connection, subject, answer),
     );
   });
   return () => {
-    for (const subscription of subscriptions) subscription.unsubscribe();
+    for (const stop of stops) stop();
   };
 }
 

@@ -1,4 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node';
+import { listen } from './listen.ts';
 
 /** Where gateways tell each other what clients have asked of them. */
 export const RATE_LIMIT_SUBJECT = 'mesh.rate-limit';
@@ -15,13 +16,6 @@ export interface Exchange {
 export function createExchange(connection: NatsConnection, subject: string): Exchange {
   return {
     publish: (text) => connection.publish(subject, text),
-    subscribe: (listener) => {
-      const subscription = connection.subscribe(subject, {
-        callback: (error, message) => {
-          if (error === null) listener(message.string());
-        },
-      });
-      return () => subscription.unsubscribe();
-    },
+    subscribe: (listener) => listen(connection, subject, (message) => listener(message.string())),
   };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { connectionChange, type ConnectionWatch } from './connect.ts';
+import { listen } from './listen.ts';
 import { INCREMENTS } from './topology.ts';
 
 /** A message with the id under which every attempt to store it is made. */
@@ -62,11 +63,8 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
   const underWay = new Map<string, (outcome: Stored | Error) => void>();
   let attempts = 0;
 
-  connection.subscribe(`${inbox}.*`, {
-    callback: (error, message) => {
-      if (error !== null) return;
-      underWay.get(message.subject.slice(inbox.length + 1))?.(readAcknowledgement(message));
-    },
+  listen(connection, `${inbox}.*`, (message) => {
+    underWay.get(message.subject.slice(inbox.length + 1))?.(readAcknowledgement(message));
   });
   // A connection that breaks answers nothing any more, so what is under way ends with it.
   watch.onChange(() => {
@@ -133,10 +131,7 @@ function headersOf(message: OutgoingMessage) {
   return natsHeaders;
 }
 
-/**
- * The server's PubAck, or why there is none. On a broker without our roles anyone may answer, and what
- * a callback throws would end the client's reading for good.
- */
+/** The server's PubAck, or why there is none. On a broker without our roles anyone may answer. */
 function readAcknowledgement(message: Msg): Stored | Error {
   try {
     if (message.headers?.code === 503) return new Error(`no server has the stream ${INCREMENTS}`);

@@ -1,5 +1,6 @@
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import type { ConnectionWatch } from './connect.ts';
+import { listen } from './listen.ts';
 import { COUNTER, INCREMENTS } from './topology.ts';
 
 const NEXT_SUBJECT = `$JS.API.CONSUMER.MSG.NEXT.${INCREMENTS}.${COUNTER}`;
@@ -49,12 +50,8 @@ export function createPuller(connection: NatsConnection, watch: ConnectionWatch)
   let current: { reply: string; receive: (message: Msg) => void } | undefined;
   let pulls = 0;
 
-  const subscription = connection.subscribe(`${inbox}.*`, {
-    callback: (error, message) => {
-      // The late end of an earlier pull is of no interest; its deliveries are still taken, below.
-      if (error === null) current?.receive(message);
-    },
-  });
+  // The late end of an earlier pull is of no interest; its deliveries are still taken, below.
+  const close = listen(connection, `${inbox}.*`, (message) => current?.receive(message));
 
   function pull(limits: PullLimits, onDelivery: (delivery: Delivery) => void): Promise<PullEnd> {
     const reply = `${inbox}.${++pulls}`;
@@ -93,7 +90,7 @@ export function createPuller(connection: NatsConnection, watch: ConnectionWatch)
     });
   }
 
-  return { pull, close: () => subscription.unsubscribe() };
+  return { pull, close };
 }
 
 const EXPIRED = 408;
@@ -108,10 +105,7 @@ function readStatus(status: number, description: string): PullEnd | undefined {
   return { status, description };
 }
 
-/**
- * The server stores headers as they come, and the client throws at those that it would not send itself:
- * in a callback, where that would end its reading for good.
- */
+/** The server stores headers as they come, and the client throws at those that it would not send itself. */
 function readHeaders(message: Msg): MsgHdrs | undefined {
   try {
     return message.headers;

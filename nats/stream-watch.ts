@@ -9,6 +9,7 @@
 import { performance } from 'node:perf_hooks';
 import { createInbox, headers, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import type { ConnectionWatch } from './connect.ts';
+import { listen } from './listen.ts';
 import { HTTP_SUBJECT, INCREMENTS } from './topology.ts';
 
 /** Connected here means that the stream is there too, and that its time is known. */
@@ -46,12 +47,8 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
   let ahead: Clocks | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  connection.subscribe(`${subject}.*`, {
-    callback: (error, message) => {
-      if (error === null) hearTrace(message);
-    },
-  });
-  connection.subscribe(inbox, { callback: (_error, message) => hearRefusal(message) });
+  listen(connection, `${subject}.*`, hearTrace);
+  listen(connection, inbox, hearRefusal);
   broker.onChange((isConnected) => {
     forget();
     if (isConnected) ask();

@@ -1,20 +1,10 @@
 import t from 'tap';
-import { spawnDetached, stopProcess } from '../../mesh/embedded/detached-process.ts';
-import { natsStopSteps } from '../../mesh/embedded/nats.ts';
-import { findNatsServer } from '../../mesh/embedded/nats-server-binary.ts';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { connectToNats, watchConnection } from '../../nats/connect.ts';
 import { createPublisher } from '../../nats/publisher.ts';
-import { endWithUs } from '../support/end-with-us.ts';
+import { startBareServer } from './bare-server.ts';
 
 void t.test('an answer that is no acknowledgement costs an attempt, and no more', async (t) => {
-  const port = await findFreePort();
-  // Without roles, so that anyone may answer; and without a stream, so that nobody else does.
-  const binary = await findNatsServer();
-  const args = ['-a', '127.0.0.1', '-p', String(port)];
-  const server = endWithUs(await spawnDetached(binary, args, { stdio: 'ignore' }));
-  t.teardown(() => stopProcess(server, natsStopSteps));
-  const url = `nats://127.0.0.1:${port}`;
+  const url = await startBareServer(t);
   const gateway = await connectToNats({ url, role: 'gateway', onRetry: () => undefined });
   const stranger = await connectToNats({ url, role: 'counter' });
   t.teardown(() => Promise.all([gateway.close(), stranger.close()]));
