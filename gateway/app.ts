@@ -124,8 +124,11 @@ export async function buildGateway(options: GatewayOptions) {
   app.addHook('onRequest', (request, reply, done) => {
     request.startedAt = performance.now();
     reply.header('x-request-id', request.id);
-    if (request.headers.host === undefined && request.raw.httpVersionMinor === 1)
+    const { host, 'content-encoding': coding } = request.headers;
+    if (host === undefined && request.raw.httpVersionMinor === 1)
       done(new ProblemError('bad-request', 'A request by HTTP/1.1 must have a Host header.'));
+    else if (coding !== undefined && coding !== 'identity')
+      done(new ProblemError('unsupported-media-type', 'Send the body without a Content-Encoding.'));
     else done();
   });
   // Counted when it is sent: listening for the end of each response costs a tenth of its time.

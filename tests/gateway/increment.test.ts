@@ -80,6 +80,12 @@ void t.test('the contract of POST /increment', async (t) => {
         }),
       ],
       [
+        'a compressed body',
+        415,
+        'unsupported-media-type',
+        post(gateway.url, { key: KEY, value: 1 }, { 'content-encoding': 'gzip' }),
+      ],
+      [
         'a body that is too large',
         413,
         'body-too-large',
