@@ -2,7 +2,6 @@ import { randomInt, randomUUIDv7 } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { jetstream } from '@nats-io/jetstream';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { connectToNats } from '../../nats/connect.ts';
 import { encodeEnvelope, encodeIncrement } from '../../schema/envelope.ts';
 import { makeKeys, readCounters } from '../support/counters.ts';
@@ -10,9 +9,9 @@ import type { Benchmark } from './harness/benchmark.ts';
 import { readLedger } from './harness/check-mesh.ts';
 import { spreadOf } from './harness/median.ts';
 import { readUsage, type Usage } from './harness/process-usage.ts';
-import { startProgram } from './harness/program.ts';
 import { withScope } from './harness/scope.ts';
 import { makeFolder, startBroker, startDatabase, type Broker } from './harness/servers.ts';
+import { startService } from './harness/service.ts';
 import { compareSums } from './harness/sums.ts';
 import { formatNumber, formatTable } from './harness/table.ts';
 import type { BenchOptions } from './options.ts';
@@ -58,17 +57,7 @@ function drainOnce({ messages, profileFolder }: BenchOptions): Promise<DrainRun>
     const increments = messages * PACK_INCREMENTS;
     await delay(DUE_MS);
 
-    const counter = await startProgram(scope, {
-      name: 'counter',
-      file: 'counter/main.ts',
-      environment: {
-        NATS_URL: broker.urls.counter,
-        DATABASE_URL: postgres.urls.counter,
-        OTEL_EXPORTER_PROMETHEUS_PORT: String(await findFreePort()),
-      },
-      readyLine: 'the counter is ready',
-      profileFolder,
-    });
+    const counter = await startService(scope, 'counter', { broker, postgres, profileFolder });
     const startedAt = performance.now();
     while ((await readLedger(postgres.database)).increments < increments) await delay(POLL_MS);
     const seconds = (performance.now() - startedAt) / 1000;

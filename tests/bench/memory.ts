@@ -1,7 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { jetstream } from '@nats-io/jetstream';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { connectToNats, watchConnection } from '../../nats/connect.ts';
 import { createPuller } from '../../nats/pull.ts';
 import { counterConsumer } from '../../nats/topology.ts';
@@ -9,9 +8,9 @@ import { encodeEnvelope, encodeIncrement } from '../../schema/envelope.ts';
 import { makeKeys } from '../support/counters.ts';
 import type { Benchmark } from './harness/benchmark.ts';
 import { readUsage } from './harness/process-usage.ts';
-import { startProgram } from './harness/program.ts';
 import { withScope, type Scope } from './harness/scope.ts';
 import { makeFolder, startBroker, startDatabase, type Broker } from './harness/servers.ts';
+import { startService } from './harness/service.ts';
 import { formatNumber, formatTable } from './harness/table.ts';
 
 /** Below the half of KEYS_HELD_MAX, at which a counter flushes. */
@@ -55,25 +54,14 @@ async function holdKeys(scope: Scope): Promise<Held> {
     startBroker(scope, folder),
     startDatabase(scope, folder),
   ]);
-  const port = await findFreePort();
-  const counter = await startProgram(scope, {
-    name: 'counter',
-    file: 'counter/main.ts',
-    environment: {
-      NATS_URL: broker.urls.counter,
-      DATABASE_URL: postgres.urls.counter,
-      OTEL_EXPORTER_PROMETHEUS_PORT: String(port),
-    },
-    readyLine: 'the counter is ready',
-  });
+  const counter = await startService(scope, 'counter', { broker, postgres });
   const beforeMib = residentMib(counter.pid);
   const keys = makeKeys(KEYS);
   await fill(broker, KEYS / PACK_INCREMENTS, (index) =>
     keys.slice(index * PACK_INCREMENTS, (index + 1) * PACK_INCREMENTS),
   );
   const held = new RegExp(`^counter_messages_held(\\{.*\\})? ${KEYS / PACK_INCREMENTS}$`, 'm');
-  while (!held.test(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()))
-    await delay(50);
+  while (!held.test(await (await fetch(counter.metricsUrl)).text())) await delay(50);
   return { what: 'keys, in a counter', count: KEYS, beforeMib, afterMib: residentMib(counter.pid) };
 }
 

@@ -1,9 +1,8 @@
 import { findFreePort } from '../../../mesh/embedded/ports.ts';
-import { NODE_FLAGS } from '../../../mesh/services.ts';
 import { checkMesh } from './check-mesh.ts';
 import type { Contender, Running, StartOptions } from './contender.ts';
 import type { LoadShape } from './load.ts';
-import { startProgram, type Program } from './program.ts';
+import type { Program } from './program.ts';
 import type { Scope } from './scope.ts';
 import {
   countMessages,
@@ -13,6 +12,7 @@ import {
   type Broker,
   type Postgres,
 } from './servers.ts';
+import { startService } from './service.ts';
 
 export interface MeshOptions {
   gateways: number;
@@ -58,26 +58,13 @@ export async function startMesh(
   const programs: Program[] = [];
 
   const start = async (kind: 'gateway' | 'counter', number: number, variables: object) => {
-    const metricsPort = await findFreePort();
-    const environment: NodeJS.ProcessEnv = {
-      NATS_URL: broker.urls[kind],
-      DATABASE_URL: postgres.urls[kind],
-      OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort),
-      ...variables,
-    };
+    const environment: NodeJS.ProcessEnv = { ...variables };
     const name = number === 0 ? kind : `${kind}-${number}`;
-    const url = `http://127.0.0.1:${metricsPort}/metrics`;
-    if (environment['OTEL_METRICS_EXPORTER'] !== 'none') metrics[`${kind}s`].push(url);
-    programs.push(
-      await startProgram(scope, {
-        name,
-        file: `${kind}/main.ts`,
-        environment,
-        nodeFlags: NODE_FLAGS[kind],
-        readyLine: `the ${kind} is ready`,
-        profileFolder,
-      }),
-    );
+    const options = { name, broker, postgres, environment, profileFolder };
+    const service = await startService(scope, kind, options);
+    if (environment['OTEL_METRICS_EXPORTER'] !== 'none')
+      metrics[`${kind}s`].push(service.metricsUrl);
+    programs.push(service);
   };
   for (let number = 0; number < options.counters; number++) {
     await start('counter', number, options.counterEnvironment ?? {});
