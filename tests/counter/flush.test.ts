@@ -7,6 +7,7 @@ import { takeDelivery } from '../../counter/intake.ts';
 import { createLoad, type Load } from '../../counter/load.ts';
 import type { Database } from '../../schema/database.ts';
 import { encodeEnvelope, encodeIncrement } from '../../schema/envelope.ts';
+import { makeLoad } from '../bench/harness/made-load.ts';
 import { makeKeys, readCounters } from '../support/counters.ts';
 import { startServers } from '../support/servers.ts';
 
@@ -19,6 +20,18 @@ interface Sent {
   once?: string;
   deliveryCount?: number;
 }
+
+void t.test(
+  'keys that share their first digits, as those made by time do, are counted',
+  async (t) => {
+    const { database } = await startServers(t);
+    const keys = Array.from({ length: 150_000 }, () => randomUUIDv7());
+    await flush(database, makeLoad(keys, 7), INCARNATION);
+    const counters = await readCounters(database);
+    t.equal(counters.size, keys.length);
+    t.ok(keys.every((key) => counters.get(key) === '7'));
+  },
+);
 
 void t.test('a judgement that was not committed leaves no dead letter', async (t) => {
   const { database } = await startServers(t);
