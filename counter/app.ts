@@ -53,7 +53,8 @@ export interface Counter {
 /** Prepares a counter, which waits for both servers, and lets it run. @throws StoresDisagree */
 export async function startCounter(options: CounterOptions, signal: AbortSignal): Promise<Counter> {
   const { manager, puller, watch, send, metrics, log } = options;
-  const stores = await openStores(options, signal);
+  const failure = Promise.withResolvers<never>();
+  const stores = await openStores({ ...options, onDisagreement: failure.reject }, signal);
   const settler = createSettler({ ackWaitMs: options.ackWaitMs, purge: purgeSettled, send, log });
   const holdings = createHoldings({
     messagesMax: options.messagesHeldMax,
@@ -79,7 +80,6 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
       void housekeeping.sendLetters();
     },
   });
-  const failure = Promise.withResolvers<never>();
   pulling.catch(failure.reject);
   flushing.catch(failure.reject);
 

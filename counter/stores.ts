@@ -21,6 +21,8 @@ export interface StoresOptions {
   database: Kysely<Database>;
   manager: JetStreamManager;
   watch: ConnectionWatch;
+  /** Told when the stream is found to be another one, whoever looked. */
+  onDisagreement: (error: StoresDisagree) => void;
   log: Log;
 }
 
@@ -77,10 +79,12 @@ export async function openStores(options: StoresOptions, signal: AbortSignal): P
   async function readSameStream(): Promise<StreamState> {
     const current = await readStreamState(manager);
     if (current.incarnation === stream.incarnation) return current;
-    throw new StoresDisagree(
+    const disagreement = new StoresDisagree(
       'the stream was made again while this counter ran: what it held of the old one is dropped, ' +
         'and a new start takes the new one',
     );
+    options.onDisagreement(disagreement);
+    throw disagreement;
   }
 
   async function readSettled(): Promise<{ stream: StreamState; floor: number }> {

@@ -18,6 +18,8 @@ export interface Service {
   readonly metrics: string;
   /** Log lines so far, as the service wrote them. */
   readonly log: LogLine[];
+  /** What it has written to standard error. */
+  errors: () => string;
   kill: (signal: NodeJS.Signals) => void;
   /** SIGTERM, then the exit code. */
   stop: () => Promise<number | null>;
@@ -83,8 +85,6 @@ async function startService(
 export type ServiceName = 'gateway' | 'counter';
 
 export interface LaunchedService extends Omit<Service, 'url'> {
-  /** What it has written to standard error. */
-  errors: () => string;
   hasEnded: () => boolean;
 }
 
