@@ -72,7 +72,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     config: { ...config, isBatch: true },
   };
   app.post<{ Body: string }>('/increments', batch, (request, reply) => {
-    const isLines = request.headers['content-type']?.startsWith('application/x-ndjson') === true;
+    const isLines = request.mediaType === 'application/x-ndjson';
     const { increments, text } = (isLines ? readNdjsonBatch : readJsonBatch)(request.body);
     const count = increments.length;
     request.incrementCount = count;
