@@ -71,7 +71,8 @@ export const rateLimit = fastifyPlugin((app: FastifyInstance, options: RateLimit
  */
 function clientOf(request: FastifyRequest): string {
   if (request.apiKey !== undefined) return `key ${request.apiKey.name}`;
-  const { ip } = request;
+  // Whoever has reset the connection meanwhile has no address any more, whatever Fastify's types say.
+  const { ip = 'gone' } = request as { ip?: string };
   if (!ip.includes(':') || !isIPv6(ip) || ip.includes('.')) return ip;
   const [head = [], tail = []] = ip.split('::').map((half) => half.split(':').filter(Boolean));
   const zeros = Array<string>(8 - head.length - tail.length).fill('0');

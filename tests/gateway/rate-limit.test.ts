@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { createSharedLimit } from '../../gateway/shared-limit.ts';
@@ -5,8 +6,10 @@ import { connectToNats } from '../../nats/connect.ts';
 import { RATE_LIMIT_SUBJECT } from '../../nats/exchange.ts';
 import { makeKeys } from '../support/counters.ts';
 import { post, send } from '../support/load.ts';
+import { readMetrics, sumSamples } from '../support/metrics.ts';
 import { startServers } from '../support/servers.ts';
 import { startGateway } from '../support/services.ts';
+import { until } from '../support/wait.ts';
 
 const LIMIT = 300;
 const WINDOW_MS = 3_000;
@@ -129,6 +132,33 @@ void t.test('who has one address of an IPv6 network has no more than one limit',
   t.equal(await postFrom('2001:db8:0:1::1'), 200, 'another network');
   t.equal(await postFrom('::ffff:192.0.2.1'), 200, 'IPv4 in IPv6');
 });
+
+void t.test(
+  'an increment whose client resets the connection is no fault of the gateway',
+  async (t) => {
+    const gateway = await startGateway(t, await startServers(t), { RATE_LIMIT_MAX: '1000' });
+    const body = JSON.stringify({ key: makeKeys(1)[0], value: 1 });
+    const headers = `host: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`;
+    for (let count = 0; count < 20; count++) {
+      const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+      socket.on('error', () => undefined);
+      socket.write(`POST /increment HTTP/1.1\r\n${headers}\r\n${body}`, () =>
+        socket.resetAndDestroy(),
+      );
+    }
+    const requests = 'http_server_request_duration_seconds_count';
+    const samples = await until(
+      'all answers',
+      () => readMetrics(gateway.metrics),
+      (seen) => sumSamples(seen, requests) === 20,
+    );
+    t.equal(sumSamples(samples, 'requests_refused_total'), 0);
+    t.strictSame(
+      gateway.log.filter(({ level }) => level > 40),
+      [],
+    );
+  },
+);
 
 void t.test('what is no report costs a gateway nothing', async (t) => {
   const servers = await startServers(t);
