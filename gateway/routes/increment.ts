@@ -7,6 +7,7 @@ import type { Receipt } from '../group-commit.ts';
 import { createRecentKeys, readIdempotencyKey } from '../idempotency-key.ts';
 import type { IncrementLane } from '../increment-lane.ts';
 import type { GatewayCounts } from '../metrics.ts';
+import { ProblemError } from '../problem-details.ts';
 import { readJsonBatch, readNdjsonBatch } from '../read-batch.ts';
 
 /**
@@ -18,6 +19,8 @@ function scopeOf(request: FastifyRequest): string {
 }
 
 const BATCH_BYTES_MAX = 1024 * 1024;
+const BODY_MISSING =
+  'The body is missing: send an array of increments as application/json, or lines of application/x-ndjson.';
 
 const PROBLEMS: ProblemCode[] = [
   'invalid-request',
@@ -71,7 +74,9 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     bodyLimit: BATCH_BYTES_MAX,
     config: { ...config, isBatch: true },
   };
-  app.post<{ Body: string }>('/increments', batch, (request, reply) => {
+  app.post<{ Body: string | undefined }>('/increments', batch, (request, reply) => {
+    // Without a content type there may be no body either.
+    if (request.body === undefined) throw new ProblemError('invalid-json', BODY_MISSING);
     const isLines = request.mediaType === 'application/x-ndjson';
     const { increments, text } = (isLines ? readNdjsonBatch : readJsonBatch)(request.body);
     const count = increments.length;

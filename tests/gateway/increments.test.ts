@@ -50,12 +50,21 @@ void t.test('the contract of POST /increments', async (t) => {
     t.equal((await servers.inspect()).messages, 0, 'nothing was stored');
   });
 
+  await t.test('a batch without a body is told so', async (t) => {
+    const answer = await send(`${gateway.url}/increments`, { method: 'POST' });
+    t.equal(answer.status, 400);
+    t.match(JSON.parse(answer.body), { code: 'invalid-json', detail: /^The body is missing/ });
+  });
+
   await t.test('10 000 increments are one message, exact', async (t) => {
     const batch = Array.from({ length: 9_999 }, () => good);
     batch.push(`{"key":"${other.toUpperCase()}","value":${LARGEST}}`);
     const answer = await postBatch(` [\n${batch.join(',\n')}\n] `, { 'idempotency-key': 'all' });
     t.match(JSON.parse(answer.body), { accepted: 10_000, sequence: 1 });
-    const again = await postBatch(batch.join('\n'), { ...lines, 'idempotency-key': 'all' });
+    const again = await postBatch(batch.join('\n'), {
+      'content-type': 'Application/X-NDJSON; charset=utf-8',
+      'idempotency-key': 'all',
+    });
     t.equal(again.headers['idempotent-replayed'], 'true', 'the same increments, written otherwise');
     t.equal((await postBatch(`[${good}]`, { 'idempotency-key': 'all' })).status, 422);
     t.equal((await servers.inspect()).messages, 1);
