@@ -9,3 +9,8 @@ export function isDataError(error: unknown): boolean {
   if (!(error instanceof pg.DatabaseError) || error.code === undefined) return false;
   return error.code.startsWith(DATA_EXCEPTION) || error.code.startsWith(CONSTRAINT_VIOLATION);
 }
+
+/** Whether our own code failed, over something that no check foresaw: too deep, too long, missing. */
+export function isFaultOfOurs(error: unknown): boolean {
+  return error instanceof RangeError || error instanceof TypeError;
+}

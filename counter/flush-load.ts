@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 import type { Database } from '../schema/database.ts';
 import { describeDatabaseError } from '../schema/describe-database-error.ts';
 import type { Log } from '../telemetry/log.ts';
-import { isDataError } from './database-error.ts';
+import { isDataError, isFaultOfOurs } from './database-error.ts';
 import { flush, type FlushResult } from './flush.ts';
 import { halve, type Load } from './load.ts';
 import { StoresDisagree } from './settled-floor.ts';
@@ -34,35 +34,37 @@ export async function flushLoad(load: Load, options: FlushLoadOptions): Promise<
   const { database, log } = options;
   const startedAt = performance.now();
   for (let attempt = 0; ; attempt++) {
+    let result: FlushResult;
     try {
-      const incarnation = await options.readIncarnation();
-      options.onCommitted(load, await flush(database, load, incarnation));
-      return;
+      result = await flush(database, load, await options.readIncarnation());
     } catch (error) {
       if (error instanceof TallyConflict || error instanceof StoresDisagree) throw error;
-      if (isDataError(error)) {
+      // Of our own faults some pass; a database that breaks off shows itself in odd ways.
+      if (isDataError(error) || (isFaultOfOurs(error) && attempt > 0)) {
         await isolate(load, options, error);
         return;
       }
       if (performance.now() - startedAt > options.triesMs()) throw error;
       log.warn({ attempt }, `a flush failed and is tried again: ${describeDatabaseError(error)}`);
       await delay(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt));
+      continue;
     }
+    options.onCommitted(load, result);
+    return;
   }
 }
 
-/** A value that the database refuses costs its own message only: the load is halved down to it. */
+/** What the database or our own code stumbles over costs its own message only: the load is halved down to it. */
 async function isolate(load: Load, options: FlushLoadOptions, error: unknown): Promise<void> {
   // The tally can't be taken apart; the load comes again with its bodies.
-  if (load.tally.size > 0)
-    throw new TallyConflict('the database refused a value', { cause: error });
+  if (load.tally.size > 0) throw new TallyConflict('a message can’t be counted', { cause: error });
   const [message] = load.messages.values();
   if (load.messages.size > 1) {
     for (const half of halve(load)) await flushLoad(half, options);
     return;
   }
   if (message?.body === undefined || message.body.refusal !== undefined) throw error;
-  options.log.error({ err: error, sequence: message.sequence }, 'the database refuses a message');
-  message.body.refusal = 'refused-by-database';
+  options.log.error({ err: error, sequence: message.sequence }, 'a message can’t be counted');
+  message.body.refusal = isDataError(error) ? 'refused-by-database' : 'not-countable';
   await flushLoad(load, options);
 }

@@ -49,6 +49,7 @@ const NO_LETTERS: Record<DeadLetterReason, 0> = {
   'message-id-reused': 0,
   late: 0,
   'refused-by-database': 0,
+  'not-countable': 0,
 };
 
 /** The counter's instruments. Ours have their unit in the name; no key is ever a label. */

@@ -38,7 +38,8 @@ export type DeadLetterReason =
   | 'idempotency-key-reused'
   | 'message-id-reused'
   | 'late'
-  | 'refused-by-database';
+  | 'refused-by-database'
+  | 'not-countable';
 
 /** Raised for a message that no counter of any version will accept. */
 export class UnacceptableEnvelope extends Error {

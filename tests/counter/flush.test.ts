@@ -2,11 +2,13 @@ import { randomUUIDv7 } from 'node:crypto';
 import { sql, type Kysely } from 'kysely';
 import t from 'tap';
 import { flush } from '../../counter/flush.ts';
+import { flushLoad } from '../../counter/flush-load.ts';
 import { TallyConflict } from '../../counter/tally.ts';
 import { takeDelivery } from '../../counter/intake.ts';
 import { createLoad, type Load } from '../../counter/load.ts';
 import type { Database } from '../../schema/database.ts';
 import { encodeEnvelope, encodeIncrement } from '../../schema/envelope.ts';
+import { createLog } from '../../telemetry/log.ts';
 import { makeLoad } from '../bench/harness/made-load.ts';
 import { makeKeys, readCounters } from '../support/counters.ts';
 import { startServers } from '../support/servers.ts';
@@ -121,6 +123,33 @@ void t.test(
     ]);
   },
 );
+
+void t.test('a message that no check foresaw costs its neighbours nothing', async (t) => {
+  const { database } = await startServers(t);
+  const [key = ''] = makeKeys(1);
+  const load = loadOf(
+    key,
+    [1, 10, 100].map((value, index) => ({ sequence: index + 1, value, deliveryCount: 2 })),
+  );
+  Object.defineProperty(load.messages.get(2)?.body?.envelope, 'increments', {
+    get: () => {
+      throw new RangeError('too deep');
+    },
+  });
+  await flushLoad(load, {
+    database,
+    readIncarnation: () => Promise.resolve(INCARNATION),
+    onCommitted: () => undefined,
+    triesMs: () => 10_000,
+    log: createLog('counter', 'silent'),
+  });
+  t.strictSame(await readCounters(database), new Map([[key, '101']]));
+  const letters = await database
+    .selectFrom('dead_letters')
+    .select(['sequence', 'reason'])
+    .execute();
+  t.strictSame(letters, [{ sequence: '2', reason: 'not-countable' }]);
+});
 
 function loadOf(key: string, sent: Sent[]): Load {
   const load = createLoad();
