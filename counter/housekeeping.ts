@@ -10,7 +10,7 @@ import type { Stores } from './stores.ts';
 
 const PRUNE_MS = 10_000;
 /** Each flush sends its own; these are what a counter that died or a broker that was away has left. */
-const DEAD_LETTERS_MS = 2_000;
+const DEAD_LETTERS_MS = 5_000;
 
 export interface HousekeepingOptions {
   database: Kysely<Database>;

@@ -53,12 +53,14 @@ export function createSettler(options: SettleOptions): Settler {
   const { log } = options;
   const settled = new Map<number, SettledMessage>();
   let running: Promise<boolean> | undefined;
-  const timer = setInterval(() => void attend(), TICK_MS);
+  /** Only while there is something to attend to. */
+  let timer: NodeJS.Timeout | undefined;
 
   function add(messages: Iterable<{ sequence: number; reply: string; claimedAt: number }>): void {
     for (const { sequence, reply, claimedAt } of messages) {
       settled.set(sequence, { reply, claimedAt, claims: 0 });
     }
+    timer ??= setInterval(() => void attend(), TICK_MS);
   }
 
   function renew(sequence: number, reply: string): boolean {
@@ -88,6 +90,7 @@ export function createSettler(options: SettleOptions): Settler {
 
   /** Claims what is due for the first time, and acknowledges what is due again. */
   async function attend(): Promise<void> {
+    if (settled.size === 0) stopAttending();
     const dueAt = performance.now() - (options.ackWaitMs - MARGIN_MS);
     const overdue: number[] = [];
     for (const [sequence, message] of settled) {
@@ -104,6 +107,11 @@ export function createSettler(options: SettleOptions): Settler {
     if (await settle()) acknowledge(overdue.slice(0, ACKS_AT_ONCE));
   }
 
+  function stopAttending(): void {
+    clearInterval(timer);
+    timer = undefined;
+  }
+
   function acknowledge(sequences: Iterable<number>): void {
     for (const sequence of sequences) {
       const message = settled.get(sequence);
@@ -114,7 +122,7 @@ export function createSettler(options: SettleOptions): Settler {
   }
 
   async function finish(waitMs: number): Promise<void> {
-    clearInterval(timer);
+    stopAttending();
     const until = performance.now() + waitMs;
     let isSameStream = await settle();
     while (settled.size > 0 && performance.now() < until) {

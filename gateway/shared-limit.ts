@@ -57,8 +57,7 @@ export function createSharedLimit(
   let usages = new Map<string, Usage>();
   let previous = new Map<string, Usage>();
   const changed = new Set<string>();
-  const timer = setInterval(tell, EXCHANGE_MS);
-  timer.unref();
+  let timer: NodeJS.Timeout | undefined;
   exchange.subscribe(listen);
 
   function take(client: string, limit: number, cost: number) {
@@ -66,6 +65,7 @@ export function createSharedLimit(
     const usage = usageOf(usages, client);
     usage.asked += cost;
     changed.add(client);
+    timer ??= setTimeout(tell, EXCHANGE_MS).unref();
     const elsewhere = Math.max(sum(usage.elsewhere), expectedElsewhere(client, limit, usage));
     const share = usage.asked / (usage.asked + elsewhere);
     const remaining = Math.floor(limit * share) - usage.granted - cost;
@@ -100,12 +100,15 @@ export function createSharedLimit(
   }
 
   function tell(): void {
+    clearTimeout(timer);
+    timer = undefined;
     const counts: Report['counts'] = [];
     for (const client of changed) {
       counts.push([client, usages.get(client)?.asked ?? 0]);
       if (counts.length === REPORT_COUNTS_MAX) break;
     }
     for (const [client] of counts) changed.delete(client);
+    if (changed.size > 0) timer = setTimeout(tell, EXCHANGE_MS).unref();
     if (counts.length > 0)
       exchange.publish(JSON.stringify({ from, window, counts } satisfies Report));
   }
@@ -128,7 +131,7 @@ export function createSharedLimit(
     return Math.floor(nowMs() / windowMs);
   }
 
-  return { take, close: () => clearInterval(timer) };
+  return { take, close: () => clearTimeout(timer) };
 }
 
 /** Whatever else is said on the subject is not for us. */

@@ -4,10 +4,10 @@ import type { ConnectionWatch } from './connect.ts';
 import { BULLETIN_SUBJECT, createExchange } from './exchange.ts';
 
 /** Often enough that a console misses a service within three seconds, and next to no work. */
-const ANNOUNCE_MS = 500;
+const ANNOUNCE_MS = 1_000;
 
 /**
- * Tells the mesh twice a second how a service is, for whoever listens.
+ * Tells the mesh once a second how a service is, for whoever listens.
  *
  * @returns a function that ends it with a last bulletin, so that nobody takes a stop for a crash.
  */

@@ -7,7 +7,7 @@
 /** @typedef {{ at: number, ageMs: number | undefined }} Age */
 
 /** Who says nothing for this long is taken for gone, until it speaks again. */
-export const SILENT_MS = 2_000;
+export const SILENT_MS = 2_500;
 /** How far the plots go back. */
 export const SHOWN_MS = 5 * 60_000;
 const RATE_MS = 5_000;
