@@ -4,7 +4,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 export function formatTable(rows: string[][], header?: string[]): string {
   const all = header === undefined ? rows : [header.map((title) => dim(title)), ...rows];
   const widths = (all[0] ?? []).map((_, column) =>
-    Math.max(...all.map((row) => width(row[column] ?? ''))),
+    all.reduce((widest, row) => Math.max(widest, width(row[column] ?? '')), 0),
   );
   return all
     .map((row) =>
