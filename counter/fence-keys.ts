@@ -13,14 +13,13 @@ export interface Judged {
   counted: Increment[];
   /** How many increments were counted before, under the same key with the same payload. */
   repeated: number;
-  /** What came under a key that had another payload. */
-  reused: { index: number; item: unknown }[];
+  /** What came under a key that had another payload, as JSON. */
+  reused: string[];
 }
 
 /** What one key decides about: an increment, or a batch as a whole. */
 interface Claim extends KeyClaim {
   judged: Judged;
-  index: number;
   increments: Increment[];
 }
 
@@ -57,21 +56,20 @@ function readClaims(judged: Judged, batchKey: string | undefined): Claim[] {
   const increments = message.body?.envelope?.increments ?? [];
   const source = message.body?.subject.split('.').slice(1).join('.') ?? '';
   const storedAt = new Date(message.storedAtMs).toISOString();
-  const claim = (once: string, index: number, covered: Increment[]): Claim => ({
+  const claim = (once: string, covered: Increment[]): Claim => ({
     key: digest(`${source} ${once}`),
     payload: digest(covered.map(canonical).join('\n')),
     storedAt,
     judged,
-    index,
     increments: covered,
   });
-  if (batchKey !== undefined) return [claim(batchKey, 0, increments)];
+  if (batchKey !== undefined) return [claim(batchKey, increments)];
 
   const claims: Claim[] = [];
-  increments.forEach((increment, index) => {
+  for (const increment of increments) {
     if (increment.once === undefined) counted.push(increment);
-    else claims.push(claim(increment.once, index, [increment]));
-  });
+    else claims.push(claim(increment.once, [increment]));
+  }
   return claims;
 }
 
@@ -81,13 +79,13 @@ function judge(
   /** Of the claims that were there before. */
   payloads: Map<string, string>,
 ): void {
-  const { judged, key, payload, increments, index } = claim;
+  const { judged, key, payload, increments } = claim;
   const first = firsts.get(key);
   const before = payloads.get(key);
   const winner = before ?? first?.payload;
   if (first === claim && before === undefined) judged.counted.push(...increments);
   else if (winner === payload) judged.repeated += increments.length;
-  else judged.reused.push({ index, item: increments.length === 1 ? increments[0] : increments });
+  else judged.reused.push(...increments.map(encodeIncrement));
 }
 
 function canonical({ key, value }: Increment): string {

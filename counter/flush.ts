@@ -63,7 +63,11 @@ export async function flush(
     .transaction()
     .execute(async (transaction) => {
       laps.end('begin');
-      const { fresh, known, letters } = await fenceMessages(transaction, load, incarnation);
+      const {
+        fresh,
+        known,
+        letters: ofMessages,
+      } = await fenceMessages(transaction, load, incarnation);
       laps.end('fence');
 
       const eager = fresh.filter(({ body }) => body === undefined);
@@ -81,7 +85,8 @@ export async function flush(
       await upsertCounters(transaction, tally);
       laps.end('upsert');
 
-      letters.push(...judged.flatMap((each) => lettersOf(each, incarnation)));
+      const ofParts = judged.flatMap((each) => lettersOf(each, incarnation));
+      const letters = [...ofMessages, ...ofParts];
       await writeDeadLetters(transaction, letters);
       const alreadyApplied = known + judged.reduce((sum, { repeated }) => sum + repeated, 0);
       if (alreadyApplied > 0) await confirmReplication(transaction);

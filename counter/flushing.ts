@@ -98,12 +98,12 @@ async function flushCollected(options: FlushingOptions): Promise<void> {
 /** What is not committed goes back to the broker; what was committed after all, the ledger knows. */
 function giveBack(error: unknown, load: Load, options: FlushingOptions): void {
   const { holdings, settler, stores, send, metrics, log } = options;
-  const messages: HeldMessage[] = [...load.messages.values()];
+  let messages: HeldMessage[] = [...load.messages.values()];
   if (error instanceof TallyConflict) {
     log.warn({ err: error }, 'a load is taken again, message by message');
   } else if (!(error instanceof StoresDisagree)) {
     log.error({ err: error }, 'a load could not be flushed and is given back');
-    messages.push(...holdings.dropCollecting());
+    messages = [...messages, ...holdings.dropCollecting()];
     stores.isDatabaseAway = true;
   }
   for (const { sequence, reply } of messages) if (!settler.has(sequence)) send(reply, NAK);

@@ -1,22 +1,24 @@
 import type { DeadLetterReason } from '../schema/envelope.ts';
-import { stringifyExactJson } from '../schema/int64.ts';
 import type { DeadLetter } from './dead-letters.ts';
 import type { Judged } from './fence-keys.ts';
 import type { HeldMessage } from './load.ts';
 
-/** The parts of a message that can't be counted, each with a letter of its own. */
+/**
+ * The increments of a message that can't be counted: a letter for each reason, with the increment or
+ * an array of them. So a message has a handful of letters, together no larger than itself.
+ */
 export function lettersOf({ message, reused }: Judged, incarnation: number): DeadLetter[] {
   const whole = letterOf(message, incarnation);
-  const part = (index: number | string, reason: DeadLetterReason, item: unknown): DeadLetter => ({
-    ...whole,
-    id: `${whole.id}-${index}`,
-    reason,
-    payload: stringifyExactJson(item),
-  });
-  return [
-    ...(message.body?.rejected ?? []).map(({ index, reason, item }) => part(index, reason, item)),
-    ...reused.map(({ index, item }) => part(`key-${index}`, 'idempotency-key-reused', item)),
+  const parts: { reason: DeadLetterReason; text: string }[] = [
+    ...(message.body?.rejected ?? []),
+    ...reused.map((text) => ({ reason: 'idempotency-key-reused' as const, text })),
   ];
+  return [...Map.groupBy(parts, ({ reason }) => reason)].map(([reason, alike]) => ({
+    ...whole,
+    id: `${whole.id}-${reason}`,
+    reason,
+    payload: arrayOrOne(alike.map(({ text }) => text)),
+  }));
 }
 
 /** A whole message that can't be counted. */
@@ -24,7 +26,8 @@ export function letterOf(message: HeldMessage, incarnation: number): DeadLetter 
   return {
     id: `${incarnation}-${message.sequence}`,
     reason: message.body?.refusal ?? 'wrong-shape',
-    subject: message.body?.subject ?? '',
+    // The broker takes a zero in a subject, PostgreSQL none in a text.
+    subject: message.body?.subject.replaceAll('\0', '\uFFFD') ?? '',
     sequence: message.sequence,
     storedAtMs: message.storedAtMs,
     payload: message.body?.text ?? '',
@@ -35,4 +38,8 @@ export function countReasons(letters: DeadLetter[]): Partial<Record<DeadLetterRe
   const counts: Partial<Record<DeadLetterReason, number>> = {};
   for (const { reason } of letters) counts[reason] = (counts[reason] ?? 0) + 1;
   return counts;
+}
+
+function arrayOrOne(items: string[]): string {
+  return items.length === 1 ? String(items[0]) : `[${items.join(',')}]`;
 }

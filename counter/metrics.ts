@@ -145,7 +145,7 @@ function createFlushMetrics(): Pick<CounterMetrics, 'flushed' | 'gaveBack' | 'fl
   const applied = createCounter('increments_already_applied', 'Repeats that the ledger refused');
   const rows = createCounter('counter_rows_upserted', 'Rows of the table that flushes touched');
   const deadLetters = meter().createCounter('counter_dead_letters', {
-    description: 'Messages and increments that could not be counted',
+    description: 'Letters about messages and increments that could not be counted',
   });
   for (const reason of Object.keys(NO_LETTERS)) deadLetters.add(0, { reason });
   const duration = meter().createHistogram('messaging.process.duration', {

@@ -1,7 +1,7 @@
 import { hash, randomUUIDv7 } from 'node:crypto';
 import type { Increment } from './increment.ts';
 import { isKey } from './increment.ts';
-import { isIncrementValue, parseExactJson } from './int64.ts';
+import { isIncrementValue, parseExactJson, stringifyExactJson } from './int64.ts';
 
 /** At most this many increments of different requests share one message. */
 export const PACK_INCREMENTS_MAX = 500;
@@ -25,7 +25,8 @@ export interface Envelope {
 export interface RejectedIncrement {
   index: number;
   reason: DeadLetterReason;
-  item: unknown;
+  /** The increment as JSON. */
+  text: string;
 }
 
 /** Why something could not be counted; the value of a dead letter's header. */
@@ -104,7 +105,7 @@ export function decodeEnvelope(text: string): {
   for (let index = 0; index < increments.length; index++) {
     const item: unknown = increments[index];
     const reason = refusalOf(item);
-    if (reason !== undefined) rejected.push({ index, reason, item });
+    if (reason !== undefined) rejected.push({ index, reason, text: written(item) });
     else envelope.increments.push(lowerCased(item as Increment));
   }
   return { envelope, rejected };
@@ -155,6 +156,16 @@ function refusalOf(item: unknown): DeadLetterReason | undefined {
 function hasOtherFields(record: object, known: Set<string>): boolean {
   for (const name in record) if (!known.has(name)) return true;
   return false;
+}
+
+/** JSON can be read at a depth at which it can't be written again; an increment has none. */
+function written(item: unknown): string {
+  try {
+    return stringifyExactJson(item);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw wrongShape('an increment is nested too deeply');
+  }
 }
 
 function isOnce(value: unknown): value is string {

@@ -151,6 +151,26 @@ void t.test('a message that no check foresaw costs its neighbours nothing', asyn
   t.strictSame(letters, [{ sequence: '2', reason: 'not-countable' }]);
 });
 
+void t.test('a subject with a zero costs nobody a flush', async (t) => {
+  const { database } = await startServers(t);
+  const load = createLoad();
+  takeDelivery(
+    load,
+    {
+      data: Buffer.from('not JSON'),
+      subject: 'increments.a\0b',
+      reply: '',
+      sequence: 1,
+      deliveryCount: 1,
+      storedAtMs: Date.now(),
+    },
+    { suspectBeforeMs: 0, isHeldElsewhere: () => false },
+  );
+  await flush(database, load, INCARNATION);
+  const letters = await database.selectFrom('dead_letters').select('subject').execute();
+  t.strictSame(letters, [{ subject: 'increments.a\uFFFDb' }]);
+});
+
 function loadOf(key: string, sent: Sent[]): Load {
   const load = createLoad();
   for (const { sequence, id, value, once, deliveryCount = 1 } of sent) {

@@ -93,3 +93,39 @@ void t.test('a message of a newer version is left in the stream', async (t) => {
   t.strictSame(await streams.readDeadLetters(), []);
   t.ok(counter.log.some(({ msg }) => msg.includes('newer version')));
 });
+
+void t.test('messages that are bad throughout keep no other from being counted', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: 300 });
+  const streams = await openStreams(t, servers);
+  const [key = ''] = makeKeys(1);
+  const good = `{"key":"${key}","value":1}`;
+  const envelope = (increments: string) =>
+    `{"version":1,"id":"${randomUUIDv7()}","increments":[${increments}]}`;
+  // JSON can be parsed at this depth, and not be written.
+  const deep = envelope(`${'['.repeat(50_000)}${']'.repeat(50_000)}`);
+  // Together more than a call of a function may have arguments.
+  const bad = [...Array.from({ length: 9_998 }, () => '0'), '{"key":5}', good].join(',');
+  const many = Array.from({ length: 14 }, () => envelope(bad));
+  for (const body of [envelope(good), deep, ...many, envelope(good)]) await streams.store(body);
+  await startCounter(t, servers, FAST);
+
+  await untilTotal(servers.database, 2 + many.length);
+  const letters = await until(
+    'a letter for each reason of each message',
+    streams.readDeadLetters,
+    ({ length }) => length >= 1 + 2 * many.length,
+  );
+  t.equal(letters.length, 1 + 2 * many.length);
+  t.strictSame(
+    letters.filter(({ originalSequence }) => originalSequence === 2).map(({ payload }) => payload),
+    [deep],
+  );
+  const wrong = letters.filter(
+    ({ reason, payload }) => reason === 'wrong-shape' && payload.startsWith('[0,'),
+  );
+  t.equal(wrong.length, many.length);
+  for (const { payload } of wrong) t.equal((JSON.parse(payload) as unknown[]).length, 9_998);
+  const keyless = letters.filter(({ reason }) => reason === 'bad-key');
+  t.equal(keyless.length, many.length);
+  for (const { payload } of keyless) t.equal(payload, '{"key":5}');
+});

@@ -20,6 +20,8 @@ export interface StoredDeadLetter {
   originalSubject: string;
   originalSequence: number;
   payload: string;
+  /** How many bytes it had where it was cut off; else empty. */
+  truncatedFrom: string;
 }
 
 export async function openStreams(t: Test, servers: Servers): Promise<StreamAccess> {
@@ -43,6 +45,7 @@ export async function openStreams(t: Test, servers: Servers): Promise<StreamAcce
         originalSubject: message.header.get('Dead-Letter-Subject'),
         originalSequence: Number(message.header.get('Dead-Letter-Sequence')),
         payload: message.string(),
+        truncatedFrom: message.header.get('Dead-Letter-Truncated-From'),
       });
     }
     return letters;

@@ -45,9 +45,14 @@ function asText(letter: StoredLetter, problem: string | null): string {
     ['as sequence', formatCount(letter.originalSequence)],
     ['at', letter.storedAt],
     ['dead since', letter.deadSince],
-    ['size', plural(letter.payload.length, 'character')],
+    ['size', sizeOf(letter)],
     ['replay', problem === null ? 'would be counted as it is' : `needs a repair: ${problem}`],
   ];
   const payload = letter.payload.split('\n').map(printable).join('\n');
   return `${formatTable(rows)}\n\n${payload}`;
+}
+
+function sizeOf({ payload, truncatedFrom }: StoredLetter): string {
+  const size = plural(payload.length, 'character');
+  return truncatedFrom === null ? size : `${size}, cut off from ${plural(truncatedFrom, 'byte')}`;
 }

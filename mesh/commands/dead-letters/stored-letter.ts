@@ -13,6 +13,8 @@ export interface StoredLetter {
   originalSequence: number;
   storedAt: string;
   payload: string;
+  /** How many bytes the payload had, where the broker could not take all of them. */
+  truncatedFrom: number | null;
 }
 
 /** @throws Refusal where there is none under this number. */
@@ -69,5 +71,6 @@ async function find(
     originalSequence: Number(fact('Sequence')),
     storedAt: fact('Time'),
     payload: new TextDecoder().decode(stored.data),
+    truncatedFrom: Number(fact('Truncated-From')) || null,
   };
 }
