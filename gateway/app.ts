@@ -17,6 +17,7 @@ import { pressure } from './pressure.ts';
 import { createErrorHandler, ProblemError, sendProblem } from './problem-details.ts';
 import { rateLimit, type RateLimitOptions } from './rate-limit.ts';
 import type { Readiness } from './readiness.ts';
+import { createDatabaseReads } from './read-database.ts';
 import { requestLog } from './request-log.ts';
 import { consoleRoutes } from './routes/console.ts';
 import { counterRoutes } from './routes/counters.ts';
@@ -41,6 +42,8 @@ const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 export interface GatewayOptions {
   lane: IncrementLane;
+  /** Repeats of increments that may wait, as many as increments. */
+  waitingMax: number;
   database: Kysely<Database>;
   counts: GatewayCounts;
   rateLimit: RateLimitOptions;
@@ -150,10 +153,10 @@ export async function buildGateway(options: GatewayOptions) {
   const warn = warnSeldom(options.log);
   const warnOfDatabase = (error: unknown) =>
     warn(`counters can't be read: ${describeDatabaseError(error)}`);
-  const reading = { ...options, warnOfDatabase };
+  const reading = { ...options, reads: createDatabaseReads(warnOfDatabase) };
   await app.register(counterRoutes, reading);
   await app.register(messageRoutes, reading);
-  await app.register(healthRoutes, reading);
+  await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
   return app;
 }

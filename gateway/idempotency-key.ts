@@ -43,7 +43,7 @@ export interface RecentKeys {
   /**
    * Commits a payload under a key, unless this gateway has just done so.
    *
-   * @throws ProblemError 422 where the key came with another payload.
+   * @throws ProblemError 422 where the key came with another payload, 503 where too many repeats wait.
    */
   commitOnce: (key: string, payload: string, commit: () => Promise<Receipt>) => Promise<Commitment>;
 }
@@ -51,12 +51,15 @@ export interface RecentKeys {
 /**
  * What a gateway knows of the keys it has seen: enough to answer most repeats at once. It only saves
  * work; that a key counts once is the ledger's to keep, whichever gateway a repeat comes through.
+ *
+ * @param waitingMax repeats that may wait for what they repeat; they are in no lane, which would bound them.
  */
-export function createRecentKeys(): RecentKeys {
+export function createRecentKeys(waitingMax: number): RecentKeys {
   // Two maps, of which the older is dropped whole: taking the oldest entry out of one map, again and
   // again, makes V8 walk over all that were taken out before.
   let recent = new Map<string, Remembered>();
   let earlier = new Map<string, Remembered>();
+  let waiting = 0;
 
   async function commitOnce(
     key: string,
@@ -66,7 +69,7 @@ export function createRecentKeys(): RecentKeys {
     const known = recent.get(key) ?? earlier.get(key);
     if (known !== undefined && performance.now() - known.rememberedAt < KEPT_MS) {
       if (known.payload !== payload) throw reused();
-      return { receipt: await known.receipt, isReplay: true };
+      return { receipt: await repeated(known), isReplay: true };
     }
     const receipt = commit();
     remember(key, { payload, rememberedAt: performance.now(), receipt });
@@ -77,6 +80,16 @@ export function createRecentKeys(): RecentKeys {
       recent.delete(key);
       earlier.delete(key);
       throw error;
+    }
+  }
+
+  async function repeated({ receipt }: Remembered): Promise<Receipt> {
+    if (waiting >= waitingMax) throw tooManyWaiting();
+    waiting++;
+    try {
+      return await receipt;
+    } finally {
+      waiting--;
     }
   }
 
@@ -95,5 +108,12 @@ function reused(): ProblemError {
   return new ProblemError(
     'idempotency-key-reused',
     'This Idempotency-Key came with another payload before. Nothing was stored; use a new key.',
+  );
+}
+
+function tooManyWaiting(): ProblemError {
+  return new ProblemError(
+    'too-many-waiting',
+    'Too many repeats wait for the broker already. Nothing was stored for this one; retry later.',
   );
 }

@@ -113,6 +113,7 @@ async function main(): Promise<void> {
 
   const app = await buildGateway({
     lane,
+    waitingMax: config.WAITING_MAX,
     database,
     counts,
     log,

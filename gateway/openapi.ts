@@ -1,11 +1,20 @@
 import fastifySwagger from '@fastify/swagger';
 import fastifySwaggerUi from '@fastify/swagger-ui';
-import type { FastifyContextConfig, FastifyInstance, FastifySchema } from 'fastify';
+import type {
+  FastifyContextConfig,
+  FastifyInstance,
+  FastifySchema,
+  onRequestHookHandler,
+} from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { BATCH_INCREMENTS_MAX } from '../schema/envelope.ts';
 import { EXAMPLE_KEY, KEY_RULE, VALUE_RULE } from '../schema/increment.ts';
 import type { ProblemCode } from '../schema/problem.ts';
 import { describeAnswers } from './openapi-answers.ts';
+import { ProblemError } from './problem-details.ts';
+
+/** Files of the page at `/docs` that may be under way; a browser asks for six at once. */
+const PAGES_MAX = 100;
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -38,15 +47,43 @@ export const openapi = fastifyPlugin(async (app: FastifyInstance) => {
       url,
     }),
   });
-  await app.register(fastifySwaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: true,
-    // Beyond this machine, a gateway without TLS could not show the page.
-    transformStaticCSP: (policy) => policy.replace(' upgrade-insecure-requests;', ''),
-    uiConfig: { layout: 'BaseLayout', defaultModelsExpandDepth: -1 },
+  await app.register(async (docs) => {
+    docs.addHook('onRequest', limitPages());
+    await docs.register(fastifySwaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: true,
+      // Beyond this machine, a gateway without TLS could not show the page.
+      transformStaticCSP: (policy) => policy.replace(' upgrade-insecure-requests;', ''),
+      uiConfig: { layout: 'BaseLayout', defaultModelsExpandDepth: -1 },
+    });
   });
-  app.get('/openapi.json', () => app.swagger());
+  // One for all answers, however many wait to be sent.
+  let document: Buffer | undefined;
+  app.get('/openapi.json', (_request, reply) => {
+    document ??= Buffer.from(JSON.stringify(app.swagger()));
+    return reply.type('application/json; charset=utf-8').send(document);
+  });
 });
+
+/** The page's files are read and sent bit by bit, as its readers go on. */
+function limitPages(): onRequestHookHandler {
+  let underWay = 0;
+  return (request, reply, next) => {
+    if (underWay >= PAGES_MAX) {
+      next(
+        new ProblemError('overloaded', `${PAGES_MAX} files of this page are being sent already.`),
+      );
+      return;
+    }
+    underWay++;
+    // Of a connection that breaks, Node ends what was asked but not the answers that wait their turn.
+    request.raw.once('close', () => {
+      underWay--;
+      reply.raw.destroy();
+    });
+    next();
+  };
+}
 
 function documented(
   schema: FastifySchema | undefined,

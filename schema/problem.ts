@@ -41,7 +41,7 @@ export const PROBLEMS = {
   },
   'too-many-waiting': {
     status: 503,
-    meaning: 'Too many increments wait for the broker already. Nothing was stored.',
+    meaning: 'Too many requests wait for the broker or the database already. Nothing was stored.',
   },
   overloaded: { status: 503, meaning: 'This gateway can not keep up. Nothing was stored.' },
   stopping: { status: 503, meaning: 'This gateway is stopping. Nothing was stored.' },

@@ -5,15 +5,15 @@ import { Counter, CounterParams, Counters, CountersQuery } from '../../schema/co
 import type { Database } from '../../schema/database.ts';
 import type { ProblemCode } from '../../schema/problem.ts';
 import { ProblemError } from '../problem-details.ts';
-import { readDatabase } from '../read-database.ts';
+import type { DatabaseReads } from '../read-database.ts';
 
-const READ_PROBLEMS: ProblemCode[] = ['invalid-request', 'database-away'];
+const READ_PROBLEMS: ProblemCode[] = ['invalid-request', 'too-many-waiting', 'database-away'];
 
 /** `GET /counters/{key}` and `GET /counters?key=…`: what PostgreSQL has, ten seconds behind at most. */
 export const counterRoutes: FastifyPluginCallbackTypebox<{
   database: Kysely<Database>;
-  warnOfDatabase: (error: unknown) => void;
-}> = (app, { database, warnOfDatabase }, done) => {
+  reads: DatabaseReads;
+}> = (app, { database, reads }, done) => {
   const one = {
     summary: 'Read a counter',
     tags: ['Counters'],
@@ -25,7 +25,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   const oneConfig = { ...config, problems: [...READ_PROBLEMS, 'no-such-counter' as const] };
   app.get('/counters/:key', { schema: one, config: oneConfig }, async (request) => {
     const key = request.params.key.toLowerCase();
-    const [counter] = await readCounters(database, [key], warnOfDatabase);
+    const [counter] = await reads.read(() => selectCounters(database, [key]));
     if (counter === undefined) {
       throw new ProblemError('no-such-counter', `${key} was never counted.`);
     }
@@ -41,7 +41,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   };
   app.get('/counters', { schema: several, config, preValidation: listKeys }, async (request) => {
     const keys = request.query.key.map((key) => key.toLowerCase());
-    const found = await readCounters(database, keys, warnOfDatabase);
+    const found = await reads.read(() => selectCounters(database, keys));
     const byKey = new Map(found.map((counter) => [counter.key, counter]));
     const counters = keys.map((key) => {
       const counter = byKey.get(key);
@@ -60,14 +60,10 @@ function listKeys(request: FastifyRequest, _reply: FastifyReply, next: () => voi
   next();
 }
 
-function readCounters(
-  database: Kysely<Database>,
-  keys: string[],
-  warnOfDatabase: (error: unknown) => void,
-) {
-  const query = database
+function selectCounters(database: Kysely<Database>, keys: string[]) {
+  return database
     .selectFrom('increments')
     .select(['key', 'value', 'updated_at'])
-    .where('key', 'in', keys);
-  return readDatabase(query.execute(), warnOfDatabase);
+    .where('key', 'in', keys)
+    .execute();
 }

@@ -6,6 +6,10 @@ import type { Readiness } from '../readiness.ts';
 
 /** How long /readyz waits for the database, which it only reports. */
 const PROBE_MS = 1_000;
+/** Everyone who asks within this time is told the same, so that no number of them is a load. */
+const KNOWN_MS = 1_000;
+/** Who may wait for one probe; the others are told what was known before. */
+const WAITING_MAX = 1_000;
 
 export interface HealthOptions {
   database: Kysely<Database>;
@@ -19,6 +23,7 @@ export interface HealthOptions {
  */
 export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options, done) => {
   const { readiness } = options;
+  const isDatabaseThere = probeDatabase(options);
   const alive = {
     summary: 'Whether the process answers',
     tags: ['Health'],
@@ -34,7 +39,7 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
     response: { 200: Ready, 503: NotReady },
   };
   app.get('/readyz', { schema: ready }, async (_request, reply) => {
-    const database = (await answers(options)) ? 'connected' : 'away';
+    const database = (await isDatabaseThere()) ? 'connected' : 'away';
     const stream = readiness.readStream();
     const broker = readiness.readBroker();
     const isStopping = readiness.isStopping();
@@ -45,15 +50,36 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
   done();
 };
 
-/** Asks for the table itself: a database that was never migrated answers nobody. */
-async function answers({ database, warnOfDatabase }: HealthOptions): Promise<boolean> {
-  const timeout = new Promise<false>((resolve) => setTimeout(resolve, PROBE_MS, false).unref());
-  const probe = sql`select from increments limit 0`.execute(database).then(
-    () => true,
-    (error: unknown) => {
-      warnOfDatabase(error);
-      return false;
-    },
-  );
-  return Promise.race([probe, timeout]);
+/** Returns a function that says whether the database answers, as known for KNOWN_MS at most. */
+function probeDatabase({ database, warnOfDatabase }: HealthOptions): () => Promise<boolean> {
+  let isThere = false;
+  let askedAt = -Infinity;
+  let answer: Promise<void> | undefined;
+  let waiting = 0;
+
+  /** Asks for the table itself: a database that was never migrated answers nobody. */
+  async function ask(): Promise<void> {
+    askedAt = performance.now();
+    isThere = await new Promise<boolean>((resolve) => {
+      setTimeout(resolve, PROBE_MS, false).unref();
+      sql`select from increments limit 0`.execute(database).then(
+        () => resolve(true),
+        (error: unknown) => {
+          warnOfDatabase(error);
+          resolve(false);
+        },
+      );
+    });
+    answer = undefined;
+  }
+
+  return async () => {
+    if (performance.now() - askedAt > KNOWN_MS) answer ??= ask();
+    if (answer !== undefined && waiting < WAITING_MAX) {
+      waiting++;
+      await answer;
+      waiting--;
+    }
+    return isThere;
+  };
 }

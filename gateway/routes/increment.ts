@@ -42,8 +42,9 @@ const PROBLEMS: ProblemCode[] = [
 export const incrementRoutes: FastifyPluginCallbackTypebox<{
   lane: IncrementLane;
   counts: GatewayCounts;
-}> = (app, { lane, counts }, done) => {
-  const recentKeys = createRecentKeys();
+  waitingMax: number;
+}> = (app, { lane, counts, waitingMax }, done) => {
+  const recentKeys = createRecentKeys(waitingMax);
   const response = { 200: Accepted };
   const config = { scope: 'write' as const, problems: PROBLEMS };
   const schema = {

@@ -5,19 +5,24 @@ import { mintedAt } from '../../schema/envelope.ts';
 import { Committed, MessageParams } from '../../schema/increment.ts';
 import type { ProblemCode } from '../../schema/problem.ts';
 import { ProblemError } from '../problem-details.ts';
-import { readDatabase } from '../read-database.ts';
+import type { DatabaseReads } from '../read-database.ts';
 
 /** Brokers' clocks differ, and a message is pruned by the one that stored it. */
 const CLOCK_MARGIN_MS = 5 * 60_000;
 
-const PROBLEMS: ProblemCode[] = ['invalid-request', 'no-longer-known', 'database-away'];
+const PROBLEMS: ProblemCode[] = [
+  'invalid-request',
+  'no-longer-known',
+  'too-many-waiting',
+  'database-away',
+];
 
 /** `GET /increments/{id}`: whether the ledger has an accepted increment's message. */
 export const messageRoutes: FastifyPluginCallbackTypebox<{
   database: Kysely<Database>;
-  warnOfDatabase: (error: unknown) => void;
+  reads: DatabaseReads;
   brokerTimeMs: () => number;
-}> = (app, { database, warnOfDatabase, brokerTimeMs }, done) => {
+}> = (app, { database, reads, brokerTimeMs }, done) => {
   const schema = {
     summary: 'Whether an accepted increment is committed; known for an hour',
     operationId: 'readCommitted',
@@ -31,7 +36,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
       .selectFrom('ledger')
       .select(['sequence', 'stored_at'])
       .where('id', '=', id);
-    const row = await readDatabase(query.executeTakeFirst(), warnOfDatabase);
+    const row = await reads.read(() => query.executeTakeFirst());
     if (row !== undefined) {
       const storedAt = row.stored_at.toISOString();
       return { id, committed: true, sequence: Number(row.sequence), stored_at: storedAt };

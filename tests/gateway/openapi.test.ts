@@ -125,9 +125,12 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
 
   check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
 
-  // Elsewhere: backpressure, increment (too many waiting), stopping, and an event loop that is late.
+  // Elsewhere: backpressure, increment and pipelining (too many waiting), stopping, and an event loop
+  // that is late.
   const elsewhere = ['overloaded', 'stopping', 'stream-full', 'too-many-waiting'];
+  const reads = ['/counters', '/counters/{key}', '/increments/{id}'];
   t.strictSame(unseen(), [
+    ...reads.map((path) => `get ${path} 503 too-many-waiting`),
     ...elsewhere.map((code) => `post /increment 503 ${code}`),
     ...elsewhere.map((code) => `post /increments 503 ${code}`),
   ]);
