@@ -11,6 +11,7 @@ import type { ApiKeys } from './api-keys.ts';
 import { auth } from './auth.ts';
 import type { MeshView } from './console/mesh-view.ts';
 import type { IncrementLane } from './increment-lane.ts';
+import { lastConnections } from './last-connections.ts';
 import type { AnsweredRequest, GatewayCounts } from './metrics.ts';
 import { openapi } from './openapi.ts';
 import { pressure } from './pressure.ts';
@@ -153,11 +154,15 @@ export async function buildGateway(options: GatewayOptions) {
   const warn = warnSeldom(options.log);
   const warnOfDatabase = (error: unknown) =>
     warn(`counters can't be read: ${describeDatabaseError(error)}`);
-  const reading = { ...options, reads: createDatabaseReads(warnOfDatabase) };
+  const reads = createDatabaseReads(warnOfDatabase);
+  const reading = { ...options, reads };
   await app.register(counterRoutes, reading);
   await app.register(messageRoutes, reading);
   await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
+  await app.register(lastConnections, {
+    drain: () => Promise.all([options.lane.drain(), reads.settle()]),
+  });
   return app;
 }
 

@@ -90,14 +90,14 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
   let lateAt = 0;
   let lateTimer: NodeJS.Timeout | undefined;
   let isScheduled = false;
-  let isDraining = false;
+  let drained: Promise<void> | undefined;
   let expiryTimer: NodeJS.Timeout | undefined;
   let onIdle: (() => void) | undefined;
 
   publisher.onConnectionChange(schedule);
 
   function submit(item: Item, bytes: number): Promise<Receipt> {
-    if (isDraining) return Promise.reject(refusal('stopping'));
+    if (drained !== undefined) return Promise.reject(refusal('stopping'));
     if (queue.length >= options.waitingMax || queueBytes + bytes > options.waitingBytesMax) {
       return Promise.reject(refusal('too-many-waiting'));
     }
@@ -230,11 +230,11 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
   }
 
   function drain(): Promise<void> {
-    isDraining = true;
-    return new Promise((resolve) => {
+    drained ??= new Promise((resolve) => {
       onIdle = resolve;
       settleIfIdle();
     });
+    return drained;
   }
 
   return {

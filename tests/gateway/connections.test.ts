@@ -1,6 +1,9 @@
 import { Agent } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { makeCertificates } from '../support/certificates.ts';
 import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
 import { freeze } from '../support/freeze.ts';
 import { drive, post, send, total, type Answer } from '../support/load.ts';
@@ -68,6 +71,37 @@ void t.test('a stop waits for the request that waits, and not for its connection
   const answeredAt = performance.now();
   t.equal(await stopped, 0);
   t.ok(performance.now() - answeredAt < 10_000, 'though the client would keep its connections');
+});
+
+void t.test('a stop waits for no client that says nothing, or never ends', async (t) => {
+  const servers = await startServers(t);
+  const { certFile, keyFile } = makeCertificates(join(servers.folder, 'tls'));
+  const [gateway, secure] = await Promise.all([
+    startGateway(t, servers),
+    startGateway(t, servers, { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }),
+  ]);
+  const say = (url: string, text: string) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(text));
+    socket.on('error', () => undefined);
+    t.teardown(() => socket.destroy());
+  };
+  say(gateway.url, '');
+  say(gateway.url, 'POST /increment HTTP/1.1\r\nhost: x\r\n');
+  const body = 'content-type: application/json\r\ncontent-length: 100\r\n\r\n{';
+  say(gateway.url, `POST /increment HTTP/1.1\r\nhost: x\r\n${body}`);
+  say(secure.url, '');
+
+  await freeze(servers.nats);
+  const [key = ''] = makeKeys(1);
+  const answer = post(gateway.url, { key, value: 1 });
+  await delay(500);
+  const startedAt = performance.now();
+  const stopped = [gateway, secure].map(({ stop }) => stop());
+  await delay(3_000);
+  servers.nats.kill('SIGCONT');
+  t.equal((await answer).status, 200, 'what waits is still answered');
+  t.strictSame(await Promise.all(stopped), [0, 0]);
+  t.ok(performance.now() - startedAt < 15_000, 'soon after');
 });
 
 void t.test('a gateway that is late again and again refuses until it keeps up', async (t) => {
