@@ -1,6 +1,5 @@
 import { provision } from '../../nats/provision.ts';
 import { startCluster } from '../nats/cluster-servers.ts';
-import { childrenOf } from './harness/process-usage.ts';
 import type { Scope } from './harness/scope.ts';
 import type { Broker } from './harness/servers.ts';
 import { compareVariants } from './harness/variants.ts';
@@ -16,14 +15,11 @@ export const replicas = compareVariants('the mesh with one broker and with a clu
 ]);
 
 async function startThree(scope: Scope, folder: string): Promise<Broker> {
-  const before = new Set(childrenOf(process.pid));
   const cluster = await startCluster(folder);
   scope.defer(() => cluster.stop());
   await provision({ url: cluster.url('provisioner'), replicas: 3, flushIntervalMs: 9_000 });
   return {
-    processes: childrenOf(process.pid)
-      .filter((pid) => !before.has(pid))
-      .map((pid, index) => ({ name: `nats-server-${index + 1}`, pid })),
+    processes: cluster.processes,
     urls: {
       gateway: cluster.url('gateway'),
       counter: cluster.url('counter'),

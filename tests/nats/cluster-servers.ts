@@ -25,6 +25,8 @@ interface Ports {
 }
 
 export interface Cluster {
+  /** As they were started. */
+  processes: { name: string; pid: number }[];
   /** With all three servers, as the services have it. */
   url: (role: NatsRole) => string;
   start: (name: string) => Promise<void>;
@@ -91,6 +93,7 @@ export async function startCluster(folder: string, tls?: Certificates): Promise<
   await Promise.all(NAMES.map(untilHealthy));
 
   return {
+    processes: Array.from(running, ([name, { pid }]) => ({ name, pid })),
     url: (role) =>
       [...ports.values()]
         .map(
