@@ -1,10 +1,13 @@
 import type { Kysely } from 'kysely';
-import { randomUUID } from 'node:crypto';
+import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import type { Database } from '../../schema/database.ts';
 import { until } from './wait.ts';
 
+/** Of both kinds that clients make: random, and by time, which share their first digits. */
 export function makeKeys(count: number): string[] {
-  return Array.from({ length: count }, () => randomUUID());
+  return Array.from({ length: count }, (_, index) =>
+    index % 2 === 0 ? randomUUID() : randomUUIDv7(),
+  );
 }
 
 /** The table, as key and value. */
