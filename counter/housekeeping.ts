@@ -4,7 +4,7 @@ import type { ConnectionWatch } from '../nats/connect.ts';
 import type { Database } from '../schema/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { CounterMetrics } from './metrics.ts';
-import { prune } from './prune.ts';
+import { prune, PRUNE_ROWS_MAX } from './prune.ts';
 import { watchStores } from './store-watch.ts';
 import type { Stores } from './stores.ts';
 
@@ -34,6 +34,8 @@ export interface Housekeeping {
 export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
   const { database, watch, stores, idempotencyKeptMs, log } = options;
   let sending: Promise<void> | undefined;
+  let isPruning = false;
+  let isStopped = false;
   const timers = [
     setInterval(() => void sendLetters(), DEAD_LETTERS_MS),
     setInterval(() => void pruneLedgers(), PRUNE_MS),
@@ -55,19 +57,28 @@ export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
     }
   }
 
+  /** One statement after the other while there is more than it takes: as much goes as comes. */
   async function pruneLedgers(): Promise<void> {
-    if (!watch.isConnected || stores.isDatabaseAway) return;
+    if (isPruning) return;
+    isPruning = true;
     try {
-      const { stream, floor } = await stores.readSettled();
-      await prune(database, stream, { floor, idempotencyKeptMs });
+      let isMore = true;
+      while (isMore && !isStopped && watch.isConnected && !stores.isDatabaseAway) {
+        const { stream, floor } = await stores.readSettled();
+        const { messages, keys } = await prune(database, stream, { floor, idempotencyKeptMs });
+        isMore = messages === PRUNE_ROWS_MAX || keys === PRUNE_ROWS_MAX;
+      }
     } catch (error) {
       log.warn({ err: error }, 'the ledger could not be pruned');
+    } finally {
+      isPruning = false;
     }
   }
 
   return {
     sendLetters,
     stop: () => {
+      isStopped = true;
       timers.forEach(clearInterval);
       stopWatching();
     },

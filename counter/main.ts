@@ -20,8 +20,8 @@ import { createCounterMetrics } from './metrics.ts';
 import { StoresDisagree } from './settled-floor.ts';
 import { traceFlushes, tracePuller } from './tracing.ts';
 
-/** One for the flush, one for purging and pruning, one for dead letters and probes. */
-const DATABASE_CONNECTIONS_MAX = 3;
+/** One each for the flush, purging, pruning, and dead letters or probes. */
+const DATABASE_CONNECTIONS_MAX = 4;
 /** Above the role's transaction_timeout of 15 s: the server gives up first, unless it hangs. */
 const DATABASE_QUERY_TIMEOUT_MS = 16_000;
 

@@ -3,7 +3,7 @@ import { LEDGER_KEPT_MS, type Database } from '../schema/database.ts';
 import type { StreamState } from './stream-state.ts';
 
 /** Rows in one statement, so that no flush waits long for the disk. */
-const PRUNE_ROWS_MAX = 10_000;
+export const PRUNE_ROWS_MAX = 10_000;
 const PRUNER_LOCK = 4_711_002;
 
 export interface PruneOptions {
@@ -17,7 +17,7 @@ export interface PruneOptions {
  * bounded statement each. Goes by stream time: after an outage of days nothing is forgotten that
  * still waits in the stream, and no clock of a machine matters.
  *
- * @returns how many rows went; call it again while that is many.
+ * @returns how many rows went; call it again while that is PRUNE_ROWS_MAX of either.
  */
 export function prune(
   database: Kysely<Database>,

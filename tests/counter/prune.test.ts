@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import t from 'tap';
 import { prune } from '../../counter/prune.ts';
 import type { StreamState } from '../../counter/stream-state.ts';
 import { startServers } from '../support/servers.ts';
+import { startCounter } from '../support/services.ts';
+import { openStreams } from '../support/stream.ts';
+import { until } from '../support/wait.ts';
 
 const INCARNATION = 1_800_000_000_000;
 const MINUTE_MS = 60_000;
@@ -68,4 +72,22 @@ void t.test('ledgers are pruned by stream time and totals are carried forward', 
   const behind = { ...stream, unsettledSinceMs: now - 30 * DAY_MS };
   const none = await prune(database, behind, { floor: 6, idempotencyKeptMs: DAY_MS });
   t.strictSame(none, { messages: 0, keys: 0 });
+});
+
+void t.test('a counter prunes as much as there is, however fast it came', async (t) => {
+  const servers = await startServers(t);
+  const streams = await openStreams(t, servers);
+  // The stream's time is that of its last message, whatever becomes of it.
+  await streams.store('not JSON');
+  await sql`insert into idempotency_keys (key, payload, stored_at)
+    select gen_random_uuid(), gen_random_uuid(), now() - interval '2 days'
+    from generate_series(1, 45000)`.execute(servers.database);
+  await startCounter(t, servers);
+  // Five statements' worth: at one each ten seconds it would take fifty.
+  await until(
+    'no key that is past its time',
+    () => servers.database.selectFrom('idempotency_keys').select('key').limit(1).execute(),
+    ({ length }) => length === 0,
+    20_000,
+  );
 });
