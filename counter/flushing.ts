@@ -16,6 +16,8 @@ import { TallyConflict } from './tally.ts';
 
 /** At most four flushes a second, however old what comes again may be. */
 const FLUSH_SPACING_MS = 250;
+/** At a stop: how soon what is due, or the end of the pulls, is noticed. */
+const STOP_TICK_MS = 25;
 /** A load that could not be flushed in this time is given back; at a stop, sooner. */
 const FLUSH_TRIES_MS = 30_000;
 const LAST_FLUSH_TRIES_MS = 10_000;
@@ -53,11 +55,20 @@ export interface FlushingOptions {
  */
 export async function flushUntilStopped(options: FlushingOptions): Promise<void> {
   const { holdings, clock, alarm, stopping, pulling } = options;
+  const isDue = () => holdings.dueAt(clock) <= performance.now();
   while (!stopping.aborted) {
-    if (holdings.dueAt(clock) <= performance.now()) {
+    if (isDue()) {
       await flushCollected(options);
       await delay(FLUSH_SPACING_MS);
     } else await alarm.sleep();
+  }
+  // The pull under way and the last one may take a second; what is due does not wait for them.
+  let isPulling = true;
+  const endPulling = () => (isPulling = false);
+  void pulling.then(endPulling, endPulling);
+  while (isPulling) {
+    if (isDue()) await flushCollected(options);
+    await delay(STOP_TICK_MS);
   }
   await pulling;
   while (holdings.collecting.messages.size > 0) await flushCollected(options);
