@@ -1,5 +1,7 @@
 import { Type, type Static } from 'typebox';
+import { natsUrlSetting } from '../nats/nats-url.ts';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
+import { databaseUrlSetting } from '../schema/database-url.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
 /** A stop takes no longer: the last pull, the last flush with its retries, the acknowledgements. */
@@ -7,15 +9,13 @@ export const STOP_MS_MAX = 45_000;
 
 /** The counter's settings, each an environment variable. The README's table is made from these. */
 export const CounterConfig = Type.Object({
-  NATS_URL: Type.String({
-    pattern: '^(nats|tls)://.+',
-    description: "The broker, with the counter's user and password: nats://user:password@host:4222",
-  }),
+  NATS_URL: natsUrlSetting(
+    "The broker, with the counter's user and password: nats://user:password@host:4222",
+  ),
   ...NatsTlsSettings,
-  DATABASE_URL: Type.String({
-    pattern: '^postgres(ql)?://.+',
-    description: 'PostgreSQL for writes: postgres://mesh_counter:password@host:5432/increments',
-  }),
+  DATABASE_URL: databaseUrlSetting(
+    'PostgreSQL for writes: postgres://mesh_counter:password@host:5432/increments',
+  ),
   FLUSH_INTERVAL_MS: Type.Integer({
     default: 9_000,
     minimum: 100,

@@ -1,5 +1,8 @@
+import { isIP } from 'node:net';
 import { Type, type Static } from 'typebox';
+import { natsUrlSetting } from '../nats/nats-url.ts';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
+import { databaseUrlSetting } from '../schema/database-url.ts';
 import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
@@ -21,15 +24,13 @@ export const GatewayConfig = Type.Object({
     maximum: 1,
     description: '1 lets several gateways share the port (SO_REUSEPORT, not on macOS)',
   }),
-  NATS_URL: Type.String({
-    pattern: '^(nats|tls)://.+',
-    description: "The broker, with the gateway's user and password: nats://user:password@host:4222",
-  }),
+  NATS_URL: natsUrlSetting(
+    "The broker, with the gateway's user and password: nats://user:password@host:4222",
+  ),
   ...NatsTlsSettings,
-  DATABASE_URL: Type.String({
-    pattern: '^postgres(ql)?://.+',
-    description: 'PostgreSQL for reads: postgres://mesh_gateway:password@host:5432/increments',
-  }),
+  DATABASE_URL: databaseUrlSetting(
+    'PostgreSQL for reads: postgres://mesh_gateway:password@host:5432/increments',
+  ),
   PUBLISH_DEADLINE_MS: Type.Integer({
     default: 5_000,
     minimum: 100,
@@ -77,15 +78,24 @@ export const GatewayConfig = Type.Object({
   ),
   TLS_KEY_FILE: Type.Optional(Type.String({ minLength: 1, description: 'Private key (PEM)' })),
   TRUST_PROXY: Type.Optional(
-    Type.String({
-      pattern: '^[0-9a-fA-F.:/, ]+$',
-      description:
-        'Addresses or networks of proxies whose X-Forwarded-For is believed; left out, none is',
-    }),
+    Type.Refine(
+      Type.String({
+        description:
+          'Addresses or networks of proxies whose X-Forwarded-For is believed; left out, none is',
+      }),
+      (list) => list.split(',').every(isNetwork),
+      () => 'it must be a list like 10.0.0.0/8, 192.0.2.1, 2001:db8::/32',
+    ),
   ),
   LOG_LEVEL: LogLevel,
 });
 export type GatewayConfig = Static<typeof GatewayConfig>;
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix = '1', ...rest] = text.trim().split('/');
+  const bits = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  return rest.length === 0 && /^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits;
+}
 
 /** Addresses that only this machine reaches. */
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;

@@ -1,6 +1,8 @@
 import { Type, type Static } from 'typebox';
 import type { NatsTlsFiles } from '../nats/connect.ts';
+import { natsUrlSetting } from '../nats/nats-url.ts';
 import { natsTlsFiles, NatsTlsSettings } from '../nats/tls-settings.ts';
+import { databaseUrlSetting } from '../schema/database-url.ts';
 import { readEnvironment } from '../schema/environment.ts';
 
 /** What `npm start` itself reads. Every other variable is passed on to the services untouched. */
@@ -40,18 +42,13 @@ export const MeshSettings = Type.Object({
     description: 'the folder of everything that survives a restart',
   }),
   NATS_URL: Type.Optional(
-    Type.String({
-      pattern: '^(nats|tls|ws|wss)://',
-      description: 'an existing NATS server to use, as nats://user:password@host:port',
-    }),
+    natsUrlSetting('an existing NATS server to use, as nats://user:password@host:port'),
   ),
   ...NatsTlsSettings,
   DATABASE_URL: Type.Optional(
-    Type.String({
-      pattern: '^postgres(ql)?://',
-      description:
-        "an existing database to use, its owner's postgres://user:password@host:port/name",
-    }),
+    databaseUrlSetting(
+      "an existing database to use, its owner's postgres://user:password@host:port/name",
+    ),
   ),
   NATS_SERVER_BIN: Type.Optional(Type.String({ description: 'the path of a nats-server' })),
   REPLICAS: Type.Optional(

@@ -5,7 +5,7 @@ import {
   type NatsConnection,
   type NodeConnectionOptions,
 } from '@nats-io/transport-node';
-
+import { parseNatsUrl } from './nats-url.ts';
 import { refuseOldServer } from './server-version.ts';
 
 export type NatsRole = 'gateway' | 'counter' | 'inspector' | 'provisioner';
@@ -43,7 +43,7 @@ const RETRY_DELAY_MS_MAX = 5_000;
  * or the server too old (waiting would not cure it), or at the first failure where no `onRetry` is given.
  */
 export async function connectToNats(options: ConnectOptions): Promise<NatsConnection> {
-  const { servers, credentials, isTls } = parseUrl(options.url);
+  const { servers, credentials, isTls } = parseNatsUrl(options.url);
   const tls = isTls || options.tls !== undefined ? { tls: { ...options.tls } } : {};
   for (let attempt = 1; ; attempt++) {
     try {
@@ -153,21 +153,4 @@ export function connectionChange(watch: ConnectionWatch, timeoutMs: number): Pro
       resolve();
     }
   });
-}
-
-/** The client takes user and password as options, not in the URL. */
-function parseUrl(url: string): {
-  servers: string[];
-  credentials?: { user: string; pass: string };
-  /** Insisted on, so that nobody in between can talk the client out of it. */
-  isTls: boolean;
-} {
-  const urls = url.split(',').map((part) => new URL(part.trim()));
-  const servers = urls.map(({ hostname, port }) => `${hostname}:${port === '' ? 4222 : port}`);
-  const isTls = urls.some(({ protocol }) => protocol === 'tls:');
-  const first = urls[0];
-  if (first === undefined || first.username === '') return { servers, isTls };
-  const user = decodeURIComponent(first.username);
-  const pass = decodeURIComponent(first.password);
-  return { servers, credentials: { user, pass }, isTls };
 }

@@ -1,4 +1,7 @@
+import pg from 'pg';
+import type { TString } from 'typebox';
 import { ConfigurationError } from './environment.ts';
+import { urlSetting } from './url-setting.ts';
 
 /** One PostgreSQL behind one URL, or several of which one is the primary. */
 export interface DatabaseServers {
@@ -38,6 +41,13 @@ export function parseDatabaseUrl(url: string): DatabaseServers {
     urls: hosts.split(',').map((host) => `${scheme}${user}${host}${path}${others}`),
     needsPrimary: PRIMARY.includes(target),
   };
+}
+
+/** A setting that is such a URL, which the client library can read too. */
+export function databaseUrlSetting(description: string): TString {
+  return urlSetting({ pattern: '^postgres(ql)?://.+', description }, (url) =>
+    parseDatabaseUrl(url).urls.map((connectionString) => new pg.Client({ connectionString })),
+  );
 }
 
 /** The same servers and settings as somebody else. */

@@ -38,8 +38,13 @@ export function readEnvironment<Schema extends TObject>(
       continue;
     }
     const value = parseSetting(property, text);
-    if (Value.Check(property, value)) settings[name] = value;
-    else problems.push(`${name} is ${quote(name, text)}: ${expected(property)}`);
+    const [fault] = Value.Errors(property, value);
+    if (fault === undefined) settings[name] = value;
+    else {
+      // What a setting's own check says; the words for a pattern or a range are ours.
+      const detail = fault.keyword === '~refine' ? `: ${fault.message}` : '';
+      problems.push(`${name} is ${quote(name, text)}${detail}: ${expected(property)}`);
+    }
   }
 
   if (problems.length > 0) throw new ConfigurationError(problems);

@@ -1,5 +1,7 @@
 import { Type } from 'typebox';
+import { natsUrlSetting } from '../../nats/nats-url.ts';
 import { NatsTlsSettings } from '../../nats/tls-settings.ts';
+import { databaseUrlSetting } from '../../schema/database-url.ts';
 
 /** What the first one-shot step of compose.yaml reads. */
 export const SecretsConfig = Type.Object({
@@ -12,9 +14,9 @@ export const SecretsConfig = Type.Object({
 
 /** What the second one reads, which makes tables, roles, streams and the consumer. */
 export const PrepareConfig = Type.Object({
-  NATS_URL: Type.String({ description: "The brokers, with the provisioner's user and password" }),
+  NATS_URL: natsUrlSetting("The brokers, with the provisioner's user and password"),
   ...NatsTlsSettings,
-  DATABASE_URL: Type.String({ description: 'PostgreSQL, with the role that owns the tables' }),
+  DATABASE_URL: databaseUrlSetting('PostgreSQL, with the role that owns the tables'),
   GATEWAY_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_gateway' }),
   COUNTER_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_counter' }),
   REPLICAS: Type.Integer({

@@ -101,6 +101,29 @@ void t.test('bad configuration lists every problem at once and exits', (t) => {
   t.end();
 });
 
+void t.test('what is only found wrong when it is used is listed too', (t) => {
+  const environment = {
+    NATS_URL: 'nats://gateway:sec%ret@host',
+    DATABASE_URL: 'postgres://gateway:secret@host:99999/increments',
+    TRUST_PROXY: '1.2.3.4/99',
+  };
+  for (const service of ['gateway', 'counter']) {
+    const { status, stderr } = spawnSync(process.execPath, [`${service}/main.ts`], {
+      env: environment,
+      encoding: 'utf8',
+    });
+    t.equal(status, 1);
+    t.match(stderr, /^ {2}NATS_URL is not understood: .*% are written as .*%25/m);
+    t.match(stderr, /^ {2}DATABASE_URL is not understood: .*a port is at most 65535/m);
+    if (service === 'gateway')
+      t.match(stderr, /^ {2}TRUST_PROXY is "1\.2\.3\.4\/99": .*10\.0\.0\.0\/8/m);
+    t.notMatch(stderr, /sec%?ret|^ +at /m, 'no password and no stack');
+  }
+  const wrongPort = { ...environment, NATS_URL: 'nats://gateway:secret@host:99999' };
+  t.throws(() => readGatewayConfig(wrongPort), /NATS_URL is not understood: .*65535/);
+  t.end();
+});
+
 void t.test('TLS by a certificate and its key', async (t) => {
   const servers = await startServers(t);
   const [cert, key] = ['cert.pem', 'key.pem'].map((name) => join(servers.folder, name));
