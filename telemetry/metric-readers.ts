@@ -7,6 +7,7 @@ import {
   type MetricReader,
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics';
+import { ConfigurationError } from '../schema/environment.ts';
 import { countedHistograms } from './counted-histogram.ts';
 
 const metricProducers = [countedHistograms];
@@ -17,19 +18,13 @@ const TIMEOUT_MS = 30_000;
  * The readers that `OTEL_METRICS_EXPORTER` names, as the SDK makes them from the standard variables,
  * but each is also given the histograms that are counted outside the SDK.
  *
- * @throws Error for a name that is not known.
+ * @throws ConfigurationError for a name that is not known, and where Prometheus can't be served.
  */
 export async function createMetricReaders(environment: NodeJS.ProcessEnv): Promise<MetricReader[]> {
   const names = (environment['OTEL_METRICS_EXPORTER'] ?? '').split(',').map((name) => name.trim());
   if (names.includes('none')) return [];
   const readers = [...new Set(names)].filter(Boolean).map(async (name) => {
-    if (name === 'prometheus') {
-      return new PrometheusReader({
-        metricProducers,
-        host: environment['OTEL_EXPORTER_PROMETHEUS_HOST'] ?? '127.0.0.1',
-        port: readNumber(environment, 'OTEL_EXPORTER_PROMETHEUS_PORT', 9464),
-      });
-    }
+    if (name === 'prometheus') return servePrometheus(environment);
     const exportIntervalMillis = readNumber(
       environment,
       'OTEL_METRIC_EXPORT_INTERVAL',
@@ -44,6 +39,22 @@ export async function createMetricReaders(environment: NodeJS.ProcessEnv): Promi
     });
   });
   return Promise.all(readers);
+}
+
+/** Nobody would miss metrics that are not served before they are needed: the service does not start. */
+async function servePrometheus(environment: NodeJS.ProcessEnv): Promise<MetricReader> {
+  const host = environment['OTEL_EXPORTER_PROMETHEUS_HOST'] ?? '127.0.0.1';
+  const port = readNumber(environment, 'OTEL_EXPORTER_PROMETHEUS_PORT', 9464);
+  const reader = new PrometheusReader({ metricProducers, host, port, preventServerStart: true });
+  try {
+    await reader.startServer();
+  } catch (error) {
+    throw new ConfigurationError([
+      `metrics can't be served on ${host}:${port} (${(error as Error).message}): set OTEL_EXPORTER_PROMETHEUS_PORT ` +
+        `to a free port, each service its own, or OTEL_METRICS_EXPORTER=none`,
+    ]);
+  }
+  return reader;
 }
 
 /**
@@ -77,9 +88,9 @@ async function createExporter(
 ): Promise<PushMetricExporter> {
   if (name === 'console') return new ConsoleMetricExporter();
   if (name !== 'otlp') {
-    throw new Error(
+    throw new ConfigurationError([
       `OTEL_METRICS_EXPORTER has "${name}"; it must be of prometheus, otlp, console or none`,
-    );
+    ]);
   }
   const protocol =
     environment['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL'] ??

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { sql } from 'kysely';
 import t from 'tap';
@@ -34,6 +36,26 @@ await t.test('a wrong NATS password', async (t) => {
     t.match(said, new RegExp(`^${service}: can't connect to NATS at .* as ${service}: .*NATS_URL`));
     t.notMatch(said, /wrong/, 'without the password');
     t.equal(said.trim().split('\n').length, 1, 'in one line');
+  }
+});
+
+await t.test('a port for metrics that is taken', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => taken.close());
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  for (const service of ['gateway', 'counter'] as const) {
+    const launched = await launchService(t, service, {
+      NATS_URL: 'nats://127.0.0.1:1',
+      DATABASE_URL: 'postgres://127.0.0.1:1/increments',
+      OTEL_EXPORTER_PROMETHEUS_PORT: String(port),
+    });
+    t.equal(await launched.exited, 1);
+    t.match(
+      launched.errors(),
+      new RegExp(`127\\.0\\.0\\.1:${port} .*EADDRINUSE.*OTEL_EXPORTER_PROMETHEUS_PORT`),
+    );
+    t.notMatch(launched.errors(), /^ +at /m, 'without a stack');
   }
 });
 
