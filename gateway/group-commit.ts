@@ -52,7 +52,12 @@ export interface Receipt {
 export class NotAccepted extends Error {
   override readonly name = 'NotAccepted';
   readonly code:
-    'stream-full' | 'too-many-waiting' | 'broker-unavailable' | 'outcome-unknown' | 'stopping';
+    | 'body-too-large'
+    | 'stream-full'
+    | 'too-many-waiting'
+    | 'broker-unavailable'
+    | 'outcome-unknown'
+    | 'stopping';
 
   constructor(code: NotAccepted['code'], detail: string) {
     super(detail);
@@ -246,7 +251,7 @@ export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
   };
 }
 
-const DETAILS: Record<NotAccepted['code'], string> = {
+const DETAILS = {
   'stream-full':
     'The stream is full until the counters have caught up. Nothing was stored; retry later.',
   'too-many-waiting':
@@ -259,6 +264,6 @@ const DETAILS: Record<NotAccepted['code'], string> = {
   stopping: 'This gateway is stopping. Nothing was stored; retry at once on another connection.',
 };
 
-function refusal(code: NotAccepted['code']): NotAccepted {
+function refusal(code: keyof typeof DETAILS): NotAccepted {
   return new NotAccepted(code, DETAILS[code]);
 }

@@ -2,7 +2,7 @@ import { encodeEnvelope, encodeIncrement, PACK_INCREMENTS_MAX } from '../schema/
 import type { Increment } from '../schema/increment.ts';
 import type { Publisher } from '../nats/publisher.ts';
 import { HTTP_SUBJECT } from '../nats/topology.ts';
-import { createLane, type LaneOptions, type Receipt } from './group-commit.ts';
+import { createLane, NotAccepted, type LaneOptions, type Receipt } from './group-commit.ts';
 
 /** An increment with a long idempotency key. */
 const WAITING_BYTES_PER_INCREMENT = 1_024;
@@ -77,9 +77,24 @@ export function createIncrementLane(options: IncrementLaneOptions): IncrementLan
       // Validation leaves only ASCII, so characters are bytes.
       return singles.submit(encoded, encoded.length);
     },
-    commitBatch: (batch) => batches.submit(batch, batch.increments.length),
+    commitBatch: (batch) => {
+      const bytes = batch.increments.length;
+      const bytesMax = options.publisher.bodyBytesMax;
+      return bytes > bytesMax
+        ? Promise.reject(tooLarge(bytes, bytesMax))
+        : batches.submit(batch, bytes);
+    },
     drain: async () => {
       await Promise.all([singles.drain(), batches.drain()]);
     },
   };
+}
+
+/** Waiting would not help: the client library refuses such a message, each time it is tried. */
+function tooLarge(bytes: number, bytesMax: number): NotAccepted {
+  return new NotAccepted(
+    'body-too-large',
+    `The increments take ${bytes} bytes, more than the ${bytesMax} that the broker has room for in a message ` +
+      '(its max_payload). Nothing was stored; send smaller batches.',
+  );
 }

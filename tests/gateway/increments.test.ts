@@ -1,4 +1,8 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
+import { provision } from '../../nats/provision.ts';
+import { startBareServer } from '../nats/bare-server.ts';
 import { makeKeys, readCounters, untilTotal } from '../support/counters.ts';
 import { send } from '../support/load.ts';
 import { sumSamples, readMetrics } from '../support/metrics.ts';
@@ -118,3 +122,34 @@ void t.test('the contract of POST /increments', async (t) => {
     t.equal((await send(`${gateway.url}/counters?${tooMany}`)).status, 400);
   });
 });
+
+void t.test(
+  'a batch that the broker has no room for in a message is refused at once',
+  async (t) => {
+    const folder = t.testdir();
+    const settings = `max_payload: 32KB\njetstream { store_dir: "${join(folder, 'store')}" }\n`;
+    writeFileSync(join(folder, 'nats.conf'), settings);
+    const url = await startBareServer(t, join(folder, 'nats.conf'));
+    await until(
+      'a stream',
+      () => provision({ url, replicas: 1, flushIntervalMs: 9_000 }).then(Boolean, () => undefined),
+      (made) => made !== undefined,
+    );
+    const gateway = await startGateway(t, {
+      urls: { nats: { gateway: url }, gatewayDatabase: 'postgres://127.0.0.1:1/none' },
+    });
+    const increment = { key: makeKeys(1)[0], value: 1 };
+    const postBatch = (count: number) =>
+      send(`${gateway.url}/increments`, {
+        method: 'POST',
+        body: JSON.stringify(Array.from({ length: count }, () => increment)),
+      });
+    const refused = await postBatch(1_000);
+    t.equal(refused.status, 413);
+    t.match(JSON.parse(refused.body), {
+      code: 'body-too-large',
+      detail: /more than the 28672 .*\(its max_payload\). Nothing was stored/,
+    });
+    t.match(JSON.parse((await postBatch(500)).body), { accepted: 500, sequence: 1 });
+  },
+);

@@ -5,11 +5,17 @@ import { findNatsServer } from '../../mesh/embedded/nats-server-binary.ts';
 import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { endWithUs } from '../support/end-with-us.ts';
 
-/** A nats-server without roles, so that anyone may answer, and without a stream. @returns its URL */
-export async function startBareServer(t: Test): Promise<string> {
+/**
+ * A nats-server without roles, so that anyone may answer, and without a stream.
+ *
+ * @param configFile more of its settings.
+ * @returns its URL
+ */
+export async function startBareServer(t: Test, configFile?: string): Promise<string> {
   const port = await findFreePort();
   const binary = await findNatsServer();
   const args = ['-a', '127.0.0.1', '-p', String(port)];
+  if (configFile !== undefined) args.push('-c', configFile);
   const server = endWithUs(await spawnDetached(binary, args, { stdio: 'ignore' }));
   t.teardown(() => stopProcess(server, natsStopSteps));
   return `nats://127.0.0.1:${port}`;

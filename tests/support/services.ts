@@ -34,7 +34,7 @@ export interface LogLine {
 
 export async function startGateway(
   t: Test,
-  servers: Servers,
+  servers: { urls: { nats: Pick<Servers['urls']['nats'], 'gateway'>; gatewayDatabase: string } },
   environment: NodeJS.ProcessEnv = {},
 ): Promise<Service> {
   const port = await findFreePort();
