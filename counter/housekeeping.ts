@@ -4,7 +4,7 @@ import type { ConnectionWatch } from '../nats/connect.ts';
 import type { Database } from '../schema/database.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { CounterMetrics } from './metrics.ts';
-import { prune, PRUNE_ROWS_MAX } from './prune.ts';
+import { prune } from './prune.ts';
 import { watchStores } from './store-watch.ts';
 import type { Stores } from './stores.ts';
 
@@ -57,17 +57,13 @@ export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
     }
   }
 
-  /** One statement after the other while there is more than it takes: as much goes as comes. */
   async function pruneLedgers(): Promise<void> {
-    if (isPruning) return;
+    if (isPruning || !watch.isConnected || stores.isDatabaseAway) return;
     isPruning = true;
     try {
-      let isMore = true;
-      while (isMore && !isStopped && watch.isConnected && !stores.isDatabaseAway) {
-        const { stream, floor } = await stores.readSettled();
-        const { messages, keys } = await prune(database, stream, { floor, idempotencyKeptMs });
-        isMore = messages === PRUNE_ROWS_MAX || keys === PRUNE_ROWS_MAX;
-      }
+      const { stream, floor } = await stores.readSettled();
+      const isStopping = () => isStopped;
+      await prune(database, stream, { floor, idempotencyKeptMs, isStopping });
     } catch (error) {
       log.warn({ err: error }, 'the ledger could not be pruned');
     } finally {
