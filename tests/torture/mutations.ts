@@ -52,8 +52,8 @@ export const MUTATIONS: Mutation[] = [
     file: 'counter/prune.ts',
     edits: [
       {
-        find: 'pruneKeys(db, stream.unsettledSinceMs - options.idempotencyKeptMs)',
-        replacement: 'pruneKeys(db, Date.now() - options.idempotencyKeptMs)',
+        find: 'new Date(stream.unsettledSinceMs - options.idempotencyKeptMs)',
+        replacement: 'new Date(Date.now() - options.idempotencyKeptMs)',
       },
     ],
   },
