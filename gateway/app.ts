@@ -10,8 +10,8 @@ import { warnSeldom } from '../telemetry/warn-seldom.ts';
 import type { ApiKeys } from './api-keys.ts';
 import { auth } from './auth.ts';
 import type { MeshView } from './console/mesh-view.ts';
+import { cutOff } from './cut-off.ts';
 import type { IncrementLane } from './increment-lane.ts';
-import { lastConnections } from './last-connections.ts';
 import type { AnsweredRequest, GatewayCounts } from './metrics.ts';
 import { openapi } from './openapi.ts';
 import { pressure } from './pressure.ts';
@@ -160,7 +160,7 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(messageRoutes, reading);
   await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
-  await app.register(lastConnections, {
+  await app.register(cutOff, {
     drain: () => Promise.all([options.lane.drain(), reads.settle()]),
   });
   return app;
