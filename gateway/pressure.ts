@@ -4,7 +4,7 @@ import { ProblemError } from './problem-details.ts';
 
 /** An event loop this late answers nobody in time; what comes on top only makes it later. */
 const LATE_MS_MAX = 1_000;
-const LOOK_MS = 1_000;
+const LOOK_MS = 500;
 
 /**
  * Refuses increments at the door while this process can't keep up. Health answers always. Being late

@@ -11,7 +11,7 @@ import { spreadOf } from './harness/median.ts';
 import { readUsage, type Usage } from './harness/process-usage.ts';
 import { withScope } from './harness/scope.ts';
 import { makeFolder, startBroker, startDatabase, type Broker } from './harness/servers.ts';
-import { startService } from './harness/service.ts';
+import { startService } from './harness/start-service.ts';
 import { compareSums } from './harness/sums.ts';
 import { formatNumber, formatTable } from './harness/table.ts';
 import type { BenchOptions } from './options.ts';

@@ -10,7 +10,7 @@ import type { Benchmark } from './harness/benchmark.ts';
 import { readUsage } from './harness/process-usage.ts';
 import { withScope, type Scope } from './harness/scope.ts';
 import { makeFolder, startBroker, startDatabase, type Broker } from './harness/servers.ts';
-import { startService } from './harness/service.ts';
+import { startService } from './harness/start-service.ts';
 import { formatNumber, formatTable } from './harness/table.ts';
 
 /** Below the half of KEYS_HELD_MAX, at which a counter flushes. */

@@ -12,7 +12,7 @@ import {
   type Broker,
   type Postgres,
 } from './servers.ts';
-import { startService } from './service.ts';
+import { startService } from './start-service.ts';
 
 export interface MeshOptions {
   gateways: number;
