@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import { announce } from '../nats/announce.ts';
@@ -44,6 +45,7 @@ async function main(): Promise<void> {
   const config = readGatewayConfig(process.env);
   const log = createLog('gateway', config.LOG_LEVEL);
   const stopTelemetry = await startTelemetry('gateway');
+  const tls = readTls(config);
   const apiKeys =
     config.API_KEYS_FILE === undefined
       ? undefined
@@ -127,7 +129,7 @@ async function main(): Promise<void> {
     },
     trustProxy: config.TRUST_PROXY,
     apiKeys,
-    tls: readTls(config),
+    tls,
     readiness,
     meshView: createMeshView({
       exchange: createExchange(connection, BULLETIN_SUBJECT),
@@ -146,7 +148,11 @@ async function main(): Promise<void> {
     port: config.PORT,
     reusePort: config.REUSE_PORT === 1,
   };
-  await app.listen(address);
+  await app.listen(address).catch((error: Error) => {
+    throw new ConfigurationError([
+      `nobody can listen on ${config.HOST}:${config.PORT} (${error.message}): choose another PORT or HOST`,
+    ]);
+  });
   answerDiscovery(connection, service);
   log.info({ address: app.server.address() }, 'the gateway is ready');
 }
@@ -172,9 +178,19 @@ async function tellOfStream(stream: StreamWatch, log: Log): Promise<void> {
   stream.onChange(tell);
 }
 
+/** @throws ConfigurationError for files that can't be read, are no PEM, or don't belong together. */
 function readTls({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: GatewayConfig) {
   if (certFile === undefined || keyFile === undefined) return undefined;
-  return { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+  try {
+    const tls = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+    createSecureContext(tls);
+    return tls;
+  } catch (error) {
+    const files = `TLS_CERT_FILE "${certFile}" and TLS_KEY_FILE "${keyFile}"`;
+    throw new ConfigurationError([
+      `${files} can't be used (${(error as Error).message}): give a certificate and its key in PEM`,
+    ]);
+  }
 }
 
 main().catch((error: unknown) => {

@@ -59,6 +59,34 @@ await t.test('a port for metrics that is taken', async (t) => {
   }
 });
 
+await t.test('a port for clients that is taken', async (t) => {
+  const servers = await startServers(t);
+  const taken = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => taken.close());
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  const launched = await launchService(t, 'gateway', {
+    NATS_URL: servers.urls.nats.gateway,
+    DATABASE_URL: servers.urls.gatewayDatabase,
+    PORT: String(port),
+  });
+  t.equal(await launched.exited, 1);
+  t.match(launched.errors(), `127.0.0.1:${port} (listen EADDRINUSE`);
+  t.notMatch(launched.errors(), /^ +at /m, 'without a stack');
+});
+
+await t.test('a certificate that is none', async (t) => {
+  const launched = await launchService(t, 'gateway', {
+    NATS_URL: 'nats://127.0.0.1:1',
+    DATABASE_URL: 'postgres://127.0.0.1:1/increments',
+    TLS_CERT_FILE: 'package.json',
+    TLS_KEY_FILE: 'package.json',
+  });
+  t.equal(await launched.exited, 1);
+  t.match(launched.errors(), /TLS_CERT_FILE "package\.json" .*PEM/);
+  t.notMatch(launched.errors(), /^ +at /m, 'without a stack');
+});
+
 await t.test('three replicas on one server', async (t) => {
   const servers = await startServers(t);
   const url = servers.urls.nats.provisioner;
