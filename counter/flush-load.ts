@@ -6,7 +6,7 @@ import { describeDatabaseError } from '../schema/describe-database-error.ts';
 import type { Log } from '../telemetry/log.ts';
 import { isDataError, isFaultOfOurs } from './database-error.ts';
 import { flush, type FlushResult } from './flush.ts';
-import { halve, type Load } from './load.ts';
+import { halve, separate, type Load } from './load.ts';
 import { StoresDisagree } from './settled-floor.ts';
 import { TallyConflict } from './tally.ts';
 
@@ -56,8 +56,15 @@ export async function flushLoad(load: Load, options: FlushLoadOptions): Promise<
 
 /** What the database or our own code stumbles over costs its own message only: the load is halved down to it. */
 async function isolate(load: Load, options: FlushLoadOptions, error: unknown): Promise<void> {
-  // The tally can't be taken apart; the load comes again with its bodies.
-  if (load.tally.size > 0) throw new TallyConflict('a message can’t be counted', { cause: error });
+  const { tallied, kept } = separate(load);
+  if (tallied.messages.size > 0) {
+    // What is in the tally comes again with its bodies, and then beside others that are in a tally.
+    if (kept.messages.size === 0)
+      throw new TallyConflict('a message can’t be counted', { cause: error });
+    await flushLoad(kept, options);
+    await flushLoad(tallied, options);
+    return;
+  }
   const [message] = load.messages.values();
   if (load.messages.size > 1) {
     for (const half of halve(load)) await flushLoad(half, options);

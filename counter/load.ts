@@ -61,6 +61,16 @@ export function addToLoad(load: Load, message: HeldMessage): void {
   load.oldestBornAt = Math.min(load.oldestBornAt, message.bornAt);
 }
 
+/** Splits a load into what its tally holds, which can't be taken apart, and what kept its bodies. */
+export function separate(load: Load): { tallied: Load; kept: Load } {
+  const tallied: Load = { ...createLoad(), tally: load.tally };
+  const kept = createLoad();
+  for (const message of load.messages.values()) {
+    addToLoad(message.body === undefined ? tallied : kept, message);
+  }
+  return { tallied, kept };
+}
+
 /** Splits a load whose messages all kept their bodies, to find the one that the database refuses. */
 export function halve(load: Load): [Load, Load] {
   const halves: [Load, Load] = [createLoad(), createLoad()];

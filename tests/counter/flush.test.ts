@@ -2,7 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { sql, type Kysely } from 'kysely';
 import t from 'tap';
 import { flush } from '../../counter/flush.ts';
-import { flushLoad } from '../../counter/flush-load.ts';
+import { flushLoad, type FlushLoadOptions } from '../../counter/flush-load.ts';
 import { TallyConflict } from '../../counter/tally.ts';
 import { takeDelivery } from '../../counter/intake.ts';
 import { createLoad, type Load } from '../../counter/load.ts';
@@ -19,6 +19,8 @@ interface Sent {
   sequence: number;
   id?: string;
   value: number;
+  /** Another than that of the others. */
+  key?: string;
   once?: string;
   deliveryCount?: number;
 }
@@ -136,13 +138,7 @@ void t.test('a message that no check foresaw costs its neighbours nothing', asyn
       throw new RangeError('too deep');
     },
   });
-  await flushLoad(load, {
-    database,
-    readIncarnation: () => Promise.resolve(INCARNATION),
-    onCommitted: () => undefined,
-    triesMs: () => 10_000,
-    log: createLog('counter', 'silent'),
-  });
+  await flushLoad(load, optionsOf(database));
   t.strictSame(await readCounters(database), new Map([[key, '101']]));
   const letters = await database
     .selectFrom('dead_letters')
@@ -171,10 +167,45 @@ void t.test('a subject with a zero costs nobody a flush', async (t) => {
   t.strictSame(letters, [{ subject: 'increments.a\uFFFDb' }]);
 });
 
+void t.test('what the database refuses holds nothing up that comes beside it', async (t) => {
+  const { database } = await startServers(t);
+  const [full = '', key = ''] = makeKeys(2);
+  await sql`insert into increments (key, value) values (${full}, ${'9'.repeat(38)})`.execute(
+    database,
+  );
+  // As after a first failure: what comes again has its body, and what is new is in the tally already.
+  const load = loadOf(key, [
+    { sequence: 1, value: 1 },
+    { sequence: 2, value: 10, key: full, deliveryCount: 2 },
+    { sequence: 3, value: 100, deliveryCount: 2 },
+  ]);
+  await flushLoad(load, optionsOf(database));
+  t.equal((await readCounters(database)).get(key), '101');
+  const letters = await database
+    .selectFrom('dead_letters')
+    .select(['sequence', 'reason'])
+    .execute();
+  t.strictSame(letters, [{ sequence: '2', reason: 'refused-by-database' }]);
+});
+
+function optionsOf(database: Kysely<Database>): FlushLoadOptions {
+  return {
+    database,
+    readIncarnation: () => Promise.resolve(INCARNATION),
+    onCommitted: () => undefined,
+    triesMs: () => 10_000,
+    log: createLog('counter', 'silent'),
+  };
+}
+
 function loadOf(key: string, sent: Sent[]): Load {
   const load = createLoad();
-  for (const { sequence, id, value, once, deliveryCount = 1 } of sent) {
-    const increment = encodeIncrement({ key, value, ...(once !== undefined && { once }) });
+  for (const { sequence, id, value, once, deliveryCount = 1, ...other } of sent) {
+    const increment = encodeIncrement({
+      key: other.key ?? key,
+      value,
+      ...(once !== undefined && { once }),
+    });
     takeDelivery(
       load,
       {
