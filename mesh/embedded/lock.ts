@@ -65,7 +65,8 @@ function tryLink(from: string, to: string): boolean {
 function readLock(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new StartError(`the lock ${path} can't be read: ${(error as Error).message}`);
   }
 }

@@ -14,6 +14,14 @@ await t.test('a lock is given once, and again when it was given back', async (t)
   acquireLock(path)();
 });
 
+await t.test('a lock that can not be read is an error, not awaited', async (t) => {
+  const path = join(t.testdir({ lock: {} }), 'lock');
+  t.throws(() => acquireLock(path), {
+    name: 'StartError',
+    message: /^the lock .* can't be read: /,
+  });
+});
+
 await t.test('a lock is taken over where its owner is gone', async (t) => {
   const child = spawn('true');
   const { pid } = child;
