@@ -51,11 +51,7 @@ void t.test('a judgement that was not committed leaves no dead letter', async (t
   await flush(database, loadOf(key, [first]), INCARNATION);
 
   t.strictSame(await readCounters(database), new Map([[key, '2']]));
-  const letters = await database
-    .selectFrom('dead_letters')
-    .select(['sequence', 'reason'])
-    .execute();
-  t.strictSame(letters, [{ sequence: '1', reason: 'idempotency-key-reused' }]);
+  t.strictSame(await readLetters(database), [{ sequence: '1', reason: 'idempotency-key-reused' }]);
 });
 
 void t.test('a commit whose answer was lost is repeated without counting twice', async (t) => {
@@ -140,11 +136,7 @@ void t.test('a message that no check foresaw costs its neighbours nothing', asyn
   });
   await flushLoad(load, optionsOf(database));
   t.strictSame(await readCounters(database), new Map([[key, '101']]));
-  const letters = await database
-    .selectFrom('dead_letters')
-    .select(['sequence', 'reason'])
-    .execute();
-  t.strictSame(letters, [{ sequence: '2', reason: 'not-countable' }]);
+  t.strictSame(await readLetters(database), [{ sequence: '2', reason: 'not-countable' }]);
 });
 
 void t.test('a subject with a zero costs nobody a flush', async (t) => {
@@ -181,12 +173,12 @@ void t.test('what the database refuses holds nothing up that comes beside it', a
   ]);
   await flushLoad(load, optionsOf(database));
   t.equal((await readCounters(database)).get(key), '101');
-  const letters = await database
-    .selectFrom('dead_letters')
-    .select(['sequence', 'reason'])
-    .execute();
-  t.strictSame(letters, [{ sequence: '2', reason: 'refused-by-database' }]);
+  t.strictSame(await readLetters(database), [{ sequence: '2', reason: 'refused-by-database' }]);
 });
+
+function readLetters(database: Kysely<Database>) {
+  return database.selectFrom('dead_letters').select(['sequence', 'reason']).execute();
+}
 
 function optionsOf(database: Kysely<Database>): FlushLoadOptions {
   return {

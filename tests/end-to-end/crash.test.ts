@@ -66,11 +66,7 @@ void t.test('kill -9 of a counter between commit and ack counts nothing twice', 
   const counter = await startCounter(t, servers, FAST);
   const [key = ''] = makeKeys(1);
   await post(gateway.url, { key, value: 7 });
-  await until(
-    'a delivery',
-    () => readAckPending(servers),
-    (pending) => pending === 1,
-  );
+  await untilDelivered(servers);
 
   // A frozen broker takes no purge and no ack, while the transaction goes on.
   await freeze(servers.nats);
@@ -127,11 +123,7 @@ void t.test('a counter that stops takes what was stored just before', async (t) 
     const counter = await startCounter(t, servers);
     await post(gateway.url, { key, value: 1 });
     // It has taken all there was, and so asks for no more for a while.
-    await until(
-      'a delivery',
-      () => readAckPending(servers),
-      (pending) => pending === 1,
-    );
+    await untilDelivered(servers);
     await post(gateway.url, { key, value: 1 });
     t.equal(await counter.stop(), 0);
     t.equal(await readTotal(servers.database), String(stored));
@@ -168,6 +160,15 @@ void t.test('a counter frozen in the middle of a flush does not stop the other',
   );
   t.equal(await readTotal(servers.database), '122', 'thawed, it counts nothing twice');
 });
+
+/** Resolves when a counter has the one message that waits. */
+function untilDelivered(servers: Servers): Promise<number> {
+  return until(
+    'a delivery',
+    () => readAckPending(servers),
+    (pending) => pending === 1,
+  );
+}
 
 /** Locks a counter's row until it is released. */
 async function holdRow(servers: Servers, key: string): Promise<{ release: () => Promise<void> }> {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { sql } from 'kysely';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { findFreePort } from '../../mesh/embedded/ports.ts';
 import { connectToNats } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
@@ -40,10 +40,7 @@ await t.test('a wrong NATS password', async (t) => {
 });
 
 await t.test('a port for metrics that is taken', async (t) => {
-  const taken = createServer().listen(0, '127.0.0.1');
-  t.teardown(() => taken.close());
-  await once(taken, 'listening');
-  const { port } = taken.address() as AddressInfo;
+  const port = await takePort(t);
   for (const service of ['gateway', 'counter'] as const) {
     const launched = await launchService(t, service, {
       NATS_URL: 'nats://127.0.0.1:1',
@@ -61,10 +58,7 @@ await t.test('a port for metrics that is taken', async (t) => {
 
 await t.test('a port for clients that is taken', async (t) => {
   const servers = await startServers(t);
-  const taken = createServer().listen(0, '127.0.0.1');
-  t.teardown(() => taken.close());
-  await once(taken, 'listening');
-  const { port } = taken.address() as AddressInfo;
+  const port = await takePort(t);
   const launched = await launchService(t, 'gateway', {
     NATS_URL: servers.urls.nats.gateway,
     DATABASE_URL: servers.urls.gatewayDatabase,
@@ -212,4 +206,12 @@ async function untilSaid({ log }: Speaker, line: string): Promise<void> {
     () => log.map(({ msg }) => msg),
     (lines) => lines.includes(line),
   );
+}
+
+/** A port of 127.0.0.1 on which somebody else listens. */
+async function takePort(t: Test): Promise<number> {
+  const taken = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => taken.close());
+  await once(taken, 'listening');
+  return (taken.address() as AddressInfo).port;
 }
