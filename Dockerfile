@@ -16,7 +16,8 @@ COPY nats ./nats
 COPY telemetry ./telemetry
 COPY gateway ./gateway
 COPY counter ./counter
-COPY mesh ./mesh
+COPY mesh/files ./mesh/files
+COPY mesh/deploy ./mesh/deploy
 
 # Node runs the TypeScript as it is, as process 1: it gets SIGTERM itself and drains or flushes.
 USER node

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox';
 import { natsUrlSetting } from '../nats/nats-url.ts';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
-import { databaseUrlSetting } from '../schema/database-url.ts';
+import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
 /** A stop takes no longer: the last pull, the last flush with its retries, the acknowledgements. */

@@ -1,24 +1,24 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import closeWithGrace from 'close-with-grace';
-import { announce } from '../nats/announce.ts';
+import { announce } from '../nats/send-heartbeats.ts';
 import { CannotConnect, connectToNats, watchConnection } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
-import { openDatabase } from '../schema/database.ts';
-import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
+import { openDatabase } from '../schema/database/database.ts';
+import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { isTracing } from '../telemetry/tracing.ts';
 import { startCounter, type Counter } from './app.ts';
 import { CounterConfig, STOP_MS_MAX } from './config.ts';
-import { readConsumerAckWait } from './consumer-check.ts';
-import { createDeadLetterSender } from './dead-letters.ts';
-import { countFigures } from './figures.ts';
-import { createCounterMetrics } from './metrics.ts';
-import { StoresDisagree } from './settled-floor.ts';
-import { traceFlushes, tracePuller } from './tracing.ts';
+import { readConsumerAckWait } from './startup/check-consumer.ts';
+import { createDeadLetterSender } from './flush/dead-letters.ts';
+import { countFigures } from './telemetry/stats.ts';
+import { createCounterMetrics } from './telemetry/metrics.ts';
+import { StoresDisagree } from './settle/settled-floor.ts';
+import { traceFlushes, tracePuller } from './telemetry/tracing.ts';
 
 /** One each for the flush, purging, pruning, and dead letters or probes. */
 const DATABASE_CONNECTIONS_MAX = 4;

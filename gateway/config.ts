@@ -2,8 +2,8 @@ import { isIP } from 'node:net';
 import { Type, type Static } from 'typebox';
 import { natsUrlSetting } from '../nats/nats-url.ts';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
-import { databaseUrlSetting } from '../schema/database-url.ts';
-import { ConfigurationError, readEnvironment } from '../schema/environment.ts';
+import { databaseUrlSetting } from '../schema/database/database-url.ts';
+import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
 /** A stop takes no longer: above PUBLISH_DEADLINE_MS's maximum, so that every request in flight is answered. */

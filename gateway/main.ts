@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
-import { announce } from '../nats/announce.ts';
+import { announce } from '../nats/send-heartbeats.ts';
 import {
   CannotConnect,
   connectionChange,
@@ -10,26 +10,26 @@ import {
   watchConnection,
 } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
-import { BULLETIN_SUBJECT, createExchange, RATE_LIMIT_SUBJECT } from '../nats/exchange.ts';
+import { BULLETIN_SUBJECT, createExchange, RATE_LIMIT_SUBJECT } from '../nats/broadcast.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
-import { INCREMENTS } from '../nats/topology.ts';
+import { INCREMENTS } from '../nats/streams.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
-import { openDatabase } from '../schema/database.ts';
-import { mintId } from '../schema/envelope.ts';
-import { ConfigurationError } from '../schema/environment.ts';
+import { openDatabase } from '../schema/database/database.ts';
+import { mintId } from '../schema/message/envelope.ts';
+import { ConfigurationError } from '../schema/settings/environment.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
-import { openApiKeys } from './api-keys.ts';
+import { openApiKeys } from './auth/api-keys.ts';
 import { buildGateway } from './app.ts';
 import { readGatewayConfig, STOP_MS_MAX, type GatewayConfig } from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
-import { countFigures } from './figures.ts';
-import { createIncrementLane } from './increment-lane.ts';
-import { createGatewayMetrics } from './metrics.ts';
-import { tracePublisher } from './tracing.ts';
-import { createReadiness } from './readiness.ts';
+import { countFigures } from './telemetry/stats.ts';
+import { createIncrementLane } from './increments/publish-queues.ts';
+import { createGatewayMetrics } from './telemetry/metrics.ts';
+import { tracePublisher } from './telemetry/tracing.ts';
+import { createReadiness } from './health/readiness.ts';
 
 /** Reads share few connections: they are single-row look-ups. */
 const DATABASE_CONNECTIONS_MAX = 4;
@@ -161,7 +161,7 @@ async function main(): Promise<void> {
 async function tellOfStream(stream: StreamWatch, log: Log): Promise<void> {
   const tell = (isThere: boolean) => {
     if (!isThere) {
-      const remedy = '`npm start` or `node mesh/compose/prepare.ts` makes it, if it was never made';
+      const remedy = '`npm start` or `npm run provision` makes it, if it was never made';
       log.warn(
         `no server stores the stream ${INCREMENTS}: increments wait, then get a 503. ${remedy}`,
       );

@@ -1,5 +1,5 @@
 import type { TString } from 'typebox';
-import { urlSetting } from '../schema/url-setting.ts';
+import { urlSetting } from '../schema/settings/url-setting.ts';
 
 /** Brokers of one cluster behind one URL. */
 export interface NatsServers {

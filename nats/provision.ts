@@ -5,7 +5,7 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import { connectToNats, type ConnectOptions } from './connect.ts';
-import { askPatiently, lacksServers, NoLeader } from './patience.ts';
+import { askPatiently, lacksServers, NoLeader } from './retry-while-leaderless.ts';
 import { untilReplicasCurrent, type Replicas } from './replicas.ts';
 import {
   counterConsumer,
@@ -13,7 +13,7 @@ import {
   INCREMENTS,
   incrementsStream,
   type TopologyOptions,
-} from './topology.ts';
+} from './streams.ts';
 
 /** New replicas copy the whole stream; gateways and counters are not started before. */
 const CATCH_UP_MS_MAX = 10 * 60_000;
@@ -115,7 +115,7 @@ function cannotApply(what: string, cause: unknown): Error {
   if (cause instanceof NoLeader) return cause;
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new ProvisionError(
-    `NATS does not accept the settings of ${what}: ${detail}. They are in nats/topology.ts; ` +
+    `NATS does not accept the settings of ${what}: ${detail}. They are in nats/streams.ts; ` +
       'compare them with `nats stream info` and change one or the other',
     { cause },
   );

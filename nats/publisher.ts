@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { connectionChange, type ConnectionWatch } from './connect.ts';
 import { listen } from './listen.ts';
-import { INCREMENTS } from './topology.ts';
+import { INCREMENTS } from './streams.ts';
 
 /** A message with the id under which every attempt to store it is made. */
 export interface OutgoingMessage {

@@ -1,7 +1,7 @@
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import type { ConnectionWatch } from './connect.ts';
 import { listen } from './listen.ts';
-import { COUNTER, INCREMENTS } from './topology.ts';
+import { COUNTER, INCREMENTS } from './streams.ts';
 
 const NEXT_SUBJECT = `$JS.API.CONSUMER.MSG.NEXT.${INCREMENTS}.${COUNTER}`;
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterInfo, JetStreamManager, StreamConfig } from '@nats-io/jetstream';
 import { millis } from '@nats-io/transport-node';
-import { askPatiently } from './patience.ts';
-import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from './topology.ts';
+import { askPatiently } from './retry-while-leaderless.ts';
+import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from './streams.ts';
 
 /** How many servers keep something, and how many of them have all of it. */
 export interface Replicas {

@@ -10,7 +10,7 @@ import { performance } from 'node:perf_hooks';
 import { createInbox, headers, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import type { ConnectionWatch } from './connect.ts';
 import { listen } from './listen.ts';
-import { HTTP_SUBJECT, INCREMENTS } from './topology.ts';
+import { HTTP_SUBJECT, INCREMENTS } from './streams.ts';
 
 /** Connected here means that the stream is there too, and that its time is known. */
 export interface StreamWatch extends ConnectionWatch {

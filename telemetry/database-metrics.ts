@@ -1,5 +1,5 @@
 import { metrics } from '@opentelemetry/api';
-import type { QueryReport } from '../schema/database.ts';
+import type { QueryReport } from '../schema/database/database.ts';
 import { SECONDS_BUCKETS } from './conventions.ts';
 
 /** Returns a listener that keeps how long each statement took. */

@@ -7,7 +7,7 @@ import {
   type MetricReader,
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics';
-import { ConfigurationError } from '../schema/environment.ts';
+import { ConfigurationError } from '../schema/settings/environment.ts';
 import { countedHistograms } from './counted-histogram.ts';
 
 const metricProducers = [countedHistograms];

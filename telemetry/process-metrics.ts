@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { metrics } from '@opentelemetry/api';
-import { createWorstOfMinute } from './worst-of-minute.ts';
+import { createWorstOfMinute } from './rolling-maximum.ts';
 
 /** Looked at in C++, so that it costs nothing to speak of; a stall of this length is always seen. */
 const RESOLUTION_MS = 500;

@@ -4,8 +4,8 @@ import t from 'tap';
 import type { TObject } from 'typebox';
 import { CounterConfig } from '../counter/config.ts';
 import { GatewayConfig } from '../gateway/config.ts';
-import { MeshSettings } from '../mesh/config.ts';
-import { PROBLEMS } from '../schema/problem.ts';
+import { MeshSettings } from '../mesh/local/config.ts';
+import { PROBLEMS } from '../schema/http/problem.ts';
 
 const README = fileURLToPath(new URL('../README.md', import.meta.url));
 const SCHEMAS: Record<string, TObject> = {

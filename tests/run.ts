@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { NODE_ENVIRONMENT } from '../mesh/services.ts';
+import { NODE_ENVIRONMENT } from '../mesh/local/services.ts';
 
 /**
  * Runs the tests with tap and prints a closing line that people and CI read alike: `12 passed, 0

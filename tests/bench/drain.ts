@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { jetstream } from '@nats-io/jetstream';
 import { connectToNats } from '../../nats/connect.ts';
-import { encodeEnvelope, encodeIncrement } from '../../schema/envelope.ts';
+import { encodeEnvelope, encodeIncrement } from '../../schema/message/envelope.ts';
 import { makeKeys, readCounters } from '../support/counters.ts';
 import type { Benchmark } from './harness/benchmark.ts';
 import { readLedger } from './harness/check-mesh.ts';

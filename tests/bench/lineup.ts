@@ -1,4 +1,4 @@
-import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
 import { readCounters } from '../support/counters.ts';
 import type { Contender, MeasuredProcess } from './harness/contender.ts';
 import { meshContender } from './harness/mesh.ts';

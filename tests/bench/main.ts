@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { StartError } from '../../mesh/start-error.ts';
+import { StartError } from '../../mesh/servers/start-error.ts';
 import { bulk } from './bulk.ts';
 import { contenders } from './contenders.ts';
 import { counters } from './counters.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { increment } from '../../gateway/example-client.ts';
+import { increment } from '../../docs/example-client.ts';
 import { makeKeys, readCounters, untilTotal } from '../support/counters.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 import t, { type Test } from 'tap';
-import { openDatabase, type Database } from '../../schema/database.ts';
+import { openDatabase, type Database } from '../../schema/database/database.ts';
 import { describeLoad, startSteadyLoad } from '../mesh/steady-load.ts';
 import { openScene } from '../torture/scene.ts';
 import { differences, makeKeys, readCounters } from '../support/counters.ts';

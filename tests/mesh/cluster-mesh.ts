@@ -1,5 +1,5 @@
 import type { Test } from 'tap';
-import { INCREMENTS } from '../../nats/topology.ts';
+import { INCREMENTS } from '../../nats/streams.ts';
 import { openScene } from '../torture/scene.ts';
 import type { Scene } from '../torture/verdict.ts';
 import { makeDataDir, startMesh, type MeshProcess } from './mesh-process.ts';

@@ -4,10 +4,10 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { endOrphans } from '../../mesh/embedded/orphans.ts';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
-import { listProcesses } from '../../mesh/embedded/processes.ts';
-import type { MeshFile } from '../../mesh/mesh-file.ts';
+import { endOrphans } from '../../mesh/local/orphans.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
+import { listProcesses } from '../../mesh/servers/processes.ts';
+import type { MeshFile } from '../../mesh/local/mesh-file.ts';
 import { endWithUs } from '../support/end-with-us.ts';
 import { until } from './until.ts';
 

@@ -16,4 +16,4 @@ export async function until<Answer>(
 }
 
 /** Zombies, which nobody may have waited for, do not count as alive. */
-export { identifyProcess as livingProcess } from '../../mesh/embedded/processes.ts';
+export { identifyProcess as livingProcess } from '../../mesh/servers/processes.ts';

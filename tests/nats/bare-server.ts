@@ -1,8 +1,8 @@
 import type { Test } from 'tap';
-import { spawnDetached, stopProcess } from '../../mesh/embedded/detached-process.ts';
-import { natsStopSteps } from '../../mesh/embedded/nats.ts';
-import { findNatsServer } from '../../mesh/embedded/nats-server-binary.ts';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { spawnDetached, stopProcess } from '../../mesh/servers/detached-process.ts';
+import { natsStopSteps } from '../../mesh/servers/nats.ts';
+import { findNatsServer } from '../../mesh/servers/find-nats-server.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
 import { endWithUs } from '../support/end-with-us.ts';
 
 /**

@@ -5,10 +5,10 @@ import {
   spawnDetached,
   stopProcess,
   type DetachedProcess,
-} from '../../mesh/embedded/detached-process.ts';
-import { natsStopSteps, type NatsRole } from '../../mesh/embedded/nats.ts';
-import { findNatsServer } from '../../mesh/embedded/nats-server-binary.ts';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
+} from '../../mesh/servers/detached-process.ts';
+import { natsStopSteps, type NatsRole } from '../../mesh/servers/nats.ts';
+import { findNatsServer } from '../../mesh/servers/find-nats-server.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
 import type { Certificates } from '../support/certificates.ts';
 import { endWithUs } from '../support/end-with-us.ts';
 import { until } from '../support/wait.ts';

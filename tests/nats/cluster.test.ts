@@ -8,7 +8,7 @@ import { connectToNats, watchConnection } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { createPublisher } from '../../nats/publisher.ts';
 import { watchStream } from '../../nats/stream-watch.ts';
-import { COUNTER, HTTP_SUBJECT, INCREMENTS } from '../../nats/topology.ts';
+import { COUNTER, HTTP_SUBJECT, INCREMENTS } from '../../nats/streams.ts';
 import { until } from '../support/wait.ts';
 import { startCluster, type Cluster } from './cluster-servers.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
-import { askPatiently } from '../../nats/patience.ts';
+import { askPatiently } from '../../nats/retry-while-leaderless.ts';
 import { provision } from '../../nats/provision.ts';
 import {
   forgive,
@@ -14,7 +14,7 @@ import {
   untilReplicasCurrent,
   type BehindServer,
 } from '../../nats/replicas.ts';
-import { INCREMENTS } from '../../nats/topology.ts';
+import { INCREMENTS } from '../../nats/streams.ts';
 import { until } from '../support/wait.ts';
 import { startCluster, type Cluster } from './cluster-servers.ts';
 

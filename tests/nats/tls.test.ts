@@ -5,7 +5,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import t from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
-import { INCREMENTS } from '../../nats/topology.ts';
+import { INCREMENTS } from '../../nats/streams.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { startServers } from '../support/servers.ts';
 import { startCluster } from './cluster-servers.ts';

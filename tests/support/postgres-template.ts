@@ -10,10 +10,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
-import { startPostgres } from '../../mesh/embedded/postgres.ts';
-import { digest } from '../../schema/envelope.ts';
-import { migrate } from '../../schema/migrate.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
+import { startPostgres } from '../../mesh/servers/postgres.ts';
+import { digest } from '../../schema/message/envelope.ts';
+import { migrate } from '../../schema/database/migrate.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -55,9 +55,9 @@ async function makeTemplate(
 }
 
 function readMigrations(): string {
-  const folder = join(ROOT, 'schema', 'migrations');
+  const folder = join(ROOT, 'schema', 'database', 'migrations');
   const files = readdirSync(folder).map((name) => join(folder, name));
-  return [join(ROOT, 'schema', 'migrate.ts'), ...files]
+  return [join(ROOT, 'schema', 'database', 'migrate.ts'), ...files]
     .map((file) => readFileSync(file, 'utf8'))
     .join('\n');
 }

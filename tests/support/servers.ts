@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { Test } from 'tap';
-import { startNats, type NatsServer } from '../../mesh/embedded/nats.ts';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
-import { startPostgres, type PostgresServer } from '../../mesh/embedded/postgres.ts';
+import { startNats, type NatsServer } from '../../mesh/servers/nats.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
+import { startPostgres, type PostgresServer } from '../../mesh/servers/postgres.ts';
 import { connectToNats } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
-import { COUNTER, INCREMENTS } from '../../nats/topology.ts';
-import { openDatabase, type Database } from '../../schema/database.ts';
+import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { openDatabase, type Database } from '../../schema/database/database.ts';
 import { endWithUs } from './end-with-us.ts';
 import { copyPostgresTemplate } from './postgres-template.ts';
 

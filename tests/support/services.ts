@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
 import { endWithUs } from './end-with-us.ts';
 import type { Servers } from './servers.ts';
 

@@ -1,7 +1,7 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
-import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/topology.ts';
+import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
 import type { Servers } from './servers.ts';
 
 /** Access to the streams with the provisioner's role, which may send under a source of its own. */

@@ -1,6 +1,6 @@
 import { chromium, type Browser } from 'playwright-core';
 import type { Test } from 'tap';
-import { isExecutable, onPath } from '../../mesh/embedded/search-path.ts';
+import { isExecutable, onPath } from '../../mesh/servers/search-path.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { ROOT } from '../compose/compose-file.ts';
+import { ROOT } from '../mesh/deploy/compose-file.ts';
 import { findDebianProgram } from './debian-program.ts';
 
 interface Config {

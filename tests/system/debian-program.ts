@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fetchDebianProgram } from '../../mesh/embedded/debian-package.ts';
+import { fetchDebianProgram } from '../../mesh/servers/debian-package.ts';
 
 const CACHE = fileURLToPath(new URL('../../.cache', import.meta.url));
 

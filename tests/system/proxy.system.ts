@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
 import { Value } from 'typebox/value';
-import { Problem, PROBLEM_CONTENT_TYPE } from '../../schema/problem.ts';
-import { ROOT } from '../compose/compose-file.ts';
+import { Problem, PROBLEM_CONTENT_TYPE } from '../../schema/http/problem.ts';
+import { ROOT } from '../mesh/deploy/compose-file.ts';
 import { post, send } from '../support/load.ts';
 import { until } from '../support/wait.ts';
 import { findDebianProgram } from './debian-program.ts';
@@ -144,7 +144,7 @@ async function startProxy(t: Test, ports: number[]): Promise<{ url: string; metr
   const caddy = await findDebianProgram('caddy', 'usr/bin/caddy');
   const port = await findFreePort();
   const metricsPort = await findFreePort([port]);
-  const config = join(ROOT, 'mesh/compose/Caddyfile');
+  const config = join(ROOT, 'mesh/deploy/Caddyfile');
   const proxy = spawn(caddy, ['run', '--adapter', 'caddyfile', '--config', config], {
     stdio: 'ignore',
     env: {

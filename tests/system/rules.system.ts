@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { run } from '../../mesh/embedded/run.ts';
-import { ROOT } from '../compose/compose-file.ts';
+import { run } from '../../mesh/servers/run-program.ts';
+import { ROOT } from '../mesh/deploy/compose-file.ts';
 import { findDebianProgram } from './debian-program.ts';
 
 const promtool = await findDebianProgram('promtool', 'usr/bin/promtool');

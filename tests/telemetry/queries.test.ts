@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { ROOT } from '../compose/compose-file.ts';
+import { ROOT } from '../mesh/deploy/compose-file.ts';
 import { readAlerts, readPanels, readSignals } from './queries.ts';
 
 /** What a scrape itself tells, and what is no metric in a query. */

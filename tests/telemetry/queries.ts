@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { ROOT } from '../compose/compose-file.ts';
+import { ROOT } from '../mesh/deploy/compose-file.ts';
 
 export interface Query {
   /** Where it is written, as people would look for it. */

@@ -1,5 +1,5 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
-import { INCREMENTS_DEAD } from '../../nats/topology.ts';
+import { INCREMENTS_DEAD } from '../../nats/streams.ts';
 import type { Book, Increment } from './book.ts';
 import { describeFence, type Wrong } from './verify.ts';
 

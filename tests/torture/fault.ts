@@ -1,4 +1,4 @@
-import type { Arena, Member } from './arena.ts';
+import type { Arena, Member } from './test-cluster.ts';
 import type { Random } from './random.ts';
 
 /** One way to do harm. */

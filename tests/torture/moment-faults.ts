@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Arena } from './arena.ts';
+import type { Arena } from './test-cluster.ts';
 import { memberOf, oneCounter, oneGateway, type Fault, type Target } from './fault.ts';
 import * as moments from './moments.ts';
 import type { Fate } from './proxy.ts';

@@ -18,7 +18,7 @@ export interface Mutation {
 export const MUTATIONS: Mutation[] = [
   {
     name: 'acknowledges before it commits',
-    file: 'counter/flushing.ts',
+    file: 'counter/flush/flush-loop.ts',
     edits: [
       {
         find: 'const load = holdings.startFlush();',
@@ -29,7 +29,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'drops the ledger fence',
-    file: 'counter/flush.ts',
+    file: 'counter/flush/flush.ts',
     edits: [
       {
         find: '(known.has(message.id) ? others : fresh).push(message);',
@@ -39,7 +39,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'prunes the ledger by the wall clock',
-    file: 'counter/prune.ts',
+    file: 'counter/maintenance/prune.ts',
     edits: [
       {
         find: 'new Date(stream.unsettledSinceMs - LEDGER_KEPT_MS)',
@@ -49,7 +49,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'prunes idempotency keys by the wall clock',
-    file: 'counter/prune.ts',
+    file: 'counter/maintenance/prune.ts',
     edits: [
       {
         find: 'new Date(stream.unsettledSinceMs - options.idempotencyKeptMs)',

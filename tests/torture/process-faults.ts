@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Arena } from './arena.ts';
+import type { Arena } from './test-cluster.ts';
 import { memberOf, oneCounter, oneGateway, type Fault } from './fault.ts';
 import type { Random } from './random.ts';
 

@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { findFreePort } from '../../mesh/embedded/ports.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
 import { createSplitter, type Frame, type Protocol } from './frames.ts';
 
 /** What becomes of a message: it passes, or is lost, or the connection breaks instead of it. */

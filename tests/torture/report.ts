@@ -1,5 +1,5 @@
 import type { Verdict } from './verdict.ts';
-import type { Harm } from './tormentor.ts';
+import type { Harm } from './fault-injector.ts';
 import { inSeconds } from './verify.ts';
 
 const HISTORIES_MAX = 10;

@@ -1,8 +1,8 @@
 import { jetstreamManager } from '@nats-io/jetstream';
-import { natsUrlOf, type MeshFile } from '../../mesh/mesh-file.ts';
+import { natsUrlOf, type MeshFile } from '../../mesh/local/mesh-file.ts';
 import { connectToNats } from '../../nats/connect.ts';
-import { COUNTER, INCREMENTS } from '../../nats/topology.ts';
-import { openDatabase } from '../../schema/database.ts';
+import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { openDatabase } from '../../schema/database/database.ts';
 import type { Scene } from './verdict.ts';
 
 /** What a judge sees of a mesh that `npm start` runs; it keeps its addresses from start to start. */

@@ -5,7 +5,7 @@ import { runClients } from './clients.ts';
 import { createRandom, type Random } from './random.ts';
 import { openScene } from './scene.ts';
 import { startSampler, type Sampler } from './sampler.ts';
-import type { Harm } from './tormentor.ts';
+import type { Harm } from './fault-injector.ts';
 import { reachVerdict, type Verdict } from './verdict.ts';
 
 const CONNECTIONS = 12;

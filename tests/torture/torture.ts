@@ -8,13 +8,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { openArena } from './arena.ts';
+import { openArena } from './test-cluster.ts';
 import { openBook } from './book.ts';
 import { runClients } from './clients.ts';
-import { runPoisoner } from './poison.ts';
+import { runPoisoner } from './malformed-messages.ts';
 import { createRandom } from './random.ts';
 import { startSampler } from './sampler.ts';
-import { torment } from './tormentor.ts';
+import { torment } from './fault-injector.ts';
 import { reachVerdict, type Verdict } from './verdict.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));

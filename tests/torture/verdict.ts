@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
-import type { Database } from '../../schema/database.ts';
+import type { Database } from '../../schema/database/database.ts';
 import { auditBooks } from './audit.ts';
 import type { Book } from './book.ts';
 import { checkLetters, readLetters } from './dead-letters.ts';
 import type { Sampler } from './sampler.ts';
-import type { Harm } from './tormentor.ts';
+import type { Harm } from './fault-injector.ts';
 import { verifyCounts, type Wrong } from './verify.ts';
 
 /** Beyond the longest time-out of anything, so that what is not quiet then never will be. */

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Database } from '../../schema/database.ts';
+import type { Database } from '../../schema/database/database.ts';
 import { readDigits, type Book, type Fence, type Increment } from './book.ts';
 
 /** Something that ended wrong, with everything that is known about it. */

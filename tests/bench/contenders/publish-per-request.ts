@@ -1,8 +1,8 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { jetstream } from '@nats-io/jetstream';
 import { connectToNats } from '../../../nats/connect.ts';
-import { HTTP_SUBJECT } from '../../../nats/topology.ts';
-import { encodeEnvelope, encodeIncrement } from '../../../schema/envelope.ts';
+import { HTTP_SUBJECT } from '../../../nats/streams.ts';
+import { encodeEnvelope, encodeIncrement } from '../../../schema/message/envelope.ts';
 import { serve } from './front.ts';
 
 /** The mesh without group commit: a message for each increment, on the same stream. */

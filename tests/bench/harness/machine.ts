@@ -1,8 +1,8 @@
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { statfsSync } from 'node:fs';
-import { findNatsServer } from '../../../mesh/embedded/nats-server-binary.ts';
-import { findBinaries } from '../../../mesh/embedded/postgres-cluster.ts';
-import { run } from '../../../mesh/embedded/run.ts';
+import { findNatsServer } from '../../../mesh/servers/find-nats-server.ts';
+import { findBinaries } from '../../../mesh/servers/postgres-cluster.ts';
+import { run } from '../../../mesh/servers/run-program.ts';
 import { measureDisk } from './disk.ts';
 import { medianOf } from './median.ts';
 import { withScope } from './scope.ts';

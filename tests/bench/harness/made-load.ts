@@ -1,8 +1,8 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { addToLoad, createLoad, type Load } from '../../../counter/load.ts';
-import { addToTally } from '../../../counter/tally.ts';
-import { digest } from '../../../schema/envelope.ts';
+import { addToLoad, createLoad, type Load } from '../../../counter/consume/flush-batch.ts';
+import { addToTally } from '../../../counter/consume/tally.ts';
+import { digest } from '../../../schema/message/envelope.ts';
 
 const PACK_INCREMENTS = 100;
 

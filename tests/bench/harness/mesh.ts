@@ -1,4 +1,4 @@
-import { findFreePort } from '../../../mesh/embedded/ports.ts';
+import { findFreePort } from '../../../mesh/servers/ports.ts';
 import { checkMesh } from './check-mesh.ts';
 import type { Contender, Running, StartOptions } from './contender.ts';
 import type { LoadShape } from './load.ts';

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { jetstreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { spawnDetached, stopProcess } from '../../../mesh/embedded/detached-process.ts';
-import { natsStopSteps } from '../../../mesh/embedded/nats.ts';
-import { findNatsServer } from '../../../mesh/embedded/nats-server-binary.ts';
-import { findFreePort } from '../../../mesh/embedded/ports.ts';
-import { untilReady } from '../../../mesh/embedded/until-ready.ts';
+import { spawnDetached, stopProcess } from '../../../mesh/servers/detached-process.ts';
+import { natsStopSteps } from '../../../mesh/servers/nats.ts';
+import { findNatsServer } from '../../../mesh/servers/find-nats-server.ts';
+import { findFreePort } from '../../../mesh/servers/ports.ts';
+import { untilReady } from '../../../mesh/servers/until-ready.ts';
 import type { Scope } from './scope.ts';
 
 const CONFIG = fileURLToPath(new URL('../contenders/nats-incr.conf', import.meta.url));

@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { spawnDetached, stopProcess } from '../../../mesh/embedded/detached-process.ts';
-import { untilReady } from '../../../mesh/embedded/until-ready.ts';
-import { NODE_ENVIRONMENT } from '../../../mesh/services.ts';
+import { spawnDetached, stopProcess } from '../../../mesh/servers/detached-process.ts';
+import { untilReady } from '../../../mesh/servers/until-ready.ts';
+import { NODE_ENVIRONMENT } from '../../../mesh/local/services.ts';
 import type { Scope } from './scope.ts';
 import { endWithUs } from '../../support/end-with-us.ts';
 

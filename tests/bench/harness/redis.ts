@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { spawnDetached, stopProcess } from '../../../mesh/embedded/detached-process.ts';
-import { findFreePort } from '../../../mesh/embedded/ports.ts';
-import { run } from '../../../mesh/embedded/run.ts';
-import { untilReady } from '../../../mesh/embedded/until-ready.ts';
+import { spawnDetached, stopProcess } from '../../../mesh/servers/detached-process.ts';
+import { findFreePort } from '../../../mesh/servers/ports.ts';
+import { run } from '../../../mesh/servers/run-program.ts';
+import { untilReady } from '../../../mesh/servers/until-ready.ts';
 import type { Scope } from './scope.ts';
 
 export interface Redis {

@@ -1,5 +1,5 @@
-import { findFreePort } from '../../../mesh/embedded/ports.ts';
-import { NODE_FLAGS } from '../../../mesh/services.ts';
+import { findFreePort } from '../../../mesh/servers/ports.ts';
+import { NODE_FLAGS } from '../../../mesh/local/services.ts';
 import { startProgram, type Program } from './program.ts';
 import type { Scope } from './scope.ts';
 import type { Broker, Postgres } from './servers.ts';

@@ -1,0 +1,111 @@
+/*
+ * Intake: what a delivery becomes.
+ *
+ * A message is held in one of two ways. Eagerly: its increments are in the tally, and only its
+ * facts are kept. With its body: it joins the tally after the ledger has said that it is new.
+ * Bodies are kept where the message may have been counted before (delivered again, or stored before
+ * the last reconnection, since a broker that crashed marks such copies as first deliveries), where
+ * an idempotency key decides, and where a part of it can't be counted.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Delivery } from '../../nats/pull.ts';
+import {
+  decodeEnvelope,
+  digest,
+  mintedAt,
+  NewerEnvelope,
+  UnacceptableEnvelope,
+} from '../../schema/message/envelope.ts';
+import { addToLoad, type HeldBody, type HeldMessage, type Load } from './flush-batch.ts';
+import { addToTally, sumOf } from './tally.ts';
+
+/**
+ * A ledger row is kept for an hour of stream time. A copy of a message that is stored later than
+ * half of that after the message was made is never counted, so no copy can outlive its row.
+ */
+export const MINTED_SKEW_MS_MAX = 30 * 60_000;
+
+export interface IntakeOptions {
+  /** Messages stored before this time (since 1970) may have been delivered before. */
+  suspectBeforeMs: number;
+  /** Told how long after it was made a message was stored, as the two clocks have it. */
+  onSkew?: (skewMs: number) => void;
+  /** Whether an id is held elsewhere: in the load that is being flushed. */
+  isHeldElsewhere: (id: string) => boolean;
+}
+
+const decoder = new TextDecoder();
+
+/**
+ * Takes a delivery into a load.
+ *
+ * @returns false for a message of a newer version, which is for another counter.
+ */
+export function takeDelivery(load: Load, delivery: Delivery, options: IntakeOptions): boolean {
+  const text = decoder.decode(delivery.data);
+  const body = readBody(delivery, text, options.onSkew);
+  if (body === undefined) return false;
+
+  const message = createMessage(delivery, body);
+  if (needsBody(load, delivery, body, options)) {
+    message.body = body;
+  } else {
+    for (const { key, value } of body.envelope?.increments ?? [])
+      addToTally(load.tally, key, value);
+  }
+  addToLoad(load, message);
+  return true;
+}
+
+function readBody(
+  delivery: Delivery,
+  text: string,
+  onSkew: IntakeOptions['onSkew'],
+): HeldBody | undefined {
+  const { subject } = delivery;
+  try {
+    const { envelope, rejected } = decodeEnvelope(text);
+    const body: HeldBody = { subject, text, envelope, rejected };
+    const skewMs = delivery.storedAtMs - mintedAt(envelope.id);
+    onSkew?.(skewMs);
+    if (Math.abs(skewMs) > MINTED_SKEW_MS_MAX) body.refusal = 'late';
+    return body;
+  } catch (error) {
+    if (error instanceof NewerEnvelope) return undefined;
+    if (!(error instanceof UnacceptableEnvelope)) throw error;
+    return { subject, text, envelope: undefined, rejected: [], refusal: error.reason };
+  }
+}
+
+function createMessage(delivery: Delivery, body: HeldBody): HeldMessage {
+  const now = performance.now();
+  // The larger of the two ages: neither a skewed server clock nor a slow delivery can hide it.
+  const age = Math.max(0, Date.now() - delivery.storedAtMs);
+  const increments = body.refusal === undefined ? (body.envelope?.increments ?? []) : [];
+  return {
+    sequence: delivery.sequence,
+    id: body.refusal === undefined ? (body.envelope?.id ?? '') : '',
+    reply: delivery.reply,
+    storedAtMs: delivery.storedAtMs,
+    bornAt: now - age,
+    claimedAt: now,
+    digest: digest(delivery.data),
+    increments: increments.length,
+    total: sumOf(increments),
+    ...(delivery.traceparent !== undefined && { traceparent: delivery.traceparent }),
+  };
+}
+
+function needsBody(
+  load: Load,
+  delivery: Delivery,
+  body: HeldBody,
+  options: IntakeOptions,
+): boolean {
+  const { envelope } = body;
+  if (envelope === undefined || body.refusal !== undefined || body.rejected.length > 0) return true;
+  if (delivery.deliveryCount > 1 || delivery.storedAtMs < options.suspectBeforeMs) return true;
+  if (envelope.once !== undefined || envelope.increments.some(({ once }) => once !== undefined))
+    return true;
+  return load.ids.has(envelope.id) || options.isHeldElsewhere(envelope.id);
+}

@@ -1,0 +1,85 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { connectionChange, type ConnectionWatch } from '../../nats/connect.ts';
+import type { Delivery, PullEnd, Puller } from '../../nats/pull.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Holdings } from './message-buffer.ts';
+import type { CounterMetrics } from '../telemetry/metrics.ts';
+import type { Stores } from '../settle/store-health.ts';
+
+const PULL_MESSAGES_MAX = 500;
+/** Far below the server's 64 MB of pending bytes a connection. */
+const PULL_BYTES_MAX = 8 * 1024 * 1024;
+/** A stop waits for the pull under way, so it must not be long. */
+const PULL_EXPIRES_MS = 1_000;
+/**
+ * After a pull that took all there was. Each message taken as it is stored would cost the broker and
+ * this counter a wake-up, and a flush is seconds away.
+ */
+const PULL_SPACING_MS = 100;
+/** At a stop: what is there, and no waiting for more. */
+const LAST_PULL_EXPIRES_MS = 0;
+/** Only while a bound is reached: how soon a flush that made room is noticed. */
+const FULL_TICK_MS = 25;
+const REFUSED_MS = 1_000;
+
+const NAK = '-NAK';
+/** A message of a newer version is offered again after this long. */
+const NEWER_VERSION_DELAY_NS = 5_000_000_000;
+
+export interface PullingOptions {
+  puller: Puller;
+  watch: ConnectionWatch;
+  stores: Stores;
+  holdings: Holdings;
+  /** Told after each message that is held. */
+  onTaken: () => void;
+  /** Publishes to an acknowledgement's reply subject. */
+  send: (reply: string, kind: string) => void;
+  stopping: AbortSignal;
+  metrics: CounterMetrics;
+  log: Log;
+}
+
+/**
+ * Takes what the shared consumer offers. Pauses while a bound is reached, while the broker is away,
+ * and after a load was given back because of the database, until a query of our own succeeds: healthy
+ * counters get the work.
+ */
+export async function pullUntilStopped(options: PullingOptions): Promise<void> {
+  const { puller, watch, stores, holdings, stopping, metrics, log } = options;
+
+  function pull(expiresMs: number): Promise<PullEnd> {
+    const messagesMax = Math.min(PULL_MESSAGES_MAX, holdings.room);
+    return puller.pull({ messagesMax, bytesMax: PULL_BYTES_MAX, expiresMs }, take);
+  }
+
+  async function pullOnce(): Promise<void> {
+    const end = await pull(PULL_EXPIRES_MS);
+    if (end === 'emptied') await delay(PULL_SPACING_MS);
+    if (typeof end === 'string') return;
+    log.warn({ pull: end }, 'the broker refused a pull; is the consumer there?');
+    await delay(REFUSED_MS);
+  }
+
+  function take(delivery: Delivery): void {
+    metrics.received(delivery.deliveryCount > 1);
+    if (holdings.take(delivery, stores.reconnectedAtMs)) {
+      log.debug({ sequence: delivery.sequence, deliveries: delivery.deliveryCount }, 'taken');
+      options.onTaken();
+      return;
+    }
+    const { sequence, reply } = delivery;
+    log.warn({ sequence }, 'a message of a newer version is left to a newer counter');
+    options.send(reply, `${NAK} {"delay":${NEWER_VERSION_DELAY_NS}}`);
+  }
+
+  while (!stopping.aborted) {
+    if (!watch.isConnected) await connectionChange(watch, PULL_EXPIRES_MS);
+    else if (stores.isDatabaseAway) await stores.probeDatabase();
+    else if (holdings.room === 0) await delay(FULL_TICK_MS);
+    else await pullOnce();
+  }
+  // A mesh that stops as a whole, gateways first, leaves nothing uncounted in the stream.
+  const canPull = () => watch.isConnected && !stores.isDatabaseAway && holdings.room > 0;
+  while (canPull() && (await pull(LAST_PULL_EXPIRES_MS)) === 'full');
+}

@@ -1,0 +1,93 @@
+import type { Kysely } from 'kysely';
+import type { Database } from '../../schema/database/database.ts';
+import { digest, encodeIncrement } from '../../schema/message/envelope.ts';
+import type { Increment } from '../../schema/increment.ts';
+import { claimKeys, findKeyPayloads, type KeyClaim } from './ledger.ts';
+import type { HeldMessage } from '../consume/flush-batch.ts';
+import { TallyConflict } from '../consume/tally.ts';
+
+/** A message with a body, after its idempotency keys were looked at. */
+export interface Judged {
+  message: HeldMessage;
+  /** What is to be added. */
+  counted: Increment[];
+  /** How many increments were counted before, under the same key with the same payload. */
+  repeated: number;
+  /** What came under a key that had another payload, as JSON. */
+  reused: string[];
+}
+
+/** What one key decides about: an increment, or a batch as a whole. */
+interface Claim extends KeyClaim {
+  judged: Judged;
+  increments: Increment[];
+}
+
+/**
+ * Step 2 of the flush: claims the idempotency keys of fresh messages and judges their increments.
+ * Payloads are compared as increments, not as bytes. Increments without a key are counted.
+ */
+export async function fenceKeys(db: Kysely<Database>, fresh: HeldMessage[]): Promise<Judged[]> {
+  const all: Judged[] = [];
+  const claims: Claim[] = [];
+  for (const message of fresh) {
+    if (message.body?.envelope === undefined) continue;
+    const judged: Judged = { message, counted: [], repeated: 0, reused: [] };
+    all.push(judged);
+    claims.push(...readClaims(judged, message.body.envelope.once));
+  }
+
+  const firsts = new Map<string, Claim>();
+  for (const claim of claims) if (!firsts.has(claim.key)) firsts.set(claim.key, claim);
+  const known = await claimKeys(
+    db,
+    [...firsts.values()].toSorted((left, right) => (left.key < right.key ? -1 : 1)),
+  );
+  const payloads = await findKeyPayloads(db, known);
+  // Pruned between the two statements; the messages come again.
+  if (payloads.size < known.length) throw new TallyConflict('an idempotency key vanished');
+
+  for (const claim of claims) judge(claim, firsts, payloads);
+  return all;
+}
+
+function readClaims(judged: Judged, batchKey: string | undefined): Claim[] {
+  const { message, counted } = judged;
+  const increments = message.body?.envelope?.increments ?? [];
+  const source = message.body?.subject.split('.').slice(1).join('.') ?? '';
+  const storedAt = new Date(message.storedAtMs).toISOString();
+  const claim = (once: string, covered: Increment[]): Claim => ({
+    key: digest(`${source} ${once}`),
+    payload: digest(covered.map(canonical).join('\n')),
+    storedAt,
+    judged,
+    increments: covered,
+  });
+  if (batchKey !== undefined) return [claim(batchKey, increments)];
+
+  const claims: Claim[] = [];
+  for (const increment of increments) {
+    if (increment.once === undefined) counted.push(increment);
+    else claims.push(claim(increment.once, [increment]));
+  }
+  return claims;
+}
+
+function judge(
+  claim: Claim,
+  firsts: Map<string, Claim>,
+  /** Of the claims that were there before. */
+  payloads: Map<string, string>,
+): void {
+  const { judged, key, payload, increments } = claim;
+  const first = firsts.get(key);
+  const before = payloads.get(key);
+  const winner = before ?? first?.payload;
+  if (first === claim && before === undefined) judged.counted.push(...increments);
+  else if (winner === payload) judged.repeated += increments.length;
+  else judged.reused.push(...increments.map(encodeIncrement));
+}
+
+function canonical({ key, value }: Increment): string {
+  return encodeIncrement({ key, value });
+}

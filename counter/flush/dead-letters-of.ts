@@ -1,0 +1,45 @@
+import type { DeadLetterReason } from '../../schema/message/envelope.ts';
+import type { DeadLetter } from './dead-letters.ts';
+import type { Judged } from './claim-keys.ts';
+import type { HeldMessage } from '../consume/flush-batch.ts';
+
+/**
+ * The increments of a message that can't be counted: a letter for each reason, with the increment or
+ * an array of them. So a message has a handful of letters, together no larger than itself.
+ */
+export function lettersOf({ message, reused }: Judged, incarnation: number): DeadLetter[] {
+  const whole = letterOf(message, incarnation);
+  const parts: { reason: DeadLetterReason; text: string }[] = [
+    ...(message.body?.rejected ?? []),
+    ...reused.map((text) => ({ reason: 'idempotency-key-reused' as const, text })),
+  ];
+  return [...Map.groupBy(parts, ({ reason }) => reason)].map(([reason, alike]) => ({
+    ...whole,
+    id: `${whole.id}-${reason}`,
+    reason,
+    payload: arrayOrOne(alike.map(({ text }) => text)),
+  }));
+}
+
+/** A whole message that can't be counted. */
+export function letterOf(message: HeldMessage, incarnation: number): DeadLetter {
+  return {
+    id: `${incarnation}-${message.sequence}`,
+    reason: message.body?.refusal ?? 'wrong-shape',
+    // The broker takes a zero in a subject, PostgreSQL none in a text.
+    subject: message.body?.subject.replaceAll('\0', '\uFFFD') ?? '',
+    sequence: message.sequence,
+    storedAtMs: message.storedAtMs,
+    payload: message.body?.text ?? '',
+  };
+}
+
+export function countReasons(letters: DeadLetter[]): Partial<Record<DeadLetterReason, number>> {
+  const counts: Partial<Record<DeadLetterReason, number>> = {};
+  for (const { reason } of letters) counts[reason] = (counts[reason] ?? 0) + 1;
+  return counts;
+}
+
+function arrayOrOne(items: string[]): string {
+  return items.length === 1 ? String(items[0]) : `[${items.join(',')}]`;
+}

@@ -1,0 +1,34 @@
+import { GROWING_KEYS_MAX } from '../../schema/message/heartbeat.ts';
+import type { DeadLetterReason } from '../../schema/message/envelope.ts';
+import type { Exact } from '../../schema/int64.ts';
+import type { DeadLetter } from './dead-letters.ts';
+import type { Tally } from '../consume/tally.ts';
+
+const LETTERS_MAX = 10;
+
+/** What a flush has to tell the curious; bounded, however large the flush. */
+export interface FlushNews {
+  /** The keys that grew most, with what was added; largest first. */
+  growing: { key: string; added: Exact }[];
+  /** The last few dead letters. */
+  letters: { reason: DeadLetterReason; sequence: number }[];
+}
+
+export function tellNews(tally: Tally, letters: DeadLetter[]): FlushNews {
+  const latest = letters.slice(-LETTERS_MAX).map(({ reason, sequence }) => ({ reason, sequence }));
+  return { growing: largestOf(tally), letters: latest };
+}
+
+/** One pass with a comparison for each key: some milliseconds for 100 000 keys, whose flush takes a second. */
+function largestOf(tally: Iterable<[string, Exact]>): FlushNews['growing'] {
+  const largest: FlushNews['growing'] = [];
+  for (const [key, added] of tally) {
+    const least = largest.at(-1);
+    const isFull = largest.length === GROWING_KEYS_MAX;
+    if (isFull && least !== undefined && added <= least.added) continue;
+    if (isFull) largest.pop();
+    const place = largest.findIndex((other) => other.added < added);
+    largest.splice(place === -1 ? largest.length : place, 0, { key, added });
+  }
+  return largest;
+}

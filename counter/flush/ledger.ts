@@ -1,0 +1,240 @@
+/*
+ * The ledger's statements. Every one that locks rows gets them sorted and without repeats, so that
+ * two counters always lock in the same order and none waits for the other in a circle.
+ */
+import { sql, type Kysely } from 'kysely';
+import type { Database } from '../../schema/database/database.ts';
+import type { Exact } from '../../schema/int64.ts';
+import type { Tally } from '../consume/tally.ts';
+
+/** Rows in one statement: bounds its parameters, its time and its memory. */
+export const STATEMENT_ROWS_MAX = 10_000;
+
+export interface LedgerRow {
+  id: string;
+  sequence: number;
+  storedAtMs: number;
+  digest: string;
+  increments: number;
+  total: Exact;
+}
+
+export interface KnownMessage {
+  id: string;
+  incarnation: number;
+  sequence: number;
+  digest: string;
+}
+
+/**
+ * Inserts rows, sorted by id, and returns the ids of those that were not: a row with their id, or one
+ * with their sequence, is there already. A row of another transaction that is not yet committed is
+ * waited for.
+ */
+export async function insertMessages(
+  db: Kysely<Database>,
+  incarnation: number,
+  rows: LedgerRow[],
+): Promise<Set<string>> {
+  const known = new Set<string>();
+  for (const chunk of chunks(rows)) {
+    const parameters = sql<{
+      id: string;
+      sequence: string;
+      stored_at: Date;
+      digest: string;
+      increments: number;
+      total: string;
+    }>`unnest(
+      ${array(chunk, (row) => row.id)}::uuid[],
+      ${array(chunk, (row) => row.sequence)}::bigint[],
+      ${array(chunk, (row) => new Date(row.storedAtMs).toISOString())}::timestamptz[],
+      ${array(chunk, (row) => row.digest)}::uuid[],
+      ${array(chunk, (row) => row.increments)}::integer[],
+      ${array(chunk, (row) => row.total)}::numeric[]
+    )`.as<'batch'>(sql`batch(id, sequence, stored_at, digest, increments, total)`);
+    const returned = await db
+      .with('batch', (query) => query.selectFrom(parameters).selectAll())
+      .with('inserted', (query) =>
+        query
+          .insertInto('ledger')
+          .columns(['incarnation', 'id', 'sequence', 'stored_at', 'digest', 'increments', 'total'])
+          .expression(
+            query
+              .selectFrom('batch')
+              .select((eb) => eb.cast<string>(eb.val(incarnation), 'bigint').as('incarnation'))
+              .select(['id', 'sequence', 'stored_at', 'digest', 'increments', 'total']),
+          )
+          .onConflict((conflict) => conflict.doNothing())
+          .returning('id'),
+      )
+      .selectFrom('batch')
+      .select('batch.id')
+      .where('batch.id', 'not in', (query) => query.selectFrom('inserted').select('inserted.id'))
+      .execute();
+    for (const { id } of returned) known.add(id);
+  }
+  return known;
+}
+
+/** The rows that have one of these ids, or settle one of these sequences of the incarnation. */
+export async function findMessages(
+  db: Kysely<Database>,
+  incarnation: number,
+  messages: { id: string; sequence: number }[],
+): Promise<KnownMessage[]> {
+  const found: KnownMessage[] = [];
+  for (const chunk of chunks(messages)) {
+    const ids = sql<string>`any(${array(chunk, ({ id }) => id)}::uuid[])`;
+    const sequences = sql<string>`any(${array(chunk, ({ sequence }) => sequence)}::bigint[])`;
+    const columns = ['id', 'incarnation', 'sequence', 'digest'] as const;
+    const rows = await db
+      .selectFrom('ledger')
+      .select(columns)
+      .where('id', '=', ids)
+      .union(
+        db
+          .selectFrom('ledger')
+          .select(columns)
+          .where('incarnation', '=', String(incarnation))
+          .where('sequence', '=', sequences),
+      )
+      .execute();
+    for (const row of rows) {
+      found.push({ ...row, incarnation: Number(row.incarnation), sequence: Number(row.sequence) });
+    }
+  }
+  return found;
+}
+
+/** Corrects what messages added where a part of them was not counted. */
+export async function correctTotals(
+  db: Kysely<Database>,
+  rows: { id: string; increments: number; total: Exact }[],
+): Promise<void> {
+  for (const chunk of chunks(rows)) {
+    const batch = sql<{ id: string; increments: number; total: string }>`unnest(
+      ${array(chunk, (row) => row.id)}::uuid[],
+      ${array(chunk, (row) => row.increments)}::integer[],
+      ${array(chunk, (row) => row.total)}::numeric[]
+    )`.as<'batch'>(sql`batch(id, increments, total)`);
+    await db
+      .updateTable('ledger')
+      .from(batch)
+      .set((eb) => ({ increments: eb.ref('batch.increments'), total: eb.ref('batch.total') }))
+      .whereRef('ledger.id', '=', 'batch.id')
+      .execute();
+  }
+}
+
+export interface KeyClaim {
+  key: string;
+  payload: string;
+  /** In ISO 8601; many claims of a message share it, and it costs more to make than the rest. */
+  storedAt: string;
+}
+
+/** Claims idempotency keys, sorted; returns those that were claimed before. */
+export async function claimKeys(db: Kysely<Database>, claims: KeyClaim[]): Promise<string[]> {
+  const known: string[] = [];
+  for (const chunk of chunks(claims)) {
+    const parameters = sql<{ key: string; payload: string; stored_at: Date }>`unnest(
+      ${array(chunk, (claim) => claim.key)}::uuid[],
+      ${array(chunk, (claim) => claim.payload)}::uuid[],
+      ${array(chunk, (claim) => claim.storedAt)}::timestamptz[]
+    )`.as<'batch'>(sql`batch(key, payload, stored_at)`);
+    const returned = await db
+      .with('batch', (query) => query.selectFrom(parameters).selectAll())
+      .with('inserted', (query) =>
+        query
+          .insertInto('idempotency_keys')
+          .columns(['key', 'payload', 'stored_at'])
+          .expression(query.selectFrom('batch').select(['key', 'payload', 'stored_at']))
+          .onConflict((conflict) => conflict.column('key').doNothing())
+          .returning('key'),
+      )
+      .selectFrom('batch')
+      .select('batch.key')
+      .where('batch.key', 'not in', (query) => query.selectFrom('inserted').select('inserted.key'))
+      .execute();
+    for (const { key } of returned) known.push(key);
+  }
+  return known;
+}
+
+/** The payloads for which keys were claimed; a statement of its own, so that it sees the winners. */
+export async function findKeyPayloads(
+  db: Kysely<Database>,
+  keys: string[],
+): Promise<Map<string, string>> {
+  const payloads = new Map<string, string>();
+  for (const chunk of chunks(keys)) {
+    const rows = await db
+      .selectFrom('idempotency_keys')
+      .select(['key', 'payload'])
+      .where('key', '=', sql<string>`any(${array(chunk, (key) => key)}::uuid[])`)
+      .execute();
+    for (const { key, payload } of rows) payloads.set(key, payload);
+  }
+  return payloads;
+}
+
+/**
+ * Adds a tally's sums to the counters, keys sorted: two counters lock the same rows. The next
+ * statement is made ready while the database works on the one before.
+ */
+export async function upsertCounters(db: Kysely<Database>, tally: Tally): Promise<void> {
+  let running: Promise<unknown> | undefined;
+  for (const keys of sortedChunks(tally.keys())) {
+    const statement = upsertChunk(db, keys, tally);
+    await running;
+    running = statement.execute();
+  }
+  await running;
+}
+
+function upsertChunk(db: Kysely<Database>, keys: string[], tally: Tally) {
+  const batch = sql<{ key: string; value: string }>`unnest(
+    ${array(keys, (key) => key)}::uuid[],
+    ${array(keys, (key) => tally.get(key) ?? 0)}::numeric[]
+  )`.as<'batch'>(sql`batch(key, value)`);
+  return db
+    .insertInto('increments')
+    .columns(['key', 'value'])
+    .expression(db.selectFrom(batch).select(['key', 'value']))
+    .onConflict((conflict) =>
+      conflict.column('key').doUpdateSet((eb) => ({
+        value: eb('increments.value', '+', eb.ref('excluded.value')),
+        updated_at: eb.ref('excluded.updated_at'),
+      })),
+    );
+}
+
+/** All keys in order, sorted part by part and only when a part is asked for. */
+function* sortedChunks(keys: Iterable<string>): Generator<string[]> {
+  const parts = Array.from({ length: 256 }, (): string[] => []);
+  for (const key of keys) parts[Number.parseInt(key.slice(0, 2), 16)]?.push(key);
+  let chunk: string[] = [];
+  for (const part of parts) {
+    // Keys that are made by time share their first digits, so one part may be all of them.
+    chunk = chunk.concat(part.toSorted());
+    for (; chunk.length >= STATEMENT_ROWS_MAX; chunk = chunk.slice(STATEMENT_ROWS_MAX)) {
+      yield chunk.slice(0, STATEMENT_ROWS_MAX);
+    }
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+function* chunks<Row>(rows: Row[]): Generator<Row[]> {
+  for (let start = 0; start < rows.length; start += STATEMENT_ROWS_MAX) {
+    yield rows.slice(start, start + STATEMENT_ROWS_MAX);
+  }
+}
+
+/**
+ * A PostgreSQL array literal. What goes in is made here (UUIDs, numbers, ISO times), so nothing needs
+ * quotes; the driver's own encoding would quote and search every element.
+ */
+function array<Row>(rows: Row[], read: (row: Row) => string | Exact): string {
+  return `{${rows.map(read).join(',')}}`;
+}

@@ -1,0 +1,82 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { Kysely } from 'kysely';
+import type { ConnectionWatch } from '../../nats/connect.ts';
+import type { Database } from '../../schema/database/database.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { CounterMetrics } from '../telemetry/metrics.ts';
+import { prune } from './prune.ts';
+import { watchStores } from './watch-stores.ts';
+import type { Stores } from '../settle/store-health.ts';
+
+const PRUNE_MS = 10_000;
+/** Each flush sends its own; these are what a counter that died or a broker that was away has left. */
+const DEAD_LETTERS_MS = 5_000;
+
+export interface HousekeepingOptions {
+  database: Kysely<Database>;
+  manager: JetStreamManager;
+  watch: ConnectionWatch;
+  stores: Stores;
+  /** Hands the broker the dead letters that flushes have written down. */
+  sendDeadLetters: () => Promise<void>;
+  idempotencyKeptMs: number;
+  metrics: CounterMetrics;
+  log: Log;
+}
+
+export interface Housekeeping {
+  /** Sends the dead letters that wait; calls while one runs share its outcome. */
+  sendLetters: () => Promise<void>;
+  stop: () => void;
+}
+
+/** What is done beside the way of an increment, from time to time; each failure waits for the next. */
+export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
+  const { database, watch, stores, idempotencyKeptMs, log } = options;
+  let sending: Promise<void> | undefined;
+  let isPruning = false;
+  let isStopped = false;
+  const timers = [
+    setInterval(() => void sendLetters(), DEAD_LETTERS_MS),
+    setInterval(() => void pruneLedgers(), PRUNE_MS),
+  ];
+  const stopWatching = watchStores(options);
+
+  function sendLetters(): Promise<void> {
+    sending ??= sendWritten().finally(() => (sending = undefined));
+    return sending;
+  }
+
+  /** What can't be sent now is still written down. */
+  async function sendWritten(): Promise<void> {
+    if (!watch.isConnected || stores.isDatabaseAway) return;
+    try {
+      await options.sendDeadLetters();
+    } catch (error) {
+      log.warn({ err: error }, 'dead letters wait in the database');
+    }
+  }
+
+  async function pruneLedgers(): Promise<void> {
+    if (isPruning || !watch.isConnected || stores.isDatabaseAway) return;
+    isPruning = true;
+    try {
+      const { stream, floor } = await stores.readSettled();
+      const isStopping = () => isStopped;
+      await prune(database, stream, { floor, idempotencyKeptMs, isStopping });
+    } catch (error) {
+      log.warn({ err: error }, 'the ledger could not be pruned');
+    } finally {
+      isPruning = false;
+    }
+  }
+
+  return {
+    sendLetters,
+    stop: () => {
+      isStopped = true;
+      timers.forEach(clearInterval);
+      stopWatching();
+    },
+  };
+}

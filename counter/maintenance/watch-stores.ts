@@ -1,0 +1,70 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { Kysely } from 'kysely';
+import type { ConnectionWatch } from '../../nats/connect.ts';
+import type { Database } from '../../schema/database/database.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { readBooks } from './audit.ts';
+import type { CounterMetrics } from '../telemetry/metrics.ts';
+import { readStreamState } from '../settle/stream-state.ts';
+import { readTableSizes } from './table-sizes.ts';
+
+/** Lag must be seen also, and above all, while nothing is committed. */
+const STREAM_MS = 2_000;
+/** The server's own estimates, which cost next to nothing. */
+const SIZES_MS = 15_000;
+/** Reads every counter and the ledger: some seconds of one core for ten million keys. */
+const BOOKS_MS = 5 * 60_000;
+
+export interface StoreWatchOptions {
+  manager: JetStreamManager;
+  database: Kysely<Database>;
+  watch: ConnectionWatch;
+  metrics: CounterMetrics;
+  log: Log;
+}
+
+/** Looks at both stores from time to time, for the metrics. Returns a function that ends it. */
+export function watchStores({
+  manager,
+  database,
+  watch,
+  metrics,
+  log,
+}: StoreWatchOptions): () => void {
+  async function lookAtStream(): Promise<void> {
+    if (!watch.isConnected) return;
+    try {
+      metrics.streamSeen(await readStreamState(manager));
+    } catch (error) {
+      log.debug({ err: error }, 'the stream could not be looked at');
+    }
+  }
+
+  async function audit(): Promise<void> {
+    try {
+      const { difference } = await readBooks(database);
+      metrics.audited(Number(difference));
+      if (difference !== '0') log.error({ difference }, 'the books do not balance: run the audit');
+    } catch (error) {
+      log.debug({ err: error }, 'the books could not be read');
+    }
+  }
+
+  async function lookAtTables(): Promise<void> {
+    try {
+      metrics.tablesSeen(await readTableSizes(database));
+    } catch (error) {
+      log.debug({ err: error }, 'the tables could not be looked at');
+    }
+  }
+
+  const timers = [
+    setInterval(() => void lookAtStream(), STREAM_MS),
+    setInterval(() => void lookAtTables(), SIZES_MS),
+    setInterval(() => void audit(), BOOKS_MS),
+  ];
+  void lookAtStream();
+  void lookAtTables();
+  void audit();
+  return () => timers.forEach(clearInterval);
+}

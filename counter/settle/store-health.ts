@@ -1,0 +1,142 @@
+/*
+ * The two stores as a counter sees them: whether each can be reached, and that the stream is still
+ * the one whose messages it holds.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { Kysely } from 'kysely';
+import type { ConnectionWatch } from '../../nats/connect.ts';
+import type { Database } from '../../schema/database/database.ts';
+import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { warnSeldom } from '../../telemetry/throttled-warning.ts';
+import { checkDurability } from '../startup/check-database.ts';
+import { confirmReplication } from '../flush/replication.ts';
+import { compareStores, findSettledFloor, StoresDisagree } from './settled-floor.ts';
+import { readStreamState, type StreamState } from './stream-state.ts';
+
+const PROBE_MS = 1_000;
+
+export interface StoresOptions {
+  database: Kysely<Database>;
+  manager: JetStreamManager;
+  watch: ConnectionWatch;
+  /** Told when the stream is found to be another one, whoever looked. */
+  onDisagreement: (error: StoresDisagree) => void;
+  log: Log;
+}
+
+export interface Stores {
+  /** When the broker came back last (since 1970); 0 where it was never away. */
+  readonly reconnectedAtMs: number;
+  /** From a load that could not be flushed until a query of our own succeeds. */
+  isDatabaseAway: boolean;
+  /** Asks the database once, and waits a little where it does not answer. */
+  probeDatabase: () => Promise<void>;
+  /** What rows of the ledger are booked under. @throws StoresDisagree */
+  readIncarnation: () => Promise<number>;
+  /** The stream and the end of its settled run. @throws StoresDisagree */
+  readSettled: () => Promise<{ stream: StreamState; floor: number }>;
+  /** The same, once synchronous standbys have it: what the broker may forget. */
+  readProven: () => Promise<{ stream: StreamState; floor: number }>;
+}
+
+/** Waits for both stores, and refuses a pair that does not fit together. @throws StoresDisagree */
+export async function openStores(options: StoresOptions, signal: AbortSignal): Promise<Stores> {
+  const { database, manager, watch, log } = options;
+  const warn = warnSeldom(log);
+  let stream = await untilThere(options, { warn, signal });
+  let reconnectedAtMs = 0;
+  watch.onChange((isConnected) => {
+    if (isConnected) reconnectedAtMs = Date.now();
+    log[isConnected ? 'info' : 'warn'](`the broker is ${isConnected ? 'back' : 'away'}`);
+  });
+
+  async function probeDatabase(): Promise<void> {
+    try {
+      await checkDurability(database);
+      stores.isDatabaseAway = false;
+      log.info('the database is back');
+    } catch (error) {
+      warn(`the database is away: ${describeDatabaseError(error)}; trying again`);
+      await delay(PROBE_MS);
+    }
+  }
+
+  /** With the broker away, what was received belongs to the stream that was seen last. */
+  async function readIncarnation(): Promise<number> {
+    const current = watch.isConnected
+      ? await readSameStream().catch(rethrowDisagreement)
+      : undefined;
+    if (current !== undefined) {
+      await compareStores(database, current, readSameStream);
+      stream = current;
+    }
+    return stream.incarnation;
+  }
+
+  /** A stream that was made again starts at 1: acks and ledger rows would be for the wrong messages. */
+  async function readSameStream(): Promise<StreamState> {
+    const current = await readStreamState(manager);
+    if (current.incarnation === stream.incarnation) return current;
+    const disagreement = new StoresDisagree(
+      'the stream was made again while this counter ran: what it held of the old one is dropped, ' +
+        'and a new start takes the new one',
+    );
+    options.onDisagreement(disagreement);
+    throw disagreement;
+  }
+
+  async function readSettled(): Promise<{ stream: StreamState; floor: number }> {
+    const current = await readSameStream();
+    return { stream: current, floor: await findSettledFloor(database, current) };
+  }
+
+  async function readProven(): Promise<{ stream: StreamState; floor: number }> {
+    const current = await readSameStream();
+    const floor = await database.transaction().execute(async (transaction) => {
+      const settled = await findSettledFloor(transaction, current);
+      // Of the same server: after a fail-over another one knows less.
+      await confirmReplication(transaction);
+      return settled;
+    });
+    return { stream: current, floor };
+  }
+
+  const stores: Stores = {
+    get reconnectedAtMs() {
+      return reconnectedAtMs;
+    },
+    isDatabaseAway: false,
+    probeDatabase,
+    readIncarnation,
+    readSettled,
+    readProven,
+  };
+  return stores;
+}
+
+async function untilThere(
+  options: StoresOptions,
+  { warn, signal }: { warn: (line: string) => void; signal: AbortSignal },
+): Promise<StreamState> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      await checkDurability(options.database);
+      const readStream = () => readStreamState(options.manager);
+      const stream = await readStream();
+      await compareStores(options.database, stream, readStream);
+      return stream;
+    } catch (error) {
+      if (error instanceof StoresDisagree) throw error;
+      warn(`stream or database can't be used: ${describeDatabaseError(error)}; trying again`);
+      await delay(PROBE_MS, undefined, { signal });
+    }
+  }
+}
+
+/** A broker that does not answer keeps nobody from committing what was received. */
+function rethrowDisagreement(error: unknown): undefined {
+  if (error instanceof StoresDisagree) throw error;
+}

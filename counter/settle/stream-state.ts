@@ -1,0 +1,31 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { INCREMENTS } from '../../nats/streams.ts';
+
+/** What a counter needs to know of the stream. */
+export interface StreamState {
+  /** The creation time in milliseconds since 1970: a stream made again is another one. */
+  incarnation: number;
+  /** The first sequence that is still stored; last + 1 where none is. */
+  firstSequence: number;
+  lastSequence: number;
+  messages: number;
+  /** No unsettled message was stored before this time (milliseconds since 1970). */
+  unsettledSinceMs: number;
+}
+
+export async function readStreamState(manager: JetStreamManager): Promise<StreamState> {
+  const { created, state } = await manager.streams.info(INCREMENTS);
+  return {
+    incarnation: Date.parse(created),
+    firstSequence: state.first_seq === 0 ? 1 : state.first_seq,
+    lastSequence: state.last_seq,
+    messages: state.messages,
+    // Stream time only, so that no clock of ours can make anything look older than it is.
+    unsettledSinceMs: Math.max(0, Date.parse(state.messages > 0 ? state.first_ts : state.last_ts)),
+  };
+}
+
+/** Removes everything up to a sequence in one operation and moves the consumer's ack floor with it. */
+export async function purgeThrough(manager: JetStreamManager, sequence: number): Promise<void> {
+  await manager.streams.purge(INCREMENTS, { seq: sequence + 1 });
+}

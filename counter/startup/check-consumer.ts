@@ -1,0 +1,42 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import { ACK_WAIT_MARGIN_MS, ackWaitMs, COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { ConfigurationError } from '../../schema/settings/environment.ts';
+import type { Log } from '../../telemetry/log.ts';
+import { warnSeldom } from '../../telemetry/throttled-warning.ts';
+
+const RETRY_MS = 1_000;
+
+/**
+ * Waits for the consumer and returns its ack_wait in milliseconds.
+ *
+ * @throws ConfigurationError where it is so short that the broker would deliver again what this
+ * counter still holds, at every flush.
+ */
+export async function readConsumerAckWait(
+  manager: JetStreamManager,
+  flushIntervalMs: number,
+  { log, signal }: { log: Log; signal: AbortSignal },
+): Promise<number> {
+  const warn = warnSeldom(log);
+  for (;;) {
+    try {
+      const { config } = await manager.consumers.info(INCREMENTS, COUNTER);
+      const found = (config.ack_wait ?? 0) / 1e6;
+      if (found >= ackWaitMs(flushIntervalMs)) return found;
+      throw new ConfigurationError([
+        `the consumer's ack_wait is ${found} ms, but FLUSH_INTERVAL_MS is ${flushIntervalMs}: ` +
+          `it must be at least ${ACK_WAIT_MARGIN_MS} ms more. Provision the stream with this FLUSH_INTERVAL_MS`,
+      ]);
+    } catch (error) {
+      if (error instanceof ConfigurationError) throw error;
+      const reason =
+        error instanceof JetStreamApiError ? error.message : 'the broker does not answer';
+      warn(
+        `the stream ${INCREMENTS} and its consumer are not there (${reason}): \`npm start\` or ` +
+          '`npm run provision` makes them; trying again',
+      );
+      await delay(RETRY_MS, undefined, { signal });
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import { hash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { extname } from 'node:path';
+import { Readable } from 'node:stream';
+import type { FastifyPluginCallback } from 'fastify';
+import type { MeshView } from './mesh-view.ts';
+import type { Readiness } from '../health/readiness.ts';
+import { ProblemError } from '../errors/problem-details.ts';
+
+/** Consoles at once; each costs a few kilobytes twice a second. */
+const WATCHERS_MAX = 32;
+/** What a console may leave unread: two events of the largest mesh, hundreds of a small one. */
+const UNREAD_BYTES_MAX = 1024 * 1024;
+
+/** What a stop grants a console for its last events. */
+const END_MS = 1_000;
+
+const FOLDER = new URL('./page/', import.meta.url);
+
+/** What of the folder belongs to the page; the page loads nothing else from anywhere. */
+const CONTENT_TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+/** The page may load its own files and ask its own gateway, and nothing else. */
+const SECURITY_HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+/** The console: a page that anyone may load, and the events that fill it, for those who may read. */
+export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView; readiness: Readiness }> = (
+  app,
+  { meshView, readiness },
+  done,
+) => {
+  for (const name of readdirSync(FOLDER)) {
+    const contentType = CONTENT_TYPES[extname(name)];
+    if (contentType === undefined) continue;
+    const content = readFileSync(new URL(name, FOLDER));
+    const etag = `"${hash('sha256', content).slice(0, 32)}"`;
+    const headers = {
+      ...SECURITY_HEADERS,
+      'content-type': contentType,
+      // Asked for again each time, and sent again only when it changed.
+      'cache-control': 'no-cache',
+      etag,
+    };
+    const path = name === 'console.html' ? '/' : `/console/${name}`;
+    app.get(path, (request, reply) => {
+      reply.headers(headers);
+      return request.headers['if-none-match'] === etag
+        ? reply.code(304).send()
+        : reply.send(content);
+    });
+  }
+
+  const watchers = new Set<Watcher>();
+  const events = {
+    config: { scope: ['read' as const, 'admin' as const] },
+    exposeHeadRoute: false,
+  };
+  app.get('/events', events, (_request, reply) => {
+    if (readiness.isStopping()) throw new ProblemError('stopping', 'This gateway is stopping.');
+    if (watchers.size >= WATCHERS_MAX) {
+      const detail = `${WATCHERS_MAX} consoles watch this gateway already.`;
+      throw new ProblemError('too-many-watchers', detail);
+    }
+    const watcher = watch(meshView);
+    watchers.add(watcher);
+    watcher.stream.on('close', () => watchers.delete(watcher));
+    reply.headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    return reply.send(watcher.stream);
+  });
+  // A console goes on for hours; no stop waits for it.
+  app.addHook('preClose', (next) => {
+    for (const watcher of watchers) watcher.end();
+    next();
+  });
+  done();
+};
+
+interface Watcher {
+  stream: Readable;
+  /** Ends the stream in order. */
+  end: () => void;
+}
+
+function watch(meshView: MeshView): Watcher {
+  const stream = new Readable({ read: () => undefined });
+  // The first bytes carry the headers; without them nothing would be answered before the first event.
+  stream.push('retry: 1000\n\n');
+  const stop = meshView.watch((event) => {
+    stream.push(`event: mesh\ndata: ${event}\n\n`);
+    // Whoever does not read is let go; nothing is kept for it.
+    if (stream.readableLength > UNREAD_BYTES_MAX) stream.destroy();
+  });
+  stream.on('close', stop);
+  const end = () => {
+    stop();
+    stream.push(null);
+    // Whoever has not read the rest by then does not read.
+    setTimeout(() => stream.destroy(), END_MS).unref();
+  };
+  return { stream, end };
+}

@@ -1,0 +1,48 @@
+// The state of the mesh in one sentence.
+
+import { isSilent } from './history.js';
+
+/** @typedef {import('../../../schema/message/heartbeat.ts').MeshEvent} MeshEvent */
+/** @typedef {{ level: 'good' | 'warning' | 'bad' | 'unknown', text: string }} Verdict */
+
+/** Stored state is never older, while the mesh is healthy. */
+export const STALENESS_MS_MAX = 10_000;
+/** Whoever runs was heard by then. */
+const LISTENING_MS_MIN = 1_500;
+
+/** @param {MeshEvent} event @param {number | undefined} ageMs @returns {Verdict} */
+export function judge(event, ageMs) {
+  const counters = event.instances.filter(({ name }) => name === 'counter');
+  const alive = counters.filter((counter) => !isSilent(counter));
+  const isDatabaseAway = alive.some(
+    (counter) => counter.name === 'counter' && !counter.news.database_connected,
+  );
+  if (!event.broker_connected) {
+    return bad('The broker is away: increments are refused until it is back.');
+  }
+  if (alive.length === 0) {
+    if (event.listening_ms < LISTENING_MS_MIN) return { level: 'unknown', text: 'Listening …' };
+    return bad('No counter runs: increments are accepted and wait in the stream.');
+  }
+  if (isDatabaseAway) {
+    return bad('PostgreSQL is away: increments are accepted and wait in the stream.');
+  }
+  if (ageMs !== undefined && ageMs > STALENESS_MS_MAX) {
+    return bad('Late: some increments have waited for longer than ten seconds.');
+  }
+  const missing = event.instances.filter(
+    (instance) => isSilent(instance) && !instance.is_stopping,
+  ).length;
+  if (missing > 0) {
+    return {
+      level: 'warning',
+      text: `Counting, without ${missing === 1 ? 'one instance that' : `${missing} instances that`} fell silent.`,
+    };
+  }
+  return { level: 'good', text: 'Counting: every increment is committed within ten seconds.' };
+}
+
+/** @param {string} text @returns {Verdict} */
+function bad(text) {
+  return { level: 'bad', text };
+}

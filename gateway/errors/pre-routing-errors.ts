@@ -1,0 +1,64 @@
+/*
+ * What is refused before there is a route, and so before there are hooks: bytes that are not HTTP, what
+ * takes too long to arrive, URLs that can't be decoded. It is answered and counted as everything else.
+ */
+import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { PROBLEM_CONTENT_TYPE, PROBLEMS, type ProblemCode } from '../../schema/http/problem.ts';
+import type { GatewayCounts } from '../telemetry/metrics.ts';
+import { createProblem } from './problem-details.ts';
+
+/** By Node's codes. */
+const CONNECTION_CODES: Record<string, ProblemCode> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+  HPE_HEADER_OVERFLOW: 'headers-too-large',
+};
+
+/** Fastify's options for it. */
+export function answerUnrouted(
+  counts: GatewayCounts,
+  handleError: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void,
+) {
+  /** No time passed that could be told: it is refused as soon as it is understood. */
+  const count = (status: number, method: string, problemCode: string | undefined) =>
+    counts.answered(status, {
+      method,
+      routeOptions: {},
+      startedAt: performance.now(),
+      problemCode,
+      incrementCount: 0,
+    });
+
+  return {
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+      handleError(error, request, reply);
+      count(reply.statusCode, request.method, request.problemCode);
+    },
+
+    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket): void => {
+      if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
+      // The client would take what is sent now for the answer to its request before this one.
+      const earlier = readPending(socket);
+      if (earlier?.req.complete === true) {
+        socket.destroy();
+        return;
+      }
+      const code = CONNECTION_CODES[error.code ?? ''] ?? 'bad-request';
+      const problem = createProblem(code, PROBLEMS[code].meaning, '');
+      const body = JSON.stringify(problem);
+      socket.end(
+        `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n` +
+          `content-length: ${body.length}\r\nx-request-id: ${randomUUID()}\r\nconnection: close\r\n\r\n${body}`,
+      );
+      count(problem.status, earlier?.req.method ?? 'unknown', code);
+    },
+  };
+}
+
+/** The response that Node has begun on a connection; it has no public name for it. */
+function readPending(socket: Socket): ServerResponse | undefined {
+  const { _httpMessage: pending } = socket as { _httpMessage?: ServerResponse | null };
+  return pending ?? undefined;
+}

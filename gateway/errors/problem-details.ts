@@ -1,0 +1,134 @@
+import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { TLocalizedValidationError } from 'typebox/error';
+import {
+  PROBLEM_CONTENT_TYPE,
+  PROBLEMS,
+  type Problem,
+  type ProblemCode,
+} from '../../schema/http/problem.ts';
+import { NotAccepted } from '../increments/group-commit.ts';
+import { describeFaults } from './validation-faults.ts';
+
+/** IANA's registered problem types, where one fits; RFC 9457 has about:blank for the rest. */
+const TYPES: Record<number, string> = {
+  429: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+  503: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+};
+
+const TITLES: Record<number, string> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
+  429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+
+/** What Fastify itself refuses, by its status. */
+const FRAMEWORK_CODES: Record<number, ProblemCode> = {
+  404: 'no-such-route',
+  413: 'body-too-large',
+  414: 'uri-too-long',
+  415: 'unsupported-media-type',
+};
+
+/** A stream that is full or a broker that is away is seldom back within less. */
+const RETRY_AFTER_S = 1;
+
+/** Raised by routes for an answer that is a problem; nothing in it is internal. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError';
+  readonly code: ProblemCode;
+  readonly errors: Problem['errors'];
+
+  constructor(code: ProblemCode, detail: string, errors?: Problem['errors']) {
+    super(detail);
+    this.code = code;
+    this.errors = errors;
+  }
+}
+
+/** Sends a problem document; 429 and 503 say when to come again. */
+export function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { code, message, errors }: ProblemError,
+): FastifyReply {
+  const body = createProblem(code, message, request.url);
+  const { status } = body;
+  if (errors !== undefined) body.errors = errors;
+  request.problemCode = code;
+  // An error before routing has met no hook yet.
+  if (!reply.hasHeader('x-request-id')) void reply.header('x-request-id', request.id);
+  if (status === 503 && !reply.hasHeader('retry-after'))
+    void reply.header('retry-after', RETRY_AFTER_S);
+  return reply.code(status).type(PROBLEM_CONTENT_TYPE).serializer(JSON.stringify).send(body);
+}
+
+/** The one place where an error becomes an answer. */
+export function createErrorHandler(log: FastifyBaseLogger) {
+  return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    // Its body never came, so nobody waits for an answer.
+    if (request.raw.readableAborted) {
+      reply.code(400).hijack();
+      return;
+    }
+    const problem = asProblem(error, request);
+    if (problem.code === 'internal-error')
+      log.error({ err: error, requestId: request.id }, 'a request failed');
+    sendProblem(request, reply, problem);
+  };
+}
+
+/** The document for a code. Of the URL it has the path alone: a query may hold what does not belong there. */
+export function createProblem(code: ProblemCode, detail: string, url: string): Problem {
+  const { status } = PROBLEMS[code];
+  return {
+    type: TYPES[status] ?? 'about:blank',
+    title: TITLES[status] ?? 'Error',
+    status,
+    detail,
+    instance: url.split('?', 1)[0] ?? '',
+    code,
+  };
+}
+
+function asProblem(error: FastifyError, request: FastifyRequest): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (error instanceof NotAccepted) return new ProblemError(error.code, error.message);
+  if (error.validation !== undefined) {
+    const context = error.validationContext === 'body' ? 'body' : 'request';
+    return invalid(error.validation as unknown as TLocalizedValidationError[], context);
+  }
+  const status = error.statusCode ?? 500;
+  if (status >= 500) {
+    return new ProblemError('internal-error', 'Something went wrong here; the log says what.');
+  }
+  const code = FRAMEWORK_CODES[status] ?? 'bad-request';
+  return new ProblemError(code, explainBody(code, request) ?? error.message);
+}
+
+/** What Fastify leaves unsaid of a body that it refuses. */
+function explainBody(code: ProblemCode, { headers, routeOptions }: FastifyRequest) {
+  if (code === 'body-too-large') return `The body is longer than ${routeOptions.bodyLimit} bytes.`;
+  if (code !== 'unsupported-media-type') return undefined;
+  const given = headers['content-type']?.slice(0, 100);
+  const found = given === undefined ? 'There is no content type' : `The content type is "${given}"`;
+  const lines = routeOptions.config.isBatch === true ? ' or application/x-ndjson' : '';
+  return `${found}; send application/json${lines}.`;
+}
+
+function invalid(found: TLocalizedValidationError[], context: string): ProblemError {
+  const errors = describeFaults(found);
+  const summary = errors.map(
+    ({ pointer, detail }) => `${pointer === '' ? context : pointer.slice(1)} ${detail}`,
+  );
+  return new ProblemError('invalid-request', `Refused: ${summary.join('; ')}.`, errors);
+}

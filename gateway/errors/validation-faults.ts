@@ -1,0 +1,46 @@
+import type { TLocalizedValidationError } from 'typebox/error';
+import { ID_RULE, INCREMENT_RULE, KEY_RULE, VALUE_RULE } from '../../schema/increment.ts';
+
+/** A fault and where it is: a JSON pointer, or a line. */
+export interface Fault {
+  detail: string;
+  pointer: string;
+}
+
+/** One fault for each place, below a prefix, in the words of the rule that it breaks. */
+export function describeFaults(found: TLocalizedValidationError[], prefix = ''): Fault[] {
+  const faults = new Map<string, string>();
+  for (const error of found) {
+    for (const [pointer, detail] of locate(error)) {
+      if (!faults.has(pointer)) faults.set(pointer, detail);
+    }
+  }
+  return [...faults].map(([pointer, detail]) => ({ pointer: `${prefix}${pointer}`, detail }));
+}
+
+type Located = [pointer: string, detail: string];
+
+/** The name of an unknown field is the client's and may be long. */
+const POINTER_LENGTH_MAX = 100;
+
+/** By field; the body itself has no name. */
+const RULES: Record<string, string> = {
+  '': INCREMENT_RULE,
+  key: KEY_RULE,
+  value: VALUE_RULE,
+  id: ID_RULE,
+};
+
+function locate({ instancePath, keyword, params, message }: TLocalizedValidationError): Located[] {
+  if (keyword === 'required') {
+    return params.requiredProperties.map((name) => [`${instancePath}/${name}`, 'is missing']);
+  }
+  // TypeBox reports an unknown field twice: by the object that has it and by its own place.
+  if (keyword === 'additionalProperties') return [];
+  if (keyword === 'boolean')
+    return [[instancePath.slice(0, POINTER_LENGTH_MAX), 'is not a known field']];
+  // The rule of a list is that of its items, but for their number.
+  if (keyword === 'maxItems') return [[instancePath, message]];
+  const field = instancePath.split('/').findLast((segment) => !/^\d+$/.test(segment)) ?? '';
+  return [[instancePath, RULES[field] ?? message]];
+}

@@ -1,0 +1,85 @@
+import { sql, type Kysely } from 'kysely';
+import type { FastifyPluginCallback } from 'fastify';
+import { Liveness, NotReady, Ready } from '../../schema/http/health.ts';
+import type { Database } from '../../schema/database/database.ts';
+import type { Readiness } from './readiness.ts';
+
+/** How long /readyz waits for the database, which it only reports. */
+const PROBE_MS = 1_000;
+/** Everyone who asks within this time is told the same, so that no number of them is a load. */
+const KNOWN_MS = 1_000;
+/** Who may wait for one probe; the others are told what was known before. */
+const WAITING_MAX = 1_000;
+
+export interface HealthOptions {
+  database: Kysely<Database>;
+  warnOfDatabase: (error: unknown) => void;
+  readiness: Readiness;
+}
+
+/**
+ * `/livez` asks nobody. `/readyz` is 503 only when increments can't be accepted: with PostgreSQL
+ * away they still are, so it says so and stays 200.
+ */
+export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options, done) => {
+  const { readiness } = options;
+  const isDatabaseThere = probeDatabase(options);
+  const alive = {
+    summary: 'Whether the process answers',
+    tags: ['Health'],
+    operationId: 'isAlive',
+    response: { 200: Liveness },
+  };
+  app.get('/livez', { schema: alive }, () => ({ status: 'ok' }));
+
+  const ready = {
+    summary: 'Whether increments can be accepted',
+    tags: ['Health'],
+    operationId: 'isReady',
+    response: { 200: Ready, 503: NotReady },
+  };
+  app.get('/readyz', { schema: ready }, async (_request, reply) => {
+    const database = (await isDatabaseThere()) ? 'connected' : 'away';
+    const stream = readiness.readStream();
+    const broker = readiness.readBroker();
+    const isStopping = readiness.isStopping();
+    const isReady = stream === 'ready' && !isStopping;
+    const status = isStopping ? 'stopping' : isReady ? 'ready' : 'not ready';
+    return reply.code(isReady ? 200 : 503).send({ status, broker, stream, database });
+  });
+  done();
+};
+
+/** Returns a function that says whether the database answers, as known for KNOWN_MS at most. */
+function probeDatabase({ database, warnOfDatabase }: HealthOptions): () => Promise<boolean> {
+  let isThere = false;
+  let askedAt = -Infinity;
+  let answer: Promise<void> | undefined;
+  let waiting = 0;
+
+  /** Asks for the table itself: a database that was never migrated answers nobody. */
+  async function ask(): Promise<void> {
+    askedAt = performance.now();
+    isThere = await new Promise<boolean>((resolve) => {
+      setTimeout(resolve, PROBE_MS, false).unref();
+      sql`select from increments limit 0`.execute(database).then(
+        () => resolve(true),
+        (error: unknown) => {
+          warnOfDatabase(error);
+          resolve(false);
+        },
+      );
+    });
+    answer = undefined;
+  }
+
+  return async () => {
+    if (performance.now() - askedAt > KNOWN_MS) answer ??= ask();
+    if (answer !== undefined && waiting < WAITING_MAX) {
+      waiting++;
+      await answer;
+      waiting--;
+    }
+    return isThere;
+  };
+}

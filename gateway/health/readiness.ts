@@ -1,0 +1,37 @@
+import { performance } from 'node:perf_hooks';
+import { StreamFull } from '../../nats/publisher.ts';
+
+/** What a gateway needs in order to accept increments, as `/readyz` tells it. */
+export interface Readiness {
+  isStopping: () => boolean;
+  readBroker: () => 'connected' | 'away';
+  readStream: () => 'ready' | 'full' | 'away';
+  /** Told of each message's fate. */
+  published: (error: unknown) => void;
+}
+
+/**
+ * A full stream shows by a message that it refused. A load balancer then sends nothing more, so after
+ * this time the gateway lets itself be tried again.
+ */
+const FULL_MS = 5_000;
+
+export function createReadiness(look: {
+  isStopping: () => boolean;
+  isBrokerConnected: () => boolean;
+  isStreamThere: () => boolean;
+}): Readiness {
+  let fullUntil = 0;
+  return {
+    isStopping: look.isStopping,
+    readBroker: () => (look.isBrokerConnected() ? 'connected' : 'away'),
+    readStream: () => {
+      if (!look.isStreamThere()) return 'away';
+      return performance.now() < fullUntil ? 'full' : 'ready';
+    },
+    published: (error) => {
+      if (error instanceof StreamFull) fullUntil = performance.now() + FULL_MS;
+      else if (error === undefined) fullUntil = 0;
+    },
+  };
+}

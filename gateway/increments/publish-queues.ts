@@ -1,0 +1,104 @@
+import {
+  encodeEnvelope,
+  encodeIncrement,
+  PACK_INCREMENTS_MAX,
+} from '../../schema/message/envelope.ts';
+import type { Increment } from '../../schema/increment.ts';
+import type { Publisher } from '../../nats/publisher.ts';
+import { HTTP_SUBJECT } from '../../nats/streams.ts';
+import { createLane, NotAccepted, type LaneOptions, type Receipt } from './group-commit.ts';
+
+/** An increment with a long idempotency key. */
+const WAITING_BYTES_PER_INCREMENT = 1_024;
+/** What waits for a message that is on time shares the next one, and each costs the broker an fsync. */
+const SINGLES_IN_FLIGHT = { inFlightMax: 2, lateMs: 5 };
+/** A batch shares its message with no other: waiting for one would only cost time. */
+const BATCHES_IN_FLIGHT = { inFlightMax: 4, lateMs: 0 };
+/** Batches that wait; each is up to a mebibyte. */
+const WAITING_BATCHES_MAX = 64;
+const WAITING_BATCH_BYTES_MAX = 32 * 1024 * 1024;
+
+export interface IncrementLane {
+  readonly waiting: number;
+  /** Resolves when the increment is on the broker's disk. @throws NotAccepted */
+  commit: (increment: Increment) => Promise<Receipt>;
+  /** The same for a batch, which is one message. */
+  commitBatch: (batch: EncodedBatch) => Promise<Receipt>;
+  drain: () => Promise<void>;
+}
+
+/** A batch as text: its increments without the brackets, and its own idempotency key. */
+export interface EncodedBatch {
+  increments: string;
+  count: number;
+  once?: string | undefined;
+}
+
+export interface IncrementLaneOptions {
+  publisher: Publisher;
+  deadlineMs: number;
+  makeId: () => string;
+  waitingMax: number;
+  onPublished: LaneOptions<string>['onPublished'];
+  readOrigin?: LaneOptions<string>['readOrigin'];
+}
+
+/** Two lanes: single increments, of which many share a message, and batches, one message each. */
+export function createIncrementLane(options: IncrementLaneOptions): IncrementLane {
+  const shared = {
+    publisher: options.publisher,
+    subject: HTTP_SUBJECT,
+    deadlineMs: options.deadlineMs,
+    makeId: options.makeId,
+    ...(options.onPublished && { onPublished: options.onPublished }),
+    ...(options.readOrigin && { readOrigin: options.readOrigin }),
+  };
+  const singles = createLane<string>({
+    ...shared,
+    ...SINGLES_IN_FLIGHT,
+    packMax: PACK_INCREMENTS_MAX,
+    waitingMax: options.waitingMax,
+    waitingBytesMax: options.waitingMax * WAITING_BYTES_PER_INCREMENT,
+    encode: encodeEnvelope,
+    count: () => 1,
+  });
+  const batches = createLane<EncodedBatch>({
+    ...shared,
+    ...BATCHES_IN_FLIGHT,
+    packMax: 1,
+    waitingMax: WAITING_BATCHES_MAX,
+    waitingBytesMax: WAITING_BATCH_BYTES_MAX,
+    encode: (id, packed) =>
+      packed.map(({ increments, once }) => encodeEnvelope(id, [increments], once)).join(''),
+    count: ({ count }) => count,
+  });
+  return {
+    get waiting() {
+      return singles.waiting + batches.waiting;
+    },
+    commit: (increment) => {
+      const encoded = encodeIncrement(increment);
+      // Validation leaves only ASCII, so characters are bytes.
+      return singles.submit(encoded, encoded.length);
+    },
+    commitBatch: (batch) => {
+      const bytes = batch.increments.length;
+      const bytesMax = options.publisher.bodyBytesMax;
+      return bytes > bytesMax
+        ? Promise.reject(tooLarge(bytes, bytesMax))
+        : batches.submit(batch, bytes);
+    },
+    drain: async () => {
+      await Promise.all([singles.drain(), batches.drain()]);
+    },
+  };
+}
+
+/** Waiting would not help: the client library refuses such a message, each time it is tried. */
+function tooLarge(bytes: number, bytesMax: number): NotAccepted {
+  return new NotAccepted(
+    'body-too-large',
+    `The increments take ${bytes} bytes, more than the ${bytesMax} that the broker has room for in a message ` +
+      '(its max_payload). Nothing was stored; send smaller batches.',
+  );
+}

@@ -1,0 +1,119 @@
+import type { Receipt } from './group-commit.ts';
+import { ProblemError } from '../errors/problem-details.ts';
+
+/** 1 to 255 visible ASCII characters, quoted as a structured-field string or bare. */
+const BARE = /^[\x21\x23-\x7e][\x21-\x7e]{0,254}$/;
+const QUOTED = /^"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"$/;
+
+/**
+ * Reads the header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header); both forms of a key
+ * are the same key.
+ *
+ * @throws ProblemError 400 where it is malformed or sent twice.
+ */
+export function readIdempotencyKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  if (typeof header === 'string') {
+    if (BARE.test(header)) return header;
+    const quoted = QUOTED.exec(header)?.[1];
+    if (quoted !== undefined) return quoted.replace(/\\(.)/g, '$1');
+  }
+  throw new ProblemError(
+    'invalid-idempotency-key',
+    'Idempotency-Key must be one key of 1 to 255 visible ASCII characters, in quotes or bare.',
+  );
+}
+
+/** A gateway remembers the last so many keys, and up to as many before them; some 10 MB. */
+const KEYS_MAX = 10_000;
+const KEPT_MS = 60 * 60 * 1000;
+
+interface Remembered {
+  payload: string;
+  rememberedAt: number;
+  receipt: Promise<Receipt>;
+}
+
+export interface Commitment {
+  receipt: Receipt;
+  isReplay: boolean;
+}
+
+export interface RecentKeys {
+  /**
+   * Commits a payload under a key, unless this gateway has just done so.
+   *
+   * @throws ProblemError 422 where the key came with another payload, 503 where too many repeats wait.
+   */
+  commitOnce: (key: string, payload: string, commit: () => Promise<Receipt>) => Promise<Commitment>;
+}
+
+/**
+ * What a gateway knows of the keys it has seen: enough to answer most repeats at once. It only saves
+ * work; that a key counts once is the ledger's to keep, whichever gateway a repeat comes through.
+ *
+ * @param waitingMax repeats that may wait for what they repeat; they are in no lane, which would bound them.
+ */
+export function createRecentKeys(waitingMax: number): RecentKeys {
+  // Two maps, of which the older is dropped whole: taking the oldest entry out of one map, again and
+  // again, makes V8 walk over all that were taken out before.
+  let recent = new Map<string, Remembered>();
+  let earlier = new Map<string, Remembered>();
+  let waiting = 0;
+
+  async function commitOnce(
+    key: string,
+    payload: string,
+    commit: () => Promise<Receipt>,
+  ): Promise<Commitment> {
+    const known = recent.get(key) ?? earlier.get(key);
+    if (known !== undefined && performance.now() - known.rememberedAt < KEPT_MS) {
+      if (known.payload !== payload) throw reused();
+      return { receipt: await repeated(known), isReplay: true };
+    }
+    const receipt = commit();
+    remember(key, { payload, rememberedAt: performance.now(), receipt });
+    try {
+      return { receipt: await receipt, isReplay: false };
+    } catch (error) {
+      // Not stored, or in doubt: a repeat must try again.
+      recent.delete(key);
+      earlier.delete(key);
+      throw error;
+    }
+  }
+
+  async function repeated({ receipt }: Remembered): Promise<Receipt> {
+    if (waiting >= waitingMax) throw tooManyWaiting();
+    waiting++;
+    try {
+      return await receipt;
+    } finally {
+      waiting--;
+    }
+  }
+
+  function remember(key: string, entry: Remembered): void {
+    if (recent.size >= KEYS_MAX) {
+      earlier = recent;
+      recent = new Map();
+    }
+    recent.set(key, entry);
+  }
+
+  return { commitOnce };
+}
+
+function reused(): ProblemError {
+  return new ProblemError(
+    'idempotency-key-reused',
+    'This Idempotency-Key came with another payload before. Nothing was stored; use a new key.',
+  );
+}
+
+function tooManyWaiting(): ProblemError {
+  return new ProblemError(
+    'too-many-waiting',
+    'Too many repeats wait for the broker already. Nothing was stored for this one; retry later.',
+  );
+}

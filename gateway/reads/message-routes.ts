@@ -1,0 +1,52 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
+import type { Kysely } from 'kysely';
+import { LEDGER_KEPT_MS, type Database } from '../../schema/database/database.ts';
+import { mintedAt } from '../../schema/message/envelope.ts';
+import { Committed, MessageParams } from '../../schema/increment.ts';
+import type { ProblemCode } from '../../schema/http/problem.ts';
+import { ProblemError } from '../errors/problem-details.ts';
+import type { DatabaseReads } from './database-reads.ts';
+
+/** Brokers' clocks differ, and a message is pruned by the one that stored it. */
+const CLOCK_MARGIN_MS = 5 * 60_000;
+
+const PROBLEMS: ProblemCode[] = [
+  'invalid-request',
+  'no-longer-known',
+  'too-many-waiting',
+  'database-away',
+];
+
+/** `GET /increments/{id}`: whether the ledger has an accepted increment's message. */
+export const messageRoutes: FastifyPluginCallbackTypebox<{
+  database: Kysely<Database>;
+  reads: DatabaseReads;
+  brokerTimeMs: () => number;
+}> = (app, { database, reads, brokerTimeMs }, done) => {
+  const schema = {
+    summary: 'Whether an accepted increment is committed; known for an hour',
+    operationId: 'readCommitted',
+    params: MessageParams,
+    response: { 200: Committed },
+  };
+  const config = { scope: 'read' as const, problems: PROBLEMS };
+  app.get('/increments/:id', { schema, config }, async (request) => {
+    const { id } = request.params;
+    const query = database
+      .selectFrom('ledger')
+      .select(['sequence', 'stored_at'])
+      .where('id', '=', id);
+    const row = await reads.read(() => query.executeTakeFirst());
+    if (row !== undefined) {
+      const storedAt = row.stored_at.toISOString();
+      return { id, committed: true, sequence: Number(row.sequence), stored_at: storedAt };
+    }
+    if (brokerTimeMs() - mintedAt(id) > LEDGER_KEPT_MS - CLOCK_MARGIN_MS) {
+      const detail =
+        'The ledger knows a message for an hour; this one may be committed long since.';
+      throw new ProblemError('no-longer-known', detail);
+    }
+    return { id, committed: false, sequence: null, stored_at: null };
+  });
+  done();
+};

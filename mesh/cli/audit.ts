@@ -1,0 +1,85 @@
+import { styleText } from 'node:util';
+import { auditBooks, type Audit } from '../../counter/maintenance/audit.ts';
+import { readStreamState } from '../../counter/settle/stream-state.ts';
+import { EXIT, type Command } from './command.ts';
+import { formatCount, plural } from './quantities.ts';
+import { formatTable } from './table.ts';
+
+/** `audit`: do the books balance? */
+export const audit: Command = {
+  name: 'audit',
+  synopsis: '',
+  summary: 'Checks that what the messages added is what the counters hold',
+  help: `
+Double entry. Every message has a row in the ledger with the sum that it added; rows that are
+pruned are carried forward. The audit compares
+
+  the sum over all counters   with   the sum over the ledger and what was carried,
+
+looks for holes in the settled sequences (a message that left the stream and was not counted),
+and for settled sequences beyond the stream's end (the stream went back in time). It reads one
+snapshot of the database, so it can run at any time and under any load without a false alarm.
+
+It says "balanced" and exits with 0, or shows the difference and exits with 1.`,
+  run: async ({ servers, print }) => {
+    const manager = await servers.manager('inspector');
+    const database = await servers.database();
+    const result = await auditBooks(database, () => readStreamState(manager));
+    print(asAnswer(result), () => asText(result));
+    return result.isBalanced ? EXIT.fine : EXIT.bad;
+  },
+};
+
+function asAnswer({ isBalanced, stream, ...rest }: Audit): object {
+  const { incarnation, firstSequence, lastSequence } = stream;
+  return {
+    balanced: isBalanced,
+    ...rest,
+    settledBeyondEnd: rest.settledBeyondEnd ?? null,
+    stream: { incarnation, firstSequence, lastSequence },
+  };
+}
+
+function asText(result: Audit): string {
+  const { isBalanced, stream, missing, holes, settledBeyondEnd } = result;
+  const rows = [
+    ['counters', formatCount(result.counted)],
+    ['ledger', `${formatCount(result.booked)}  with what was carried from pruned rows`],
+    ['difference', formatCount(result.difference)],
+    ['settled', `through sequence ${formatCount(result.settledThrough)}`],
+    ['stream', streamRange(stream)],
+  ];
+  const faults: string[] = [];
+  if (result.difference !== '0') {
+    const isMore = !result.difference.startsWith('-');
+    faults.push(
+      `The counters hold ${formatCount(result.difference.replace('-', ''))} ` +
+        `${isMore ? 'more' : 'less'} than the messages added. Was a row changed by hand?`,
+    );
+  }
+  if (missing > 0) {
+    const places = holes.map(({ from, through }) =>
+      from === through ? from : `${from}…${through}`,
+    );
+    faults.push(
+      `${plural(missing, 'message')} left the stream and the database does not know ` +
+        `${missing === 1 ? 'it' : 'them'}: ${places.join(', ')}${holes.length < missing ? ' …' : ''}. ` +
+        'Was the stream purged by hand, or an older copy of the database restored?',
+    );
+  }
+  if (settledBeyondEnd !== undefined) {
+    faults.push(
+      `Message ${settledBeyondEnd} is counted, but the stream ends at ${stream.lastSequence}: ` +
+        'was an older copy of the stream restored?',
+    );
+  }
+  const verdict = isBalanced
+    ? styleText('green', 'balanced')
+    : `${styleText('red', 'NOT balanced')}\n${faults.join('\n')}`;
+  return `${formatTable(rows)}\n\n${verdict}`;
+}
+
+function streamRange({ firstSequence, lastSequence, messages }: Audit['stream']): string {
+  if (messages === 0) return `empty, the last sequence was ${formatCount(lastSequence)}`;
+  return `${plural(messages, 'message')}, ${formatCount(firstSequence)} to ${formatCount(lastSequence)}`;
+}

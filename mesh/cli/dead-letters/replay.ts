@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
+import { errors, type NatsConnection } from '@nats-io/transport-node';
+import { INCREMENTS, INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../../nats/streams.ts';
+import { mintId } from '../../../schema/message/envelope.ts';
+import { EXIT, NoAnswer, UsageError, type Command, type Terminal } from '../command.ts';
+import { formatCount, plural } from '../quantities.ts';
+import { prepareReplay, type Replay } from './prepare-replay.ts';
+import { readLetter, readSequence } from './stored-letter.ts';
+
+const PUBLISH_TIMEOUT_MS = 5_000;
+
+/** `dead-letters replay` */
+export const replayDeadLetter: Command = {
+  name: 'dead-letters replay',
+  synopsis: 'SEQ [--payload FILE] [--dry-run]',
+  summary: 'Counts a dead letter after all, as it is or repaired',
+  help: `
+Its increments are sent again under the subject ${REPLAY_SUBJECT}, and the dead letter is removed
+once the stream has them on disk. They are counted within ten seconds.
+
+  --payload FILE   sends the repaired payload in this file (- is standard input) instead of
+                   its own: a whole message, one increment {"key":…,"value":…}, or an array
+  --dry-run        only checks, and shows what would be sent
+
+A payload that would only become a dead letter again is refused, with every reason.
+
+Replaying twice counts once: a replay carries an idempotency key made of the dead letter, so when
+it is in doubt whether one came through, run it again. That key is known for 24 hours (the
+counters' IDEMPOTENCY_KEY_KEPT_MS); after that only the removed dead letter protects, so do not
+repeat one by hand from a copy. A second replay with another payload is not counted, and becomes a
+dead letter.
+
+Look first whether the sender has repaired it by itself: an Idempotency-Key of the original request
+does not hold for its replay.`,
+  options: { payload: { type: 'string' }, 'dry-run': { type: 'boolean' } },
+  words: { min: 1, max: 1 },
+  run: async ({ servers, words, options, terminal, print }) => {
+    const sequence = readSequence(words[0]);
+    const repaired =
+      options.payload === undefined ? undefined : await readFile(String(options.payload), terminal);
+    const isDry = options['dry-run'] === true;
+    const manager = await servers.manager('provisioner');
+
+    const letter = await readLetter(manager, sequence);
+    const replay = prepareReplay(repaired ?? letter.payload, {
+      id: await makeId(manager),
+      once: await makeOnce(manager, sequence),
+    });
+    const what = `${plural(replay.increments, 'increment')}, in all ${formatCount(replay.total)}`;
+    if (isDry) {
+      print(
+        { deadLetter: sequence, dryRun: true, ...replay },
+        () => `Would send ${what}:\n${replay.body}`,
+      );
+      return EXIT.fine;
+    }
+    const stored = await publish(await servers.nats('provisioner'), replay);
+    await manager.streams.deleteMessage(INCREMENTS_DEAD, sequence, false);
+    const { id, increments, total } = replay;
+    print(
+      { deadLetter: sequence, dryRun: false, id, sequence: stored, increments, total },
+      () => `Sent ${what}, as message ${stored}. Dead letter ${sequence} is removed.`,
+    );
+    return EXIT.fine;
+  },
+};
+
+/** By the clock of the broker that stores: counters refuse an id whose time is far from that. */
+async function makeId(manager: JetStreamManager): Promise<string> {
+  const { ts } = await manager.streams.info(INCREMENTS);
+  assert(ts !== undefined, 'every server that is new enough for a mesh tells its time');
+  return mintId(Date.parse(ts));
+}
+
+/** The stream's creation is part of it: a stream that is made again counts from 1 again. */
+async function makeOnce(manager: JetStreamManager, sequence: number): Promise<string> {
+  const { created } = await manager.streams.info(INCREMENTS_DEAD);
+  return `dead-letter/${Date.parse(created)}/${sequence}`;
+}
+
+async function publish(connection: NatsConnection, replay: Replay): Promise<number> {
+  const client = jetstream(connection, { timeout: PUBLISH_TIMEOUT_MS });
+  try {
+    const { seq } = await client.publish(REPLAY_SUBJECT, replay.body, {
+      msgID: replay.id,
+      expect: { streamName: INCREMENTS },
+    });
+    return seq;
+  } catch (error) {
+    if (!(error instanceof errors.TimeoutError)) throw error;
+    throw new NoAnswer(
+      'the broker did not acknowledge, so it is in doubt whether the replay is stored. ' +
+        'Run the same command again: it counts once',
+      { cause: error },
+    );
+  }
+}
+
+/** Seen from where the user typed the command, which npm tells: it changes the folder itself. */
+async function readFile(name: string, { environment, readInput }: Terminal): Promise<string> {
+  if (name === '-') return readInput();
+  try {
+    return readFileSync(resolve(environment.INIT_CWD ?? '', name), 'utf8');
+  } catch (error) {
+    throw new UsageError(`the payload can't be read: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,133 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Value } from 'typebox/value';
+import { ApiKey, ApiKeysFile } from '../../schema/http/api-keys.ts';
+import { writeFileAtomically } from '../files/write-file-atomically.ts';
+import { EXIT, Refusal, UsageError, type Command, type CommandContext } from './command.ts';
+import { formatTable } from './table.ts';
+
+/** 256 bits, which nobody guesses; the prefix lets secret scanners find it. */
+const SECRET_BYTES = 32;
+const SECRET_PREFIX = 'imk_';
+
+const FILE_HELP = `
+The keys are in a file that has the SHA-256 of each secret, never the secret. Gateways with
+API_KEYS_FILE read it again within a second or two of a change.
+
+  --file PATH   the file; else the variable API_KEYS_FILE, else api-keys.json in DATA_DIR`;
+
+const file = { file: { type: 'string' } } as const;
+
+/** `keys add` */
+export const addKey: Command = {
+  name: 'keys add',
+  synopsis: 'NAME --scopes write,read,admin [--rate-limit N] [--file PATH]',
+  summary: 'Makes an API key and shows its secret, once',
+  help: `${FILE_HELP}
+  --scopes      what it may do: write (increment), read (counters), admin
+  --rate-limit  requests in a window, where it is not everyone's RATE_LIMIT_MAX
+
+NAME is whose key it is: limits and idempotency keys go by it. Adding a name that is there already
+gives it a new secret and keeps both; the old secret ends.`,
+  options: { ...file, scopes: { type: 'string' }, 'rate-limit': { type: 'string' } },
+  words: { min: 1, max: 1 },
+  run: (context) => {
+    const { words, options, print } = context;
+    const secret = `${SECRET_PREFIX}${randomBytes(SECRET_BYTES).toString('base64url')}`;
+    const limit = options['rate-limit'];
+    const key: unknown = {
+      name: words[0],
+      sha256: createHash('sha256').update(secret).digest('hex'),
+      scopes: String(options['scopes'] ?? '').split(','),
+      ...(limit !== undefined && { rate_limit_max: Number(limit) }),
+    };
+    if (!Value.Check(ApiKey, key)) {
+      throw new UsageError(
+        'NAME must be 1 to 64 letters, digits, dots, dashes or underscores, --scopes some of ' +
+          'write,read,admin and --rate-limit a number from 1',
+      );
+    }
+    const path = pathOf(context);
+    const others = readKeys(path).filter(({ name }) => name !== key.name);
+    writeKeys(path, [...others, key]);
+    print({ name: key.name, secret, file: path }, () =>
+      [
+        `${key.name} may ${key.scopes.join(', ')}. Its secret is shown only here:\n`,
+        `  ${secret}\n`,
+        `Send it as   authorization: Bearer ${secret}`,
+        `Gateways take it with   API_KEYS_FILE=${path}`,
+      ].join('\n'),
+    );
+    return Promise.resolve(EXIT.fine);
+  },
+};
+
+/** `keys list` */
+export const listKeys: Command = {
+  name: 'keys list',
+  synopsis: '[--file PATH]',
+  summary: 'Lists API keys, without their secrets',
+  help: FILE_HELP,
+  options: file,
+  run: (context) => {
+    const path = pathOf(context);
+    const keys = readKeys(path).map(({ name, scopes, rate_limit_max: limit }) => ({
+      name,
+      scopes,
+      rate_limit_max: limit ?? null,
+    }));
+    const rows = keys.map(({ name, scopes, rate_limit_max: limit }) => [
+      name,
+      scopes.join(','),
+      limit === null ? '' : String(limit),
+    ]);
+    context.print({ file: path, keys }, () =>
+      keys.length === 0
+        ? `There are no keys in ${path}.`
+        : formatTable(rows, ['NAME', 'SCOPES', 'RATE LIMIT']),
+    );
+    return Promise.resolve(EXIT.fine);
+  },
+};
+
+/** `keys revoke` */
+export const revokeKey: Command = {
+  name: 'keys revoke',
+  synopsis: 'NAME [--file PATH]',
+  summary: 'Ends an API key',
+  help: FILE_HELP,
+  options: file,
+  words: { min: 1, max: 1 },
+  run: (context) => {
+    const path = pathOf(context);
+    const [name] = context.words;
+    const keys = readKeys(path);
+    const left = keys.filter((key) => key.name !== name);
+    if (left.length === keys.length) throw new Refusal(`there is no key ${name} in ${path}`);
+    writeKeys(path, left);
+    context.print({ revoked: name, file: path }, () => `${name} is revoked.`);
+    return Promise.resolve(EXIT.fine);
+  },
+};
+
+function pathOf({ options, terminal }: CommandContext): string {
+  const { API_KEYS_FILE: fromEnvironment, DATA_DIR: dataDir } = terminal.environment;
+  return String(options['file'] ?? fromEnvironment ?? join(dataDir ?? '.mesh', 'api-keys.json'));
+}
+
+function readKeys(path: string): ApiKey[] {
+  if (!existsSync(path)) return [];
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new Refusal(`${path} can't be read: ${(error as Error).message}`);
+  }
+  if (!Value.Check(ApiKeysFile, content)) throw new Refusal(`${path} is not a file of API keys`);
+  return content.keys;
+}
+
+function writeKeys(path: string, keys: ApiKey[]): void {
+  writeFileAtomically(path, `${JSON.stringify({ keys } satisfies ApiKeysFile, null, 2)}\n`);
+}

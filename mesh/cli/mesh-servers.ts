@@ -1,0 +1,86 @@
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { sql, type Kysely } from 'kysely';
+import { connectToNats, type NatsRole } from '../../nats/connect.ts';
+import { openDatabase, type Database } from '../../schema/database/database.ts';
+import { describeDatabaseUrl } from '../../schema/database/database-url.ts';
+import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
+import type { Addresses } from './addresses.ts';
+import { NoAnswer } from './command.ts';
+
+/** Room for a `clear` or an `audit` of a large table; an operator can still press Ctrl-C. */
+const QUERY_TIMEOUT_MS = 600_000;
+const BROKER_TIMEOUT_MS = 5_000;
+
+/** The servers of a mesh, each connected when it is first asked for. */
+export interface MeshServers {
+  readonly addresses: Addresses;
+  /** @throws NoAnswer */
+  nats: (role: 'inspector' | 'provisioner') => Promise<NatsConnection>;
+  /** @throws NoAnswer */
+  manager: (role: 'inspector' | 'provisioner') => Promise<JetStreamManager>;
+  /** As the owner of the tables. @throws NoAnswer */
+  database: () => Promise<Kysely<Database>>;
+  close: () => Promise<void>;
+}
+
+export function connectServers(addresses: Addresses): MeshServers {
+  const connections = new Map<NatsRole, Promise<NatsConnection>>();
+  let opened: Promise<Kysely<Database>> | undefined;
+
+  const nats = (role: 'inspector' | 'provisioner') => {
+    const connection = connections.get(role) ?? connect(addresses, role);
+    connections.set(role, connection);
+    return connection;
+  };
+  return {
+    addresses,
+    nats,
+    manager: async (role) =>
+      jetstreamManager(await nats(role), { checkAPI: false, timeout: BROKER_TIMEOUT_MS }),
+    database: () => (opened ??= open(addresses.database)),
+    close: async () => {
+      const all = [...connections.values()].map((each) => each.then((one) => one.close()));
+      await Promise.allSettled([...all, opened?.then((database) => database.destroy())]);
+    },
+  };
+}
+
+async function connect(
+  { nats, natsTls: tls }: Addresses,
+  role: 'inspector' | 'provisioner',
+): Promise<NatsConnection> {
+  const url = nats(role);
+  try {
+    return await connectToNats({ url, role: roleOf(url) ?? role, ...(tls && { tls }) });
+  } catch (error) {
+    throw new NoAnswer((error as Error).message, { cause: error });
+  }
+}
+
+const ROLES: NatsRole[] = ['gateway', 'counter', 'inspector', 'provisioner'];
+
+/** Each role may read its own inboxes only, so a URL's user decides; of a stranger, nothing is known. */
+function roleOf(url: string): NatsRole | undefined {
+  const { username } = new URL(url.split(',', 1)[0] ?? '');
+  return ROLES.find((role) => role === username);
+}
+
+async function open(url: string): Promise<Kysely<Database>> {
+  const database = openDatabase(url, {
+    name: 'increment-mesh command',
+    connectionsMax: 2,
+    queryTimeoutMs: QUERY_TIMEOUT_MS,
+    onBrokenConnection: () => undefined,
+  });
+  try {
+    await sql`select 1`.execute(database);
+    return database;
+  } catch (error) {
+    await database.destroy();
+    throw new NoAnswer(
+      `can't connect to PostgreSQL at ${describeDatabaseUrl(url)}: ${describeDatabaseError(error)}`,
+      { cause: error },
+    );
+  }
+}

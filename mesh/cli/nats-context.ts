@@ -1,0 +1,57 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { NATS_CONTEXT_DESCRIPTION, natsContext } from '../local/client-files.ts';
+import { writeFileAtomically } from '../files/write-file-atomically.ts';
+import { EXIT, Refusal, UsageError, type Command } from './command.ts';
+
+const NAME = 'increment-mesh';
+
+/** `nats-context` */
+export const natsContextCommand: Command = {
+  name: 'nats-context',
+  synopsis: '[--name NAME] [--force]',
+  summary: 'Writes a context for the nats CLI, to look inside with',
+  help: `
+The context has the inspector's user, who reads streams, consumers and services and changes
+nothing. It lies where the nats CLI looks: $XDG_CONFIG_HOME/nats/context, or that in ~/.config. It
+holds a password, so only you can read it.
+
+  --name NAME   the context's name instead of ${NAME}
+  --force       replaces a context of that name which something else made
+
+Then for example
+
+  nats --context ${NAME} stream info INCREMENTS
+  nats --context ${NAME} consumer info INCREMENTS counter
+  nats --context ${NAME} stream view INCREMENTS_DEAD
+  nats --context ${NAME} micro ls
+  nats --context ${NAME} micro stats counter`,
+  options: { name: { type: 'string' }, force: { type: 'boolean' } },
+  run: ({ servers, options, terminal, print }) => {
+    const name = String(options.name ?? NAME);
+    if (!/^[\w-]{1,64}$/.test(name)) {
+      throw new UsageError('--name must be 1 to 64 letters, digits, dashes or underscores');
+    }
+    const settings = terminal.environment.XDG_CONFIG_HOME || join(homedir(), '.config');
+    const folder = join(settings, 'nats/context');
+    const path = join(folder, `${name}.json`);
+    if (options.force !== true) refuseToReplace(path, name);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const { nats, natsTls } = servers.addresses;
+    writeFileAtomically(path, natsContext(nats('inspector'), natsTls));
+    print(
+      { name, path },
+      () => `Wrote ${path}. Look inside with\n\n  nats --context ${name} stream info INCREMENTS`,
+    );
+    return Promise.resolve(EXIT.fine);
+  },
+};
+
+function refuseToReplace(path: string, name: string): void {
+  if (!existsSync(path) || readFileSync(path, 'utf8').includes(NATS_CONTEXT_DESCRIPTION)) return;
+  throw new Refusal(
+    `${path} is there already and was not made by this command: choose another --name than ` +
+      `${name}, or replace it with --force`,
+  );
+}

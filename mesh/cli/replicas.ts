@@ -1,0 +1,79 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { lacksServers } from '../../nats/retry-while-leaderless.ts';
+import {
+  describeServer,
+  isCurrent,
+  ReplicasBehind,
+  setReplicas,
+  untilReplicasCurrent,
+  type Replicas,
+} from '../../nats/replicas.ts';
+import { EXIT, Refusal, UsageError, type Command } from './command.ts';
+import { formatTable } from './table.ts';
+
+/** Time to see each follower once with all that its leader has. */
+const LOOK_MS = 3_000;
+/** Time for a new server to copy a full stream. */
+const CATCH_UP_MS_MAX = 30 * 60_000;
+
+/** `replicas` */
+export const replicas: Command = {
+  name: 'replicas',
+  synopsis: '[1|3]',
+  summary: 'Shows or changes how many servers keep each message',
+  help: `
+With a number it changes both streams and the consumer, and waits until every server has all of
+them: only then may one of them be lost. It can be stopped and asked again. Requests wait for about
+ten seconds in which nats-server has no leader for the stream, and are answered then if gateways have
+a longer PUBLISH_DEADLINE_MS (12 s in a cluster). It needs as many servers in the NATS cluster.
+
+Without a number it exits with 1 where a replica is not current, and names the server.
+
+The same number must be set where the mesh is started: NATS_NODES or REPLICAS for npm start, REPLICAS
+in compose.yaml.`,
+  words: { min: 0, max: 1 },
+  run: async ({ servers, words: [word], terminal, print }) => {
+    if (word === undefined) {
+      const found = await look(await servers.manager('inspector'));
+      print(found, () => asText(found));
+      return found.every(isCurrent) ? EXIT.fine : EXIT.bad;
+    }
+    if (word !== '1' && word !== '3') throw new UsageError('replicas takes 1 or 3');
+    const manager = await servers.manager('provisioner');
+    await setReplicas(manager, Number(word)).catch(explain);
+    const done = await untilReplicasCurrent(manager, {
+      timeoutMs: CATCH_UP_MS_MAX,
+      onWait: (found) => terminal.complain(`${asText(found)}\n\n`),
+    });
+    print(done, () => `${asText(done)}\n\nEvery replica is current.`);
+    return EXIT.fine;
+  },
+};
+
+async function look(manager: JetStreamManager): Promise<Replicas[]> {
+  try {
+    return await untilReplicasCurrent(manager, { timeoutMs: LOOK_MS });
+  } catch (error) {
+    if (error instanceof ReplicasBehind) return error.replicas;
+    throw error;
+  }
+}
+
+function explain(error: unknown): never {
+  if (lacksServers(error)) {
+    throw new Refusal(
+      `NATS has not enough servers for it (${error.message}): replicas need a cluster of as many; ` +
+        'nothing was changed',
+    );
+  }
+  throw error;
+}
+
+function asText(found: Replicas[]): string {
+  const rows = found.map(({ of, wanted, current, behind }) => [
+    of,
+    `${current} of ${wanted} current`,
+    behind.map(describeServer).join(', '),
+  ]);
+  return formatTable(rows);
+}

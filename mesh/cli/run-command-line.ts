@@ -1,0 +1,163 @@
+import { JetStreamApiError } from '@nats-io/jetstream';
+import { errors } from '@nats-io/transport-node';
+import { DatabaseError } from 'pg';
+import { Type } from 'typebox';
+import { NoLeader } from '../../nats/retry-while-leaderless.ts';
+import { ReplicasBehind } from '../../nats/replicas.ts';
+import { natsTlsFiles, NatsTlsSettings } from '../../nats/tls-settings.ts';
+import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
+import { ConfigurationError, readEnvironment } from '../../schema/settings/environment.ts';
+import { MeshSettings } from '../local/config.ts';
+import { findAddresses } from './addresses.ts';
+import { audit } from './audit.ts';
+import { clear } from './clear.ts';
+import {
+  EXIT,
+  NoAnswer,
+  Refusal,
+  UsageError,
+  type Command,
+  type CommandContext,
+  type ExitCode,
+  type Terminal,
+} from './command.ts';
+import { listDeadLetters } from './dead-letters/list.ts';
+import { purgeDeadLetters } from './dead-letters/purge.ts';
+import { replayDeadLetter } from './dead-letters/replay.ts';
+import { showDeadLetter } from './dead-letters/show.ts';
+import { helpOf, overview } from './help.ts';
+import { addKey, listKeys, revokeKey } from './keys.ts';
+import { connectServers } from './mesh-servers.ts';
+import { natsContextCommand } from './nats-context.ts';
+import { readOptions } from './options.ts';
+import { replicas } from './replicas.ts';
+import { stringifySnakeCase } from './snake-case.ts';
+import { status } from './status.ts';
+import { up } from './up.ts';
+
+const COMMANDS: Command[] = [
+  up,
+  status,
+  audit,
+  listDeadLetters,
+  showDeadLetter,
+  replayDeadLetter,
+  purgeDeadLetters,
+  clear,
+  addKey,
+  listKeys,
+  revokeKey,
+  replicas,
+  natsContextCommand,
+];
+
+const Settings = Type.Object({
+  ...Type.Pick(MeshSettings, ['DATA_DIR', 'NATS_URL', 'DATABASE_URL']).properties,
+  ...NatsTlsSettings,
+});
+
+/** Runs one command. Whatever goes wrong is said on the terminal and told by the exit code. */
+export async function runCommandLine(args: string[], terminal: Terminal): Promise<ExitCode> {
+  try {
+    const [first] = args;
+    if (first === undefined) {
+      terminal.complain(overview(COMMANDS));
+      return EXIT.usage;
+    }
+    if (['help', '--help', '-h'].includes(first)) return help(args.slice(1), terminal);
+    const command = findCommand(args);
+    if (command === undefined) return groupHelp(args, terminal);
+    return await run(command, args.slice(command.name.split(' ').length), terminal);
+  } catch (error) {
+    const [message, code] = describe(error);
+    terminal.complain(`mesh: ${message}\n`);
+    if (code === EXIT.usage) terminal.complain('npm run mesh -- help shows what there is\n');
+    return code;
+  }
+}
+
+async function run(command: Command, args: string[], terminal: Terminal): Promise<ExitCode> {
+  const { options, words } = readOptions(command, args);
+  if (options.help === true) {
+    terminal.write(helpOf(command));
+    return EXIT.fine;
+  }
+  const servers = connectServers(findAddresses(readSettings(options, terminal)));
+  const print = (answer: unknown, text: () => string) => {
+    const json = options.json === true;
+    terminal.write(`${json ? stringifySnakeCase(answer) : text()}\n`);
+  };
+  try {
+    return await command.run({ words, options, servers, terminal, print });
+  } finally {
+    await servers.close();
+  }
+}
+
+/** The command whose words come first; the longer name where two fit. */
+function findCommand(args: string[]): Command | undefined {
+  const isMeant = ({ name }: Command) =>
+    name.split(' ').every((word, index) => args[index] === word);
+  return COMMANDS.find(isMeant);
+}
+
+function help(args: string[], terminal: Terminal): ExitCode {
+  const command = findCommand(args);
+  if (command !== undefined) terminal.write(helpOf(command));
+  else if (args.length > 0) return groupHelp(args, terminal);
+  else terminal.write(overview(COMMANDS));
+  return EXIT.fine;
+}
+
+/** `dead-letters` alone, or with `--help`, shows its commands; anything else is not known. */
+function groupHelp(args: string[], terminal: Terminal): ExitCode {
+  const group = COMMANDS.filter(({ name }) => name.startsWith(`${args[0]} `));
+  if (group.length === 0) throw new UsageError(`there is no command "${args[0]}"`);
+  const next = args[1];
+  if (next !== undefined && !['--help', '-h'].includes(next))
+    throw new UsageError(`there is no command "${args[0]} ${next}"`);
+  if (next === undefined) terminal.complain(overview(group));
+  else terminal.write(overview(group));
+  return next === undefined ? EXIT.usage : EXIT.fine;
+}
+
+/** An option goes before the environment, as everywhere. */
+function readSettings(options: CommandContext['options'], { environment }: Terminal) {
+  const settings = readEnvironment(Settings, {
+    ...environment,
+    ...(options['nats-url'] !== undefined && { NATS_URL: String(options['nats-url']) }),
+    ...(options['database-url'] !== undefined && { DATABASE_URL: String(options['database-url']) }),
+  });
+  const { DATA_DIR: dataDir, NATS_URL: natsUrl, DATABASE_URL: databaseUrl } = settings;
+  return { dataDir, natsUrl, databaseUrl, natsTls: natsTlsFiles(settings).tls };
+}
+
+/** What the reader can change is one sentence; anything else is a fault of ours, with its stack. */
+function describe(error: unknown): [string, ExitCode] {
+  if (error instanceof UsageError || error instanceof ConfigurationError)
+    return [error.message, EXIT.usage];
+  if (error instanceof Refusal) return [error.message, EXIT.bad];
+  if (error instanceof ReplicasBehind) return [error.message, EXIT.bad];
+  if (error instanceof NoAnswer || error instanceof NoLeader) return [error.message, EXIT.noAnswer];
+  const denied = findPermissionViolation(error);
+  if (denied !== undefined) {
+    const what = `the NATS user may not ${denied.operation === 'publish' ? 'send to' : 'read'}`;
+    return [`${what} ${denied.subject}: give the URL of another role by --nats-url`, EXIT.noAnswer];
+  }
+  if (error instanceof JetStreamApiError) return [`NATS refuses: ${error.message}`, EXIT.noAnswer];
+  if (error instanceof errors.TimeoutError || error instanceof errors.RequestError)
+    return [`the broker does not answer: ${error.message}`, EXIT.noAnswer];
+  if (error instanceof DatabaseError)
+    return [`PostgreSQL refuses: ${describeDatabaseError(error)}`, EXIT.noAnswer];
+  return [error instanceof Error ? (error.stack ?? error.message) : String(error), EXIT.noAnswer];
+}
+
+/** The client wraps it in the request's own error. */
+function findPermissionViolation(
+  error: unknown,
+): InstanceType<typeof errors.PermissionViolationError> | undefined {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if (each instanceof errors.PermissionViolationError) return each;
+  }
+  return undefined;
+}

@@ -1,0 +1,109 @@
+import { styleText } from 'node:util';
+import { STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
+import { formatBytes, formatCount, formatDuration, plural } from '../quantities.ts';
+import { formatTable } from '../table.ts';
+import type { MeshStatus } from './mesh-status.ts';
+import type { BrokerStatus } from './read-broker.ts';
+import type { DatabaseStatus } from './read-database.ts';
+import type { ServiceStatus } from './read-services.ts';
+
+/** The status for people: the services, then one line for each of the rest, then the verdict. */
+export function describeStatus(status: MeshStatus): string {
+  const parts = [
+    services(status.services),
+    formatTable([...brokerRows(status), databaseRow(status.database)]),
+    verdict(status.problems),
+  ];
+  return parts.filter((part) => part !== '').join('\n\n');
+}
+
+function services(found: ServiceStatus[]): string {
+  if (found.length === 0) return '';
+  const rows = found.map((service) => [
+    service.name,
+    service.id,
+    service.version,
+    String(service.figures.pid),
+    formatDuration(Math.max(0, Date.now() - Date.parse(service.started))),
+    figures(service),
+  ]);
+  return formatTable(rows, ['SERVICE', 'ID', 'VERSION', 'PID', 'UP', 'FIGURES']);
+}
+
+function figures({ name, figures }: ServiceStatus): string {
+  if (name === 'gateway') {
+    const { increments_accepted: accepted, increments_waiting: waiting } = figures;
+    const failed = sum(figures.responses, (status) => status >= '500');
+    const errors = failed > 0 ? `, ${plural(failed, 'answer')} of 5xx` : '';
+    return `${formatCount(accepted)} accepted, ${formatCount(waiting)} waiting${errors}`;
+  }
+  const { increments_committed: committed, messages_held: held, dead_letters: dead } = figures;
+  const { worst_staleness_ms: worst, last_flush_ms: flush } = figures;
+  return [
+    `${formatCount(committed)} committed`,
+    `${plural(held, 'message')} held`,
+    ...(flush > 0 ? [`last flush ${formatDuration(flush)}`] : []),
+    ...(worst > 0 ? [`worst staleness of the last minute ${formatDuration(worst)}`] : []),
+    ...(dead > 0 ? [plural(dead, 'dead letter')] : []),
+  ].join(', ');
+}
+
+function brokerRows({ broker, stalenessMs }: MeshStatus): string[][] {
+  if ('away' in broker) return [['broker', styleText('red', 'away')]];
+  return [
+    ['stream', describeStream(broker)],
+    ['consumer', describeConsumer(broker)],
+    ['staleness', describeStaleness(stalenessMs)],
+    ['dead letters', describeDeadLetters(broker)],
+  ];
+}
+
+function describeStream({ stream }: BrokerStatus): string {
+  const copies = stream.replicas > 1 ? `, ${stream.replicas} replicas` : '';
+  const size = `${formatBytes(stream.bytes)} of ${formatBytes(stream.bytesMax)}`;
+  return `${plural(stream.messages, 'message')}, ${size}${copies}`;
+}
+
+function describeConsumer({ consumer }: BrokerStatus): string {
+  return (
+    `${formatCount(consumer.undelivered)} to deliver, ${formatCount(consumer.ackPending)} delivered ` +
+    `and not yet settled, ${formatCount(consumer.redelivered)} of them again, ` +
+    plural(consumer.pullsWaiting, 'open pull')
+  );
+}
+
+function describeStaleness(stalenessMs: number | null): string {
+  if (stalenessMs === null) return 'not known';
+  const text = `${formatDuration(stalenessMs)} of ${formatDuration(STALENESS_MS_MAX)} at most`;
+  return stalenessMs > STALENESS_MS_MAX ? styleText('red', text) : text;
+}
+
+function describeDeadLetters({ deadLetters }: BrokerStatus): string {
+  const { messages, lastAt } = deadLetters;
+  if (messages === 0 || lastAt === null) return 'none';
+  const last = lastAt.replace('T', ' ').slice(0, 19);
+  return styleText('yellow', `${formatCount(messages)}, the last at ${last} UTC`);
+}
+
+function databaseRow(database: MeshStatus['database']): string[] {
+  return ['database', 'away' in database ? styleText('red', 'away') : describeDatabase(database)];
+}
+
+function describeDatabase(database: DatabaseStatus): string {
+  return (
+    `PostgreSQL ${database.version}, about ${plural(database.counters, 'counter')} and ` +
+    `${plural(database.ledgerRows, 'ledger row')}, ${formatBytes(database.bytes)}`
+  );
+}
+
+function verdict(problems: string[]): string {
+  if (problems.length === 0) return styleText('green', 'All is well.');
+  return problems.map((problem) => `${styleText('red', '✗')} ${problem}`).join('\n');
+}
+
+function sum(counts: Record<string, number>, isMeant: (name: string) => boolean): number {
+  return Object.entries(counts).reduce(
+    (sum, [name, count]) => sum + (isMeant(name) ? count : 0),
+    0,
+  );
+}

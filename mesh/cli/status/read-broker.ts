@@ -1,0 +1,51 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from '../../../nats/streams.ts';
+
+export interface BrokerStatus {
+  stream: {
+    messages: number;
+    bytes: number;
+    bytesMax: number;
+    firstSequence: number;
+    lastSequence: number;
+    replicas: number;
+  };
+  consumer: {
+    /** Not yet delivered to any counter. */
+    undelivered: number;
+    /** Delivered, and not yet acknowledged. */
+    ackPending: number;
+    redelivered: number;
+    /** Pulls that counters have open. */
+    pullsWaiting: number;
+  };
+  deadLetters: { messages: number; lastAt: string | null };
+}
+
+export async function readBroker(manager: JetStreamManager): Promise<BrokerStatus> {
+  const [{ config, state }, consumer, dead] = await Promise.all([
+    manager.streams.info(INCREMENTS),
+    manager.consumers.info(INCREMENTS, COUNTER),
+    manager.streams.info(INCREMENTS_DEAD),
+  ]);
+  return {
+    stream: {
+      messages: state.messages,
+      bytes: state.bytes,
+      bytesMax: config.max_bytes,
+      firstSequence: state.first_seq,
+      lastSequence: state.last_seq,
+      replicas: config.num_replicas,
+    },
+    consumer: {
+      undelivered: consumer.num_pending,
+      ackPending: consumer.num_ack_pending,
+      redelivered: consumer.num_redelivered,
+      pullsWaiting: consumer.num_waiting,
+    },
+    deadLetters: {
+      messages: dead.state.messages,
+      lastAt: dead.state.messages === 0 ? null : dead.state.last_ts,
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { performance } from 'node:perf_hooks';
+import { sql, type Kysely } from 'kysely';
+import type { Database } from '../../../schema/database/database.ts';
+
+export interface DatabaseStatus {
+  version: string;
+  answerMs: number;
+  /** Rows are the server's own estimates: counting a large table takes long. */
+  counters: number;
+  ledgerRows: number;
+  idempotencyKeys: number;
+  bytes: number;
+}
+
+export async function readDatabase(db: Kysely<Database>): Promise<DatabaseStatus> {
+  const startedAt = performance.now();
+  const { rows } = await sql<Omit<DatabaseStatus, 'answerMs' | 'bytes'> & { bytes: string }>`
+    select current_setting('server_version') as version,
+      ${estimate('increments')} as counters,
+      ${estimate('ledger')} as "ledgerRows",
+      ${estimate('idempotency_keys')} as "idempotencyKeys",
+      pg_database_size(current_database()) as bytes`.execute(db);
+  const found = rows[0]!;
+  return {
+    ...found,
+    bytes: Number(found.bytes),
+    answerMs: Math.round(performance.now() - startedAt),
+  };
+}
+
+/** Fails where the table is not there, so that a database of something else is noticed. */
+function estimate(table: string) {
+  return sql`pg_stat_get_live_tuples(${sql.lit(table)}::regclass)::integer`;
+}

@@ -1,0 +1,33 @@
+import { Type } from 'typebox';
+import { natsUrlSetting } from '../../nats/nats-url.ts';
+import { NatsTlsSettings } from '../../nats/tls-settings.ts';
+import { databaseUrlSetting } from '../../schema/database/database-url.ts';
+
+/** What the first one-shot step of compose.yaml reads. */
+export const SecretsConfig = Type.Object({
+  NATS_SERVERS: Type.String({
+    default: 'nats-1,nats-2,nats-3',
+    pattern: '^[a-z0-9-]+(,[a-z0-9-]+)*$',
+    description: 'The host names of the brokers, separated by commas',
+  }),
+});
+
+/** What the second one reads, which makes tables, roles, streams and the consumer. */
+export const PrepareConfig = Type.Object({
+  NATS_URL: natsUrlSetting("The brokers, with the provisioner's user and password"),
+  ...NatsTlsSettings,
+  DATABASE_URL: databaseUrlSetting('PostgreSQL, with the role that owns the tables'),
+  GATEWAY_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_gateway' }),
+  COUNTER_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_counter' }),
+  REPLICAS: Type.Integer({
+    default: 3,
+    enum: [1, 3],
+    description: 'How many brokers keep each message: 1 or 3',
+  }),
+  FLUSH_INTERVAL_MS: Type.Integer({
+    default: 9_000,
+    minimum: 100,
+    maximum: 9_000,
+    description: "The counters' setting, for the consumer's ack_wait",
+  }),
+});

@@ -1,0 +1,54 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NatsTlsFiles } from '../../nats/connect.ts';
+import { parseDatabaseUrl } from '../../schema/database/database-url.ts';
+import { natsUrlOf, type MeshFile } from './mesh-file.ts';
+import { writeFileAtomically } from '../files/write-file-atomically.ts';
+
+/** Tells a context of ours from one that a user made under the same name. */
+export const NATS_CONTEXT_DESCRIPTION = 'increment-mesh: looks at streams and services';
+
+/**
+ * Writes what psql and the nats CLI read by themselves, so that the lines to paste show no password,
+ * neither on the screen nor in the shell's history.
+ */
+export function writeClientFiles(dataFolder: string, mesh: MeshFile): void {
+  const folder = join(dataFolder, 'clients');
+  const contexts = join(folder, 'nats', 'context');
+  mkdirSync(contexts, { recursive: true, mode: 0o700 });
+  writeFileAtomically(join(folder, 'pg_service.conf'), postgresService(mesh.postgres.url));
+  writeFileAtomically(join(contexts, 'mesh.json'), natsContext(natsUrlOf(mesh), mesh.natsTls));
+}
+
+function postgresService(text: string): string {
+  const { urls, needsPrimary } = parseDatabaseUrl(text);
+  const servers = urls.map((one) => new URL(one));
+  const url = servers[0]!;
+  const settings = {
+    host: servers.map(({ hostname }) => hostname).join(','),
+    port: servers.map(({ port }) => port || '5432').join(','),
+    dbname: url.pathname.slice(1),
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    ...(needsPrimary && { target_session_attrs: 'read-write' }),
+    ...Object.fromEntries(url.searchParams),
+  };
+  const lines = Object.entries(settings).filter(([, value]) => value !== '');
+  return `[mesh]\n${lines.map(([name, value]) => `${name}=${value}\n`).join('')}`;
+}
+
+/** A context of the nats CLI, as the file that it reads. */
+export function natsContext(url: string, tls: NatsTlsFiles = {}): string {
+  // Our inspector may read no other inboxes than its own; what somebody else's user may, who knows.
+  const isOurs = new URL(url.split(',', 1)[0]!).username === 'inspector';
+  const context = {
+    description: NATS_CONTEXT_DESCRIPTION,
+    url,
+    ...(isOurs ? { inbox_prefix: '_INBOX_inspector' } : {}),
+    // What has no file is left out of the JSON.
+    ca: tls.caFile,
+    cert: tls.certFile,
+    key: tls.keyFile,
+  };
+  return `${JSON.stringify(context, null, 2)}\n`;
+}

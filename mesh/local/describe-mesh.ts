@@ -1,0 +1,37 @@
+import type { NatsTlsFiles } from '../../nats/connect.ts';
+import type { MeshFile } from './mesh-file.ts';
+import { metricsUrl, type GatewayPlace } from './services.ts';
+import type { Supervised } from './supervisor.ts';
+
+export function describeMesh(mesh: {
+  /** Where clients find the gateways, or the proxy before them. */
+  url: string;
+  /** By the name of the gateway. */
+  places: Record<string, GatewayPlace>;
+  /** By the name of the program: where it serves its metrics. */
+  ports: Record<string, number>;
+  running: Record<'gateways' | 'proxy' | 'counters' | 'nats' | 'postgres', Supervised[]>;
+  /** The inspector's, separated by commas. */
+  natsUrl: string;
+  natsTls?: NatsTlsFiles | undefined;
+  postgresUrl: string;
+}): MeshFile {
+  const { ports, running, url, natsTls } = mesh;
+  const metrics = ({ program }: Supervised) => metricsUrl(ports[program.name]!);
+  const [proxy] = running.proxy;
+  const natsUrls = mesh.natsUrl.split(',');
+  return {
+    gateways: running.gateways.map((one) => {
+      const { url } = mesh.places[one.program.name]!;
+      return { pid: one.pid!, url, metrics: metrics(one) };
+    }),
+    proxy: proxy === undefined ? null : { pid: proxy.pid!, url, metrics: metrics(proxy) },
+    counters: running.counters.map((one) => ({ pid: one.pid!, metrics: metrics(one) })),
+    nats:
+      running.nats.length === 0
+        ? [{ pid: null, url: mesh.natsUrl }]
+        : running.nats.map(({ pid }, index) => ({ pid: pid!, url: natsUrls[index]! })),
+    ...(natsTls !== undefined && { natsTls }),
+    postgres: { pid: running.postgres[0]?.pid ?? null, url: mesh.postgresUrl },
+  };
+}

@@ -1,0 +1,213 @@
+import { describeMesh } from './describe-mesh.ts';
+import { meshNatsTls, type MeshSettings } from './config.ts';
+import { openDataFolder, type DataFolder } from './data-folder.ts';
+import { endOrphans } from './orphans.ts';
+import { isPortFree, rememberPorts } from '../servers/ports.ts';
+import { removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.ts';
+import { gatewayPlaces, gatewayPortNames, meshUrl } from './gateway-listeners.ts';
+import { natsPortNames, natsServers } from './nats-servers.ts';
+import { postgresServer } from './postgres-server.ts';
+import { proxyProgram } from './proxy.ts';
+import type { Servers } from './server-group.ts';
+import {
+  counterProgram,
+  gatewayProgram,
+  type GatewayPlace,
+  type ServiceContext,
+} from './services.ts';
+import { StartError } from '../servers/start-error.ts';
+import { supervise, type Program, type Supervised } from './supervisor.ts';
+import { settleTopology } from './change-node-count.ts';
+
+export interface Mesh {
+  /** Resolves when everything serves. Rejects when something does not start, or at a stop. */
+  start(): Promise<RunningMesh>;
+  /** Gateways drain, counters commit and ack, then the broker ends, then the database. */
+  stop(): Promise<void>;
+  stopAtOnce(): Promise<void>;
+}
+
+export interface RunningMesh {
+  gateways: Supervised[];
+  counters: Supervised[];
+  dataFolder: DataFolder;
+  describe(): MeshFile;
+}
+
+/** In the order of the stop; each tier is gone before the next is asked to go. */
+const TIERS = ['gateways', 'proxy', 'counters', 'nats', 'postgres'] as const;
+type Tier = (typeof TIERS)[number];
+
+export function createMesh(
+  settings: MeshSettings,
+  options: { environment: NodeJS.ProcessEnv; say: (line: string) => void },
+): Mesh {
+  const { environment, say } = options;
+  const running: Record<Tier, Supervised[]> = {
+    gateways: [],
+    proxy: [],
+    counters: [],
+    nats: [],
+    postgres: [],
+  };
+  const stopping = new AbortController();
+  let dataFolder: DataFolder | undefined;
+  let onChange = () => {};
+
+  return {
+    start,
+    async stop() {
+      stopping.abort();
+      for (const tier of TIERS) await Promise.all(running[tier].map((one) => one.stop()));
+      leave();
+    },
+    async stopAtOnce() {
+      stopping.abort();
+      const all = TIERS.flatMap((tier) => running[tier]);
+      await Promise.all(all.map((one) => one.stopAtOnce()));
+      leave();
+    },
+  };
+
+  async function start(): Promise<RunningMesh> {
+    const folder = (dataFolder = openDataFolder(settings.DATA_DIR));
+    await endOrphans(folder.path, say);
+    removeMeshFile(folder.meshFile);
+    await checkPort();
+
+    const context = { settings, environment, dataFolder: folder, signal: stopping.signal, say };
+    await settleTopology(context, whileRunning);
+    const names = serviceNames(settings, say);
+    const ports = await rememberPorts(folder.ports, portNames(settings, names));
+    const places = gatewayPlaces(settings, names.gateways, ports);
+
+    const proxy =
+      settings.PROXY === 1
+        ? proxyProgram(context, { metricsPort: ports['proxy']!, places: Object.values(places) })
+        : undefined;
+
+    say('starting the servers, then the services …');
+    const [nats, postgres] = await Promise.all([
+      startServers('nats', () => natsServers(context, ports)),
+      startServers('postgres', () => Promise.resolve(postgresServer(context, ports['postgres']!))),
+    ]);
+    startServices(context, { names, ports, places, nats: nats.urls, database: postgres.urls });
+    await Promise.all([...running.gateways, ...running.counters].map(({ ready }) => ready));
+    if (proxy !== undefined) await keepRunning('proxy', proxy).ready;
+
+    const describe = () =>
+      describeMesh({
+        url: meshUrl(settings),
+        places,
+        ports,
+        running,
+        natsUrl: nats.urls.inspector,
+        natsTls: meshNatsTls(settings).tls,
+        postgresUrl: postgres.urls.owner,
+      });
+    onChange = () => writeMeshFile(folder.meshFile, describe());
+    stopping.signal.throwIfAborted();
+    onChange();
+    return { ...running, dataFolder: folder, describe };
+  }
+
+  /** Two gateways share a port knowingly; nothing else may, or two meshes would mix their clients. */
+  async function checkPort(): Promise<void> {
+    const { PORT, HOST } = settings;
+    if (await isPortFree(PORT, HOST)) return;
+    throw new StartError(
+      `port ${PORT} on ${HOST} is taken by another program: choose one, PORT=${PORT + 1} npm start`,
+    );
+  }
+
+  /** A stop ends them like any other, and whatever is done with them fails. */
+  async function whileRunning<Answer>(
+    programs: Program[],
+    use: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const servers = programs.map((program) => keepRunning('nats', program));
+    try {
+      await Promise.all(servers.map(({ ready }) => ready));
+      return await use();
+    } finally {
+      await Promise.all(servers.map((server) => server.stop()));
+      running.nats = [];
+    }
+  }
+
+  async function startServers<Urls>(
+    tier: 'nats' | 'postgres',
+    find: () => Promise<Servers<Urls>>,
+  ): Promise<Servers<Urls>> {
+    const servers = await find();
+    // The servers of a cluster are ready together or not at all.
+    await Promise.all(servers.programs.map((program) => keepRunning(tier, program).ready));
+    stopping.signal.throwIfAborted();
+    await servers.prepare();
+    return servers;
+  }
+
+  function startServices(
+    context: ServiceContext,
+    options: {
+      names: Record<'gateways' | 'counters', string[]>;
+      ports: Record<string, number>;
+      places: Record<string, GatewayPlace>;
+      nats: { gateway: string; counter: string };
+      database: { gateway: string; counter: string };
+    },
+  ): void {
+    const { names, ports, places, nats, database } = options;
+    for (const name of names.counters) {
+      const urls = { nats: nats.counter, database: database.counter };
+      keepRunning('counters', counterProgram(name, ports[name]!, { urls, context }));
+    }
+    for (const name of names.gateways) {
+      const urls = { nats: nats.gateway, database: database.gateway };
+      const place = places[name]!;
+      keepRunning('gateways', gatewayProgram(name, ports[name]!, { urls, place, context }));
+    }
+  }
+
+  function keepRunning(tier: Tier, program: Program): Supervised {
+    stopping.signal.throwIfAborted();
+    const one = supervise(program, { say, onLaunch: () => onChange() });
+    running[tier].push(one);
+    return one;
+  }
+
+  function leave(): void {
+    if (dataFolder === undefined) return;
+    removeMeshFile(dataFolder.meshFile);
+    dataFolder.release();
+  }
+}
+
+type ServiceNames = Record<'gateways' | 'counters', string[]>;
+
+function serviceNames(
+  { GATEWAYS, COUNTERS, PROXY }: MeshSettings,
+  say: (line: string) => void,
+): ServiceNames {
+  const canSharePort = process.platform === 'linux' || PROXY === 1;
+  if (GATEWAYS > 1 && !canSharePort) {
+    say(`one gateway instead of ${GATEWAYS}: only Linux lets several share a port`);
+  }
+  const name = (kind: string) => (_: unknown, index: number) => `${kind}-${index + 1}`;
+  return {
+    gateways: Array.from({ length: canSharePort ? GATEWAYS : 1 }, name('gateway')),
+    counters: Array.from({ length: COUNTERS }, name('counter')),
+  };
+}
+
+/** Each program's metrics have a port of its name. */
+function portNames(settings: MeshSettings, names: ServiceNames): string[] {
+  return [
+    ...natsPortNames(settings.NATS_NODES),
+    'postgres',
+    ...names.gateways,
+    ...gatewayPortNames(settings, names.gateways),
+    ...names.counters,
+    ...(settings.PROXY === 1 ? ['proxy'] : []),
+  ];
+}

@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+import { withDatabaseUser } from '../../schema/database/database-url.ts';
+import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
+import { migrate } from '../../schema/database/migrate.ts';
+import {
+  launchPostgres,
+  postgresStopSteps,
+  postgresUrl,
+  untilPostgresAnswers,
+} from '../servers/postgres.ts';
+import { explained, type ServerContext, type Servers } from './server-group.ts';
+import type { Program } from './supervisor.ts';
+
+export function postgresServer(
+  context: ServerContext,
+  port: number,
+): Servers<Record<'owner' | 'gateway' | 'counter', string>> {
+  const { settings, dataFolder, signal } = context;
+  const { owner: password, gateway, counter } = dataFolder.secrets.postgres;
+  const options = {
+    folder: dataFolder.postgres,
+    logFile: join(dataFolder.logs, 'postgres.log'),
+    port,
+    password,
+    signal,
+  };
+  const owner = settings.DATABASE_URL ?? postgresUrl(options);
+  const urls = {
+    owner,
+    gateway: withDatabaseUser(owner, 'mesh_gateway', gateway),
+    counter: withDatabaseUser(owner, 'mesh_counter', counter),
+  };
+  const prepare = () =>
+    migrate({ ownerUrl: owner, gatewayPassword: gateway, counterPassword: counter });
+  if (settings.DATABASE_URL !== undefined) {
+    const explainedPrepare = () => explained('DATABASE_URL', prepare, describeDatabaseError);
+    return { urls, prepare: explainedPrepare, programs: [] };
+  }
+
+  const program: Program = {
+    name: 'PostgreSQL',
+    launch: () => launchPostgres(options),
+    ready: (server) => untilPostgresAnswers(server, options),
+    stopSteps: postgresStopSteps,
+    // Immediate, and its children with it; they would outlive a SIGKILL for a moment.
+    endAtOnce: 'SIGQUIT',
+  };
+  return { urls, programs: [program], prepare };
+}

@@ -1,0 +1,76 @@
+import { closeSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { spawnDetached } from '../servers/detached-process.ts';
+import { openLogFile, readLogTail } from '../servers/log-file.ts';
+import { isExecutable, onPath } from '../servers/search-path.ts';
+import { untilReady } from '../servers/until-ready.ts';
+import { meshUrl } from './gateway-listeners.ts';
+import { answers, isLoopback, metricsUrl, type GatewayPlace } from './services.ts';
+import type { ServerContext } from './server-group.ts';
+import { StartError } from '../servers/start-error.ts';
+import { PROXY_STOP_STEPS } from './stop-steps.ts';
+import type { Program } from './supervisor.ts';
+
+const CADDYFILE = fileURLToPath(new URL('../deploy/Caddyfile', import.meta.url));
+
+/**
+ * Caddy, with the file that compose.yaml gives it, before gateways that each have a port.
+ *
+ * @throws StartError where it is not installed, or would open the gateways to everyone unsaid.
+ */
+export function proxyProgram(
+  context: ServerContext & { environment: NodeJS.ProcessEnv },
+  options: { metricsPort: number; places: GatewayPlace[] },
+): Program {
+  const { settings, environment, dataFolder } = context;
+  const { metricsPort, places } = options;
+  const url = meshUrl(settings);
+  const caddy = onPath('caddy', environment.PATH ?? '').find(isExecutable);
+  if (caddy === undefined) {
+    throw new StartError(
+      'a proxy was asked for and no caddy is on the PATH: install Caddy 2.6 or later ' +
+        '(https://caddyserver.com/docs/install), or leave out --proxy (PROXY=1): then the gateways share one port',
+    );
+  }
+  // The gateways themselves listen on loopback, so they would not notice.
+  if (!isLoopback(settings.HOST) && !environment.API_KEYS_FILE && environment.AUTH !== 'off') {
+    throw new StartError(
+      `HOST is ${settings.HOST}, which others can reach, and auth is off: set API_KEYS_FILE, or say AUTH=off`,
+    );
+  }
+
+  const folder = join(dataFolder.path, 'proxy');
+  const logFile = join(dataFolder.logs, 'proxy.log');
+  return {
+    name: 'proxy',
+    stopSteps: PROXY_STOP_STEPS,
+    endAtOnce: 'SIGKILL',
+    async launch() {
+      const log = openLogFile(logFile);
+      // The pid file is there for its name: by it a later mesh recognises an orphan.
+      const args = ['run', '--pidfile', `${folder}.pid`, '--adapter', 'caddyfile'];
+      try {
+        return await spawnDetached(caddy, [...args, '--config', CADDYFILE], {
+          stdio: ['ignore', log, log],
+          env: {
+            PATH: environment.PATH,
+            HOME: folder,
+            PROXY_HOST: settings.HOST,
+            PROXY_PORT: String(settings.PORT),
+            PROXY_METRICS_PORT: String(metricsPort),
+            GATEWAYS: places.map(({ port }) => `127.0.0.1:${port}`).join(' '),
+          },
+        });
+      } finally {
+        closeSync(log);
+      }
+    },
+    ready: (proxy) =>
+      untilReady(
+        proxy,
+        async () => (await answers(metricsUrl(metricsPort))) && answers(`${url}/livez`),
+        { name: 'the proxy', deadlineMs: 30_000, readLog: () => readLogTail(logFile) },
+      ),
+  };
+}

@@ -1,0 +1,92 @@
+import { styleText } from 'node:util';
+import { NoLeader } from '../../nats/retry-while-leaderless.ts';
+import { ProvisionError } from '../../nats/provision.ts';
+import { ReplicasBehind } from '../../nats/replicas.ts';
+import { ConfigurationError } from '../../schema/settings/environment.ts';
+import { announce } from './ready-message.ts';
+import { writeClientFiles } from './client-files.ts';
+import { readMeshSettings } from './config.ts';
+import { createMesh, type Mesh } from './mesh.ts';
+import { StartError } from '../servers/start-error.ts';
+import { onStopSignals } from './stop-signals.ts';
+import { restartOnChange } from './restart-on-change.ts';
+
+/**
+ * Runs a whole mesh in this process, until a signal stops it and ends the process: that of `npm
+ * start`. Resolves when everything serves.
+ */
+export async function runMesh(
+  environment: NodeJS.ProcessEnv,
+  options = { restartsOnChange: false },
+): Promise<void> {
+  // A terminal that is closed while we stop must not keep us from stopping.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+  try {
+    const settings = readMeshSettings(environment);
+    const mesh = createMesh(settings, { environment, say });
+    await run(mesh, { ...options, keysFile: environment.API_KEYS_FILE });
+  } catch (error) {
+    explain(error);
+    process.exit(1);
+  }
+}
+
+async function run(
+  mesh: Mesh,
+  options: { restartsOnChange: boolean; keysFile: string | undefined },
+): Promise<void> {
+  let exitCode = 0;
+  let isStopping = false;
+  onStopSignals(
+    () => void stop(),
+    () => void stopAtOnce(),
+  );
+  process.on('uncaughtException', (error) => {
+    explain(error);
+    exitCode = 1;
+    void stop();
+  });
+
+  try {
+    const running = await mesh.start();
+    const what = running.describe();
+    writeClientFiles(running.dataFolder.path, what);
+    console.log(announce(what, running.dataFolder.path, options));
+    if (options.restartsOnChange) restartOnChange(running, say);
+  } catch (error) {
+    // What a stop interrupts fails, which nobody needs to hear.
+    if (isStopping) return;
+    isStopping = true;
+    explain(error);
+    await mesh.stop();
+    process.exit(1);
+  }
+
+  async function stop(): Promise<void> {
+    if (isStopping) return;
+    isStopping = true;
+    say('stopping: gateways drain, counters commit, then the broker and the database end');
+    await mesh.stop();
+    say('stopped');
+    process.exit(exitCode);
+  }
+
+  async function stopAtOnce(): Promise<void> {
+    say('stopping at once: nothing acknowledged is lost, the next start takes it up');
+    await mesh.stopAtOnce();
+    process.exit(exitCode);
+  }
+}
+
+function say(line: string): void {
+  console.log(`${styleText('dim', 'mesh')} ${line}`);
+}
+
+/** What the user can change is said in plain words; anything else is a fault of ours, with its stack. */
+function explain(error: unknown): void {
+  const kinds = [StartError, ConfigurationError, ProvisionError, NoLeader, ReplicasBehind];
+  const isExpected = kinds.some((kind) => error instanceof kind);
+  const { message, stack } = error as Error;
+  console.error(styleText('red', 'mesh'), isExpected ? message : (stack ?? String(error)));
+}

@@ -1,0 +1,77 @@
+import { closeSync, fstatSync, writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { styleText } from 'node:util';
+import type { DetachedProcess } from '../servers/detached-process.ts';
+import { LOG_BYTES_MAX, openLogFile } from '../servers/log-file.ts';
+
+/** Of pino: what is below is only written to the file. */
+const LEVEL_SHOWN_MIN = 40;
+const LEVEL_NAMES: Record<number, string> = { 40: 'warn', 50: 'error', 60: 'fatal' };
+
+/**
+ * Writes what a service logs to its file, and shows its warnings and errors in the terminal; also
+ * whatever it says that is no log line, such as the stack of a crash.
+ */
+export function keepLog(
+  service: DetachedProcess,
+  file: string,
+  options: { name: string; say: (line: string) => void },
+): void {
+  let log = openLogFile(file);
+  let size = fstatSync(log).size;
+  const streams = [service.stdout, service.stderr].filter((stream) => stream !== null);
+  let open = streams.length;
+  for (const stream of streams) follow(stream);
+
+  function follow(stream: Readable): void {
+    const lines = createInterface({ input: stream, crlfDelay: Infinity });
+    lines.on('line', (line) => {
+      size += writeSync(log, `${line}\n`);
+      if (size > LOG_BYTES_MAX) rotate();
+      const shown = readable(line, options.name);
+      if (shown !== undefined) options.say(shown);
+    });
+    lines.once('close', () => {
+      open -= 1;
+      if (open === 0) closeSync(log);
+    });
+  }
+
+  function rotate(): void {
+    closeSync(log);
+    log = openLogFile(file);
+    size = 0;
+  }
+}
+
+/** Only what may be shown is parsed: a busy service logs thousands of lines that are not. */
+function readable(line: string, name: string): string | undefined {
+  if (/^\{"level":[123]0,/.test(line) || line === '') return undefined;
+  // Of a crash, the frames inside Node itself are for the file.
+  if (/^ +at .*\(?node:/.test(line)) return undefined;
+  const entry = parse(line);
+  if (entry === undefined) return `${name}: ${line}`;
+  if (entry.level < LEVEL_SHOWN_MIN) return undefined;
+  const level = LEVEL_NAMES[entry.level] ?? `level ${entry.level}`;
+  const reason = entry.err?.message;
+  const message = [entry.msg, reason].filter(
+    (part, index, all) => part && all.indexOf(part) === index,
+  );
+  return `${name} ${styleText(entry.level > 40 ? 'red' : 'yellow', level)}: ${message.join(': ')}`;
+}
+
+interface LogEntry {
+  level: number;
+  msg?: string;
+  err?: { message?: string };
+}
+
+function parse(line: string): LogEntry | undefined {
+  try {
+    const entry = JSON.parse(line) as LogEntry;
+    return typeof entry?.level === 'number' ? entry : undefined;
+  } catch {
+    return undefined;
+  }
+}

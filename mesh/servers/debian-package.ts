@@ -1,0 +1,87 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { run } from './run-program.ts';
+
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+export interface DebianProgram {
+  packageName: string;
+  /** Where the package has the program, from the root. */
+  path: string;
+}
+
+/**
+ * Puts a program of Debian's suite sid at `destination`, whole or not at all, from the mirror that
+ * this machine's apt uses already. A private sources file and private state leave the machine as it
+ * was, need no root, and apt checks the signatures as always. Right for programs that need nothing
+ * but libc.
+ */
+export async function fetchDebianProgram(
+  { packageName, path }: DebianProgram,
+  destination: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (process.platform !== 'linux') throw new Error('only on Linux');
+  mkdirSync(dirname(destination), { recursive: true });
+  const draft = mkdtempSync(`${destination}.`);
+  try {
+    await downloadPackage(draft, packageName, signal);
+    const archive = readdirSync(draft).find((name) => name.endsWith('.deb'));
+    if (archive === undefined) throw new Error('apt-get left no package');
+    await run('dpkg', ['-x', archive, 'unpacked'], { cwd: draft, timeoutMs: 60_000, signal });
+    renameSync(join(draft, 'unpacked', path), destination);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+async function downloadPackage(folder: string, name: string, signal?: AbortSignal) {
+  const mirror = await findMirror();
+  const signedBy = existsSync(KEYRING) ? `[signed-by=${KEYRING}] ` : '';
+  writeFileSync(join(folder, 'sources.list'), `deb ${signedBy}${mirror} sid main\n`);
+  for (const state of ['lists/partial', 'cache/archives/partial']) {
+    mkdirSync(join(folder, state), { recursive: true });
+  }
+  const settings = [
+    `-oDir::Etc::SourceList=${join(folder, 'sources.list')}`,
+    '-oDir::Etc::SourceParts=/dev/null',
+    '-oDir::Etc::Preferences=/dev/null',
+    '-oDir::Etc::PreferencesParts=/dev/null',
+    `-oDir::State::Lists=${join(folder, 'lists')}`,
+    `-oDir::Cache=${join(folder, 'cache')}`,
+    // As root, apt would fetch as another user, who may not reach this folder.
+    '-oAPT::Sandbox::User=root',
+    '-oAcquire::Languages=none',
+    '-oAcquire::http::Timeout=10',
+    '-oAcquire::Retries=1',
+    '-q',
+  ];
+  const where = { cwd: folder, timeoutMs: 120_000, signal };
+  await run('apt-get', [...settings, 'update'], where);
+  await run('apt-get', [...settings, 'download', name], where);
+}
+
+/** Asks apt, since a machine often has a mirror of its own; other makers' archives are left out. */
+async function findMirror(): Promise<string> {
+  const targets = ['Created-By: Packages', 'Label: Debian'];
+  const sites = await run('apt-get', ['indextargets', '--format', '$(SITE)', ...targets], {
+    timeoutMs: 10_000,
+  });
+  // Before the first `apt-get update` of a machine the label is not known yet.
+  const all = sites.trim()
+    ? sites
+    : await run('apt-get', ['indextargets', '--format', '$(SITE)', targets[0]!], {
+        timeoutMs: 10_000,
+      });
+  const mirror = all.trim().split('\n')[0];
+  if (!mirror) throw new Error('apt-get knows no mirror');
+  return mirror;
+}

@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isOldServer, SERVER_VERSION_MIN } from '../../nats/server-version.ts';
+import { StartError } from './start-error.ts';
+import { fetchFromDebian } from './nats-server-debian.ts';
+import { fetchRelease } from './nats-server-release.ts';
+import { run } from './run-program.ts';
+import { isExecutable, onPath } from './search-path.ts';
+
+export interface SearchOptions {
+  environment?: NodeJS.ProcessEnv;
+  /** Where a fetched one is kept. */
+  cacheFolder?: string;
+  sources?: Source[];
+  signal?: AbortSignal;
+  say?: (line: string) => void;
+}
+
+/** Puts a nats-server at `destination`, whole or not at all. */
+export interface Source {
+  name: string;
+  fetch(destination: string, signal?: AbortSignal): Promise<void>;
+}
+
+/**
+ * Finds a nats-server that is new enough: NATS_SERVER_BIN, the PATH, the cache; else fetches one
+ * into the cache. Nothing is installed system-wide.
+ *
+ * @throws StartError that says everything that was tried and what the user can do.
+ */
+export async function findNatsServer(options: SearchOptions = {}): Promise<string> {
+  const environment = options.environment ?? process.env;
+  const cacheFolder = options.cacheFolder ?? projectCache();
+  const cached = join(cacheFolder, `nats-server-${process.platform}-${process.arch}`);
+  const tried: string[] = [];
+
+  // What the user names is used or refused, never passed over in silence.
+  const named = environment.NATS_SERVER_BIN;
+  if (named) {
+    const problem = await findProblem(named);
+    if (problem === undefined) return named;
+    throw new StartError(`NATS_SERVER_BIN is ${named}, which ${problem}.`);
+  }
+
+  for (const candidate of [...onPath('nats-server', environment.PATH ?? ''), cached]) {
+    if (!isExecutable(candidate)) continue;
+    const problem = await findProblem(candidate);
+    if (problem === undefined) return candidate;
+    tried.push(`${candidate} ${problem}`);
+  }
+  if (tried.length === 0) tried.push(`no nats-server on the PATH, none in ${cacheFolder}`);
+
+  for (const source of options.sources ?? [fetchRelease, fetchFromDebian]) {
+    try {
+      options.say?.(`fetching nats-server from ${source.name} (once) …`);
+      await source.fetch(cached, options.signal);
+      const problem = await findProblem(cached);
+      if (problem === undefined) return cached;
+      tried.push(`${source.name}: what came ${problem}`);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      tried.push(`${source.name}: ${(error as Error).message}`);
+    }
+  }
+  throw new StartError(
+    `no nats-server ${SERVER_VERSION_MIN} or later could be found or fetched:\n` +
+      tried.map((line) => `  - ${line}\n`).join('') +
+      `Any one of these helps: put a nats-server on the PATH; name one by NATS_SERVER_BIN; use a\n` +
+      `running server by NATS_URL=nats://…; or run the whole in containers: docker compose up.`,
+  );
+}
+
+function projectCache(): string {
+  return fileURLToPath(new URL('../../.cache', import.meta.url));
+}
+
+/** What keeps a program from being used, to follow its name in a sentence; undefined where nothing. */
+async function findProblem(binary: string): Promise<string | undefined> {
+  if (!isExecutable(binary)) return 'is not a program that can be run';
+  let output: string;
+  try {
+    output = await run(binary, ['--version'], { timeoutMs: 5000 });
+  } catch (error) {
+    return `does not run: ${(error as Error).message}`;
+  }
+  const version = /nats-server: v(\d+\.\d+)\./.exec(output)?.[1];
+  if (version === undefined) return 'does not say a version of nats-server';
+  return isOldServer(version)
+    ? `is too old (${output.trim()}, ${SERVER_VERSION_MIN} is needed)`
+    : undefined;
+}

@@ -1,0 +1,174 @@
+import { closeSync, mkdirSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import {
+  spawnDetached,
+  stopProcess,
+  type DetachedProcess,
+  type StopStep,
+} from './detached-process.ts';
+import { openLogFile, readLogTail } from './log-file.ts';
+import { findNatsServer } from './find-nats-server.ts';
+import { untilReady } from './until-ready.ts';
+
+export type NatsRole = 'gateway' | 'counter' | 'inspector' | 'provisioner';
+
+export interface NatsOptions {
+  /** The store. */
+  folder: string;
+  /** `<folder>.log` where it is not given. */
+  logFile?: string;
+  port: number;
+  passwords: Record<NatsRole, string>;
+  /** Found or fetched where it is not given. */
+  binary?: string;
+  /** Left out, it runs alone. */
+  cluster?: ClusterPlace;
+}
+
+/** What a server of a cluster needs to know, besides what one that runs alone does. */
+export interface ClusterPlace {
+  /** Its peers know it by this, for as long as its store lives. */
+  serverName: string;
+  routePort: number;
+  monitorPort: number;
+  /** Of every server of the cluster, this one too. */
+  routePorts: number[];
+  /** Which its servers show each other. */
+  password: string;
+}
+
+export interface NatsServer extends DetachedProcess {
+  readonly urls: Record<NatsRole, string>;
+  stop(): Promise<void>;
+}
+
+export const natsStopSteps: StopStep[] = [
+  { signal: 'SIGTERM', waitMs: 15_000 },
+  { signal: 'SIGKILL', waitMs: 5000 },
+];
+
+/**
+ * Starts a real nats-server with JetStream on 127.0.0.1 and waits until it serves clients.
+ *
+ * @throws StartError with the end of its log.
+ */
+export async function startNats(options: NatsOptions): Promise<NatsServer> {
+  const server = await launchNats(options);
+  try {
+    await untilNatsAnswers(server, options);
+  } catch (error) {
+    server.kill('SIGKILL');
+    throw error;
+  }
+  return {
+    ...server,
+    urls: natsUrls(options),
+    stop: async () => void (await stopProcess(server, natsStopSteps)),
+  };
+}
+
+export async function launchNats(options: NatsOptions): Promise<DetachedProcess> {
+  const binary = options.binary ?? (await findNatsServer());
+  mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  const log = openLogFile(logFile(options));
+  const config = options.cluster === undefined ? 'server.conf' : 'cluster.conf';
+  const path = fileURLToPath(new URL(`../../nats/${config}`, import.meta.url));
+  try {
+    // The pid file is there for its name: by it a later mesh recognises an orphan on this store. The
+    // store itself can't be named on the command line, since the configuration names it.
+    return await spawnDetached(binary, ['-c', path, '-P', `${options.folder}.pid`], {
+      stdio: ['ignore', log, log],
+      env: {
+        ...process.env,
+        NATS_SERVER_NAME: serverName(options),
+        NATS_LISTEN: `127.0.0.1:${options.port}`,
+        NATS_STORE_DIR: options.folder,
+        GATEWAY_NATS_PASSWORD: options.passwords.gateway,
+        COUNTER_NATS_PASSWORD: options.passwords.counter,
+        INSPECTOR_NATS_PASSWORD: options.passwords.inspector,
+        PROVISIONER_NATS_PASSWORD: options.passwords.provisioner,
+        ...clusterVariables(options.cluster),
+      },
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+function clusterVariables(cluster: ClusterPlace | undefined): NodeJS.ProcessEnv {
+  if (cluster === undefined) return {};
+  const routes = cluster.routePorts.map(
+    (port) => `"nats://cluster:${cluster.password}@127.0.0.1:${port}"`,
+  );
+  return {
+    NATS_MONITOR_LISTEN: `127.0.0.1:${cluster.monitorPort}`,
+    NATS_CLUSTER_LISTEN: `127.0.0.1:${cluster.routePort}`,
+    NATS_ROUTES: `[${routes.join(', ')}]`,
+    CLUSTER_NATS_PASSWORD: cluster.password,
+  };
+}
+
+/**
+ * Clients are served only after JetStream has read its store back, which takes its time; in a
+ * cluster, after its replicas have caught up.
+ */
+export function untilNatsAnswers(server: DetachedProcess, options: NatsOptions): Promise<void> {
+  const { cluster } = options;
+  const isReady = async () =>
+    (await saysInfo(options)) && (cluster === undefined || (await isHealthy(cluster.monitorPort)));
+  return untilReady(server, isReady, {
+    name: cluster?.serverName ?? 'nats-server',
+    deadlineMs: 60_000,
+    readLog: () => readLogTail(logFile(options)),
+  });
+}
+
+export function natsUrls({
+  port,
+  passwords,
+}: Pick<NatsOptions, 'port' | 'passwords'>): Record<NatsRole, string> {
+  const url = (role: NatsRole) => `nats://${role}:${passwords[role]}@127.0.0.1:${port}`;
+  return {
+    gateway: url('gateway'),
+    counter: url('counter'),
+    inspector: url('inspector'),
+    provisioner: url('provisioner'),
+  };
+}
+
+/** The greeting names the server, so a stranger that took the port is not mistaken for ours. */
+function saysInfo(options: NatsOptions): Promise<boolean> {
+  const { port } = options;
+  return new Promise((resolve, reject) => {
+    const socket = createConnection({ host: '127.0.0.1', port, timeout: 1000 });
+    socket.once('error', reject);
+    // A server that is stopping accepts and says nothing.
+    socket.once('close', () => reject(new Error('it closes the connection')));
+    socket.once('timeout', () => socket.destroy(new Error('it accepts but does not greet')));
+    socket.once('data', (greeting) => {
+      socket.destroy();
+      const isOurs = greeting.includes(`"server_name":"${serverName(options)}"`);
+      if (isOurs) resolve(true);
+      else reject(new Error(`another program listens on port ${port}`));
+    });
+  });
+}
+
+/** The same question as the health check in compose.yaml. */
+async function isHealthy(monitorPort: number): Promise<boolean> {
+  const answer = await fetch(`http://127.0.0.1:${monitorPort}/healthz`, {
+    signal: AbortSignal.timeout(2000),
+  });
+  if (answer.ok) await answer.body?.cancel();
+  else throw new Error((await answer.text()).trim());
+  return true;
+}
+
+function logFile(options: NatsOptions): string {
+  return options.logFile ?? `${options.folder}.log`;
+}
+
+function serverName({ port, cluster }: NatsOptions): string {
+  return cluster?.serverName ?? `increment-mesh-${port}`;
+}

@@ -1,0 +1,59 @@
+import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { StartError } from './start-error.ts';
+import { writeFileAtomically } from '../files/write-file-atomically.ts';
+
+/**
+ * Below the range from which Linux and macOS take the ports of outgoing connections: there, a client
+ * that dials a stopped server again and again ends up connected to itself and keeps the port.
+ */
+const PORTS = { from: 20_000, to: 32_000 };
+
+/**
+ * The ports of a data folder, one for each name. Those of the last run are kept where they are still
+ * free, so that addresses in somebody's notes stay right.
+ */
+export async function rememberPorts<Name extends string>(
+  file: string,
+  names: Name[],
+): Promise<Record<Name, number>> {
+  const remembered = readRemembered(file);
+  const ports: Record<string, number> = {};
+  for (const name of names) {
+    const last = remembered[name];
+    const isKept = last !== undefined && (await isPortFree(last));
+    ports[name] = isKept ? last : await findFreePort(Object.values({ ...remembered, ...ports }));
+  }
+  writeFileAtomically(file, `${JSON.stringify({ ...remembered, ...ports }, null, 2)}\n`);
+  return ports;
+}
+
+export async function findFreePort(except: number[] = []): Promise<number> {
+  for (let attempt = 0; attempt < 1000; attempt += 1) {
+    const port = randomInt(PORTS.from, PORTS.to);
+    if (!except.includes(port) && (await isPortFree(port))) return port;
+  }
+  throw new StartError(`no free port found from ${PORTS.from} to ${PORTS.to}`);
+}
+
+/** Whether nobody listens there, not even someone who would share the port. */
+export function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false);
+      else reject(error);
+    });
+    probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+}
+
+function readRemembered(file: string): Record<string, number> {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, number>;
+  } catch {
+    // No file yet, or one that somebody spoiled: ports are only remembered for convenience.
+    return {};
+  }
+}

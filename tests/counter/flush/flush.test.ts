@@ -1,0 +1,225 @@
+import { randomUUIDv7 } from 'node:crypto';
+import { sql, type Kysely } from 'kysely';
+import t from 'tap';
+import { flush } from '../../../counter/flush/flush.ts';
+import { flushLoad, type FlushLoadOptions } from '../../../counter/flush/retry-flush.ts';
+import { TallyConflict } from '../../../counter/consume/tally.ts';
+import { takeDelivery } from '../../../counter/consume/accept-message.ts';
+import { createLoad, type Load } from '../../../counter/consume/flush-batch.ts';
+import type { Database } from '../../../schema/database/database.ts';
+import { encodeEnvelope, encodeIncrement } from '../../../schema/message/envelope.ts';
+import { createLog } from '../../../telemetry/log.ts';
+import { makeLoad } from '../../bench/harness/made-load.ts';
+import { makeKeys, readCounters } from '../../support/counters.ts';
+import { startServers } from '../../support/servers.ts';
+
+const INCARNATION = 1_800_000_000_000;
+
+interface Sent {
+  sequence: number;
+  id?: string;
+  value: number;
+  /** Another than that of the others. */
+  key?: string;
+  once?: string;
+  deliveryCount?: number;
+}
+
+void t.test(
+  'keys that share their first digits, as those made by time do, are counted',
+  async (t) => {
+    const { database } = await startServers(t);
+    const keys = Array.from({ length: 150_000 }, () => randomUUIDv7());
+    await flush(database, makeLoad(keys, 7), INCARNATION);
+    const counters = await readCounters(database);
+    t.equal(counters.size, keys.length);
+    t.ok(keys.every((key) => counters.get(key) === '7'));
+  },
+);
+
+void t.test('a judgement that was not committed leaves no dead letter', async (t) => {
+  const { database } = await startServers(t);
+  const [key = ''] = makeKeys(1);
+  const first = { sequence: 1, value: 1, once: 'public/a' };
+  const second = { sequence: 2, value: 2, once: 'public/a' };
+
+  // Both in one load: the second loses. Then the commit fails, and they come again apart.
+  await failCommits(database, async () => {
+    await t.rejects(flush(database, loadOf(key, [first, second]), INCARNATION), /no commit today/);
+  });
+  await flush(database, loadOf(key, [second]), INCARNATION);
+  await flush(database, loadOf(key, [first]), INCARNATION);
+
+  t.strictSame(await readCounters(database), new Map([[key, '2']]));
+  t.strictSame(await readLetters(database), [{ sequence: '1', reason: 'idempotency-key-reused' }]);
+});
+
+void t.test('a commit whose answer was lost is repeated without counting twice', async (t) => {
+  const { database } = await startServers(t);
+  const [key = ''] = makeKeys(1);
+  const load = loadOf(key, [
+    { sequence: 1, value: 1 },
+    { sequence: 2, value: 10, once: 'public/b' },
+    { sequence: 3, value: 100, deliveryCount: 2 },
+  ]);
+  t.match(await flush(database, load, INCARNATION), {
+    messages: 3,
+    increments: 3,
+    alreadyApplied: 0,
+  });
+  t.match(await flush(database, load, INCARNATION), {
+    messages: 0,
+    increments: 0,
+    alreadyApplied: 3,
+  });
+  t.strictSame(await readCounters(database), new Map([[key, '111']]));
+});
+
+void t.test(
+  'a tally that is partly applied is refused, and its messages count one by one',
+  async (t) => {
+    const { database } = await startServers(t);
+    const [key = ''] = makeKeys(1);
+    const [one, two] = [randomUUIDv7(), randomUUIDv7()];
+    await flush(database, loadOf(key, [{ sequence: 1, id: one, value: 1 }]), INCARNATION);
+    const both = [
+      { sequence: 1, id: one, value: 1 },
+      { sequence: 2, id: two, value: 10 },
+    ];
+    await t.rejects(flush(database, loadOf(key, both), INCARNATION), TallyConflict);
+    const again = both.map((message) => ({ ...message, deliveryCount: 2 }));
+    await flush(database, loadOf(key, again), INCARNATION);
+    t.strictSame(await readCounters(database), new Map([[key, '11']]));
+  },
+);
+
+void t.test(
+  'a message that was stored twice is counted once and settles both sequences',
+  async (t) => {
+    const { database } = await startServers(t);
+    const [key = ''] = makeKeys(1);
+    const id = randomUUIDv7();
+    await flush(
+      database,
+      loadOf(key, [
+        { sequence: 1, id, value: 5 },
+        { sequence: 2, id, value: 5 },
+      ]),
+      INCARNATION,
+    );
+    await flush(database, loadOf(key, [{ sequence: 3, id, value: 5 }]), INCARNATION);
+    t.strictSame(await readCounters(database), new Map([[key, '5']]));
+    const rows = await database
+      .selectFrom('ledger')
+      .select(['sequence', 'total'])
+      .orderBy('sequence')
+      .execute();
+    t.strictSame(rows, [
+      { sequence: '1', total: '5' },
+      { sequence: '2', total: '0' },
+      { sequence: '3', total: '0' },
+    ]);
+  },
+);
+
+void t.test('a message that no check foresaw costs its neighbours nothing', async (t) => {
+  const { database } = await startServers(t);
+  const [key = ''] = makeKeys(1);
+  const load = loadOf(
+    key,
+    [1, 10, 100].map((value, index) => ({ sequence: index + 1, value, deliveryCount: 2 })),
+  );
+  Object.defineProperty(load.messages.get(2)?.body?.envelope, 'increments', {
+    get: () => {
+      throw new RangeError('too deep');
+    },
+  });
+  await flushLoad(load, optionsOf(database));
+  t.strictSame(await readCounters(database), new Map([[key, '101']]));
+  t.strictSame(await readLetters(database), [{ sequence: '2', reason: 'not-countable' }]);
+});
+
+void t.test('a subject with a zero costs nobody a flush', async (t) => {
+  const { database } = await startServers(t);
+  const load = createLoad();
+  takeDelivery(
+    load,
+    {
+      data: Buffer.from('not JSON'),
+      subject: 'increments.a\0b',
+      reply: '',
+      sequence: 1,
+      deliveryCount: 1,
+      storedAtMs: Date.now(),
+    },
+    { suspectBeforeMs: 0, isHeldElsewhere: () => false },
+  );
+  await flush(database, load, INCARNATION);
+  const letters = await database.selectFrom('dead_letters').select('subject').execute();
+  t.strictSame(letters, [{ subject: 'increments.a\uFFFDb' }]);
+});
+
+void t.test('what the database refuses holds nothing up that comes beside it', async (t) => {
+  const { database } = await startServers(t);
+  const [full = '', key = ''] = makeKeys(2);
+  await sql`insert into increments (key, value) values (${full}, ${'9'.repeat(38)})`.execute(
+    database,
+  );
+  // As after a first failure: what comes again has its body, and what is new is in the tally already.
+  const load = loadOf(key, [
+    { sequence: 1, value: 1 },
+    { sequence: 2, value: 10, key: full, deliveryCount: 2 },
+    { sequence: 3, value: 100, deliveryCount: 2 },
+  ]);
+  await flushLoad(load, optionsOf(database));
+  t.equal((await readCounters(database)).get(key), '101');
+  t.strictSame(await readLetters(database), [{ sequence: '2', reason: 'refused-by-database' }]);
+});
+
+function readLetters(database: Kysely<Database>) {
+  return database.selectFrom('dead_letters').select(['sequence', 'reason']).execute();
+}
+
+function optionsOf(database: Kysely<Database>): FlushLoadOptions {
+  return {
+    database,
+    readIncarnation: () => Promise.resolve(INCARNATION),
+    onCommitted: () => undefined,
+    triesMs: () => 10_000,
+    log: createLog('counter', 'silent'),
+  };
+}
+
+function loadOf(key: string, sent: Sent[]): Load {
+  const load = createLoad();
+  for (const { sequence, id, value, once, deliveryCount = 1, ...other } of sent) {
+    const increment = encodeIncrement({
+      key: other.key ?? key,
+      value,
+      ...(once !== undefined && { once }),
+    });
+    takeDelivery(
+      load,
+      {
+        data: Buffer.from(encodeEnvelope(id ?? randomUUIDv7(), [increment])),
+        subject: 'increments.http',
+        reply: '',
+        sequence,
+        deliveryCount,
+        storedAtMs: Date.now(),
+      },
+      { suspectBeforeMs: 0, isHeldElsewhere: () => false },
+    );
+  }
+  return load;
+}
+
+/** Lets transactions that write to the ledger fail at their very end. */
+async function failCommits(database: Kysely<Database>, during: () => Promise<void>): Promise<void> {
+  await sql`create function refuse() returns trigger language plpgsql
+    as 'begin raise exception ''no commit today''; end'`.execute(database);
+  await sql`create constraint trigger refuse after insert on ledger
+    deferrable initially deferred for each row execute function refuse()`.execute(database);
+  await during();
+  await sql`drop trigger refuse on ledger`.execute(database);
+}

@@ -1,0 +1,63 @@
+import t from 'tap';
+import { send } from '../../support/load.ts';
+import { makeKeys } from '../../support/counters.ts';
+import { startServers } from '../../support/servers.ts';
+import { startGateway } from '../../support/services.ts';
+
+const [KEY = ''] = makeKeys(1);
+const UUID_RULE = 'must be a UUID of the form 8-4-4-4-12, and not the nil UUID';
+
+interface Refused {
+  path: string;
+  body?: string;
+  type?: string;
+  detail: string;
+}
+
+const REFUSED: Record<string, Refused> = {
+  'no content type that is known': {
+    path: '/increment',
+    body: 'x',
+    type: 'text/plain',
+    detail: 'The content type is "text/plain"; send application/json.',
+  },
+  'what curl sends by itself': {
+    path: '/increments',
+    body: '[]',
+    type: 'application/x-www-form-urlencoded',
+    detail:
+      'The content type is "application/x-www-form-urlencoded"; send application/json or application/x-ndjson.',
+  },
+  'a body that is too long': {
+    path: '/increment',
+    body: ' '.repeat(4_097),
+    detail: 'The body is longer than 4096 bytes.',
+  },
+  'a list where one is wanted': {
+    path: '/increment',
+    body: '[]',
+    detail: 'Refused: body must be an object with "key" and "value".',
+  },
+  'one bad key among those to read': {
+    path: `/counters?key=${KEY}&key=nope`,
+    detail: `Refused: key/1 ${UUID_RULE}.`,
+  },
+  'a bad key alone': { path: '/counters?key=nope', detail: `Refused: key/0 ${UUID_RULE}.` },
+  'more keys than are read at once': {
+    path: `/counters?${`key=${KEY}&`.repeat(101)}`,
+    detail: 'Refused: key must not have more than 100 items.',
+  },
+  'an id that no message has': {
+    path: '/increments/nope',
+    detail: 'Refused: id must be the id that an accepted increment was answered with.',
+  },
+};
+
+void t.test('a refusal says what is wrong, once, and what to do', async (t) => {
+  const gateway = await startGateway(t, await startServers(t));
+  for (const [name, { path, body, type = 'application/json', detail }] of Object.entries(REFUSED)) {
+    const request = { method: 'POST', body: body ?? '', headers: { 'content-type': type } };
+    const answer = await send(`${gateway.url}${path}`, body === undefined ? {} : request);
+    t.equal((JSON.parse(answer.body) as { detail: string }).detail, detail, name);
+  }
+});

@@ -1,0 +1,206 @@
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { Value } from 'typebox/value';
+import type { TSchema } from 'typebox';
+import { freeze } from '../../support/freeze.ts';
+import { makeKeys, untilTotal } from '../../support/counters.ts';
+import { post, send, type Answer } from '../../support/load.ts';
+import { startServers } from '../../support/servers.ts';
+import { startCounter, startGateway } from '../../support/services.ts';
+import { until } from '../../support/wait.ts';
+
+interface Document {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+}
+
+interface Operation {
+  operationId: string;
+  parameters?: Described[];
+  requestBody?: { content: Record<string, Described> };
+  responses: Record<string, { headers: object; content: Record<string, Described> }>;
+}
+
+interface Described {
+  schema: TSchema;
+  example?: unknown;
+  examples?: Record<string, { value: unknown }>;
+}
+
+void t.test('real answers are those of the OpenAPI document', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: 300 });
+  const environment = { RATE_LIMIT_MAX: '25', PUBLISH_DEADLINE_MS: '500' };
+  const gateway = await startGateway(t, servers, environment);
+  const file = join(servers.folder, 'api-keys.json');
+  const sha256 = createHash('sha256').update('secret').digest('hex');
+  writeFileSync(file, JSON.stringify({ keys: [{ name: 'a', sha256, scopes: ['admin'] }] }));
+  const closed = await startGateway(t, servers, { API_KEYS_FILE: file });
+  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+  const page = await send(`${gateway.url}/docs`);
+  t.equal(page.status, 200);
+  const policy = page.headers['content-security-policy'] ?? '';
+  t.notMatch(policy, 'upgrade-insecure-requests', 'the page is there without TLS too');
+  const document = JSON.parse((await send(`${gateway.url}/openapi.json`)).body) as Document;
+  const { check, unseen } = createChecks(t, document);
+  const [key = '', absent = ''] = makeKeys(2);
+  const good = { key, value: 1 };
+  const batch = (body: string, headers: Record<string, string> = {}, { url } = gateway) =>
+    send(`${url}/increments`, { method: 'POST', body, headers });
+  const once = { 'idempotency-key': 'a' };
+  const text = { 'content-type': 'text/plain' };
+
+  check('/increment', 'post', 200, await post(gateway.url, good, once));
+  check('/increment', 'post', 400, await post(gateway.url, { key, value: 0 }));
+  check('/increment', 'post', 400, await post(gateway.url, '{'));
+  check('/increment', 'post', 400, await post(gateway.url, good, { 'idempotency-key': '' }));
+  check('/increment', 'post', 413, await post(gateway.url, 'x'.repeat(10_000)));
+  check('/increment', 'post', 415, await post(gateway.url, '', text));
+  check('/increment', 'post', 422, await post(gateway.url, { key, value: 2 }, once));
+  check('/increments', 'post', 200, await batch(JSON.stringify([good])));
+  check('/increments', 'post', 400, await batch('[1]'));
+  check('/increments', 'post', 400, await batch('['));
+  check('/increments', 'post', 400, await batch(JSON.stringify([good]), { 'idempotency-key': '' }));
+  check('/increments', 'post', 413, await batch('x'.repeat(2_000_000)));
+  check('/increments', 'post', 415, await batch('', text));
+  check('/increments', 'post', 422, await batch(JSON.stringify([good, good]), once));
+  await untilTotal(servers.database, 2);
+  check('/counters/{key}', 'get', 200, await send(`${gateway.url}/counters/${key}`));
+  check('/counters/{key}', 'get', 400, await send(`${gateway.url}/counters/5`));
+  check('/counters/{key}', 'get', 404, await send(`${gateway.url}/counters/${absent}`));
+  check('/counters', 'get', 200, await send(`${gateway.url}/counters?key=${key}&key=${absent}`));
+  check('/counters', 'get', 400, await send(`${gateway.url}/counters`));
+  const { id } = JSON.parse((await post(gateway.url, good, once)).body) as { id: string };
+  const ask = (path: string) => send(`${gateway.url}/increments/${path}`);
+  check('/increments/{id}', 'get', 200, await ask(id));
+  check('/increments/{id}', 'get', 400, await ask('5'));
+  check('/increments/{id}', 'get', 404, await ask('00000000-0000-7000-8000-000000000000'));
+  check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
+  check('/readyz', 'get', 200, await send(`${gateway.url}/readyz`));
+
+  for (const [status, headers] of [
+    [401, {}],
+    [403, { authorization: 'Bearer secret' }],
+  ] as const) {
+    check('/increment', 'post', status, await post(closed.url, good, headers));
+    check('/increments', 'post', status, await batch('[]', headers, closed));
+    check('/counters', 'get', status, await send(`${closed.url}/counters?key=${key}`, { headers }));
+    check(
+      '/increments/{id}',
+      'get',
+      status,
+      await send(`${closed.url}/increments/${id}`, { headers }),
+    );
+    check(
+      '/counters/{key}',
+      'get',
+      status,
+      await send(`${closed.url}/counters/${key}`, { headers }),
+    );
+  }
+
+  await freeze(servers.nats);
+  check('/increment', 'post', 503, await post(gateway.url, good));
+  check('/increments', 'post', 503, await batch(JSON.stringify([good])));
+  servers.nats.kill('SIGCONT');
+  servers.nats.kill('SIGKILL');
+  await servers.nats.exited;
+  const away = () => send(`${gateway.url}/readyz`);
+  check('/readyz', 'get', 503, await until('not ready', away, ({ status }) => status === 503));
+  check('/increment', 'post', 503, await post(gateway.url, good));
+  check('/increments', 'post', 503, await batch(JSON.stringify([good])));
+  const limited = () => post(gateway.url, good);
+  check(
+    '/increment',
+    'post',
+    429,
+    await until('the limit', limited, ({ status }) => status === 429),
+  );
+  check('/increments', 'post', 429, await batch(JSON.stringify([good])));
+  await servers.postgres.stop();
+  check('/counters', 'get', 503, await send(`${gateway.url}/counters?key=${key}`));
+  check('/increments/{id}', 'get', 503, await ask(id));
+  check('/counters/{key}', 'get', 503, await send(`${gateway.url}/counters/${key}`));
+
+  check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
+
+  // Elsewhere: backpressure, increment and pipelining (too many waiting), stopping, and an event loop
+  // that is late.
+  const elsewhere = ['overloaded', 'stopping', 'stream-full', 'too-many-waiting'];
+  const reads = ['/counters', '/counters/{key}', '/increments/{id}'];
+  t.strictSame(unseen(), [
+    ...reads.map((path) => `get ${path} 503 too-many-waiting`),
+    ...elsewhere.map((code) => `post /increment 503 ${code}`),
+    ...elsewhere.map((code) => `post /increments 503 ${code}`),
+  ]);
+  t.match((await send(`${gateway.url}/docs/`)).body, /swagger/i, 'the document can be read');
+});
+
+void t.test('the OpenAPI document has an example for every request and answer', async (t) => {
+  const servers = await startServers(t);
+  const gateway = await startGateway(t, servers);
+  const document = JSON.parse((await send(`${gateway.url}/openapi.json`)).body) as Document;
+  t.equal(document.openapi, '3.1.0');
+  for (const [path, operations] of Object.entries(document.paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      const name = `${method} ${path}`;
+      t.match(operation.operationId, /^\w+$/, `${name} has a name for programs`);
+      const described = [
+        ...(operation.parameters ?? []),
+        ...Object.values(operation.requestBody?.content ?? {}),
+        ...Object.values(operation.responses).flatMap(({ content }) => Object.values(content)),
+      ];
+      for (const each of described) {
+        const examples = Object.values(each.examples ?? {}).map(({ value }) => value);
+        if (each.example !== undefined) examples.push(each.example);
+        t.ok(examples.length > 0, `${name} has examples`);
+        const faults = examples.flatMap((example) => Value.Errors(each.schema, example));
+        t.strictSame(faults, [], 'its examples are as documented');
+      }
+    }
+  }
+});
+
+/** Checks answers against the document, and keeps which of its answers have not been seen. */
+function createChecks(t: Test, document: Document) {
+  const documented = new Set<string>();
+  for (const [path, operations] of Object.entries(document.paths)) {
+    for (const [method, { responses }] of Object.entries(operations)) {
+      for (const [status, { content }] of Object.entries(responses)) {
+        const problem = content['application/problem+json']?.schema as ProblemSchema | undefined;
+        const codes = problem?.properties.code.enum ?? [''];
+        for (const code of codes) documented.add(`${method} ${path} ${status} ${code}`.trim());
+      }
+    }
+  }
+
+  function check(path: string, method: string, status: number, answer: Answer): void {
+    const name = `${method} ${path} ${status}`;
+    t.equal(answer.status, status, name);
+    const described = document.paths[path]?.[method]?.responses[status];
+    const type = answer.headers['content-type']?.toString().split(';')[0] ?? '';
+    const schema = described?.content[type]?.schema;
+    if (described === undefined || schema === undefined) {
+      t.fail(`${name} is not in the document as ${type}`);
+      return;
+    }
+    const body = JSON.parse(answer.body) as { code?: string };
+    t.strictSame(Value.Errors(schema, body), [], `${name} is as documented`);
+    documented.delete(`${name} ${body.code ?? ''}`.trim());
+    t.ok(answer.headers['x-request-id'], `${name} carries a request id`);
+    const known = ['connection', 'content-length', 'content-type', 'date', 'keep-alive'];
+    const others = Object.keys(answer.headers).filter((header) => !known.includes(header));
+    t.strictSame(
+      others.filter((header) => !(header in described.headers)),
+      [],
+      `${name}: its headers are documented`,
+    );
+  }
+
+  return { check, unseen: () => [...documented].toSorted() };
+}
+
+interface ProblemSchema {
+  properties: { code: { enum: string[] } };
+}

@@ -1,0 +1,57 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { runCommandLine } from '../../../mesh/cli/run-command-line.ts';
+import type { Servers } from '../../support/servers.ts';
+import type { Service } from '../../support/services.ts';
+
+export interface CommandResult {
+  code: number;
+  output: string;
+  error: string;
+  /** Of `--json`. */
+  answer: () => any;
+}
+
+export type RunCommand = (line: string, input?: string) => Promise<CommandResult>;
+
+/** Runs command lines as the process does, on servers that a data folder names. */
+export function commandsOn(
+  servers: Servers,
+  services: { gateways?: Service[]; counters?: Service[] } = {},
+): RunCommand {
+  const dataDir = join(servers.folder, 'data');
+  mkdirSync(dataDir, { recursive: true });
+  const { urls, nats, postgres } = servers;
+  const pids = (list: Service[] = []) => list.map(({ pid, metrics }) => ({ pid, metrics }));
+  const mesh = {
+    gateways: pids(services.gateways),
+    counters: pids(services.counters),
+    nats: [{ pid: nats.pid, url: urls.nats.inspector }],
+    postgres: { pid: postgres.pid, url: postgres.url },
+  };
+  const passwords = Object.entries(urls.nats).map(([role, url]) => [role, new URL(url).password]);
+  const secrets = { nats: Object.fromEntries(passwords), postgres: {} };
+  writeFileSync(join(dataDir, 'mesh.json'), JSON.stringify(mesh));
+  writeFileSync(join(dataDir, 'secrets.json'), JSON.stringify(secrets));
+  const environment = { DATA_DIR: dataDir, XDG_CONFIG_HOME: servers.folder, INIT_CWD: dataDir };
+  return (line, input) => runCommand(line, environment, input);
+}
+
+export async function runCommand(
+  line: string,
+  environment: NodeJS.ProcessEnv,
+  input = '',
+): Promise<CommandResult> {
+  const written = { output: '', error: '' };
+  const code = await runCommandLine(
+    line.split(' ').filter((word) => word !== ''),
+    {
+      environment,
+      write: (text) => void (written.output += stripVTControlCharacters(text)),
+      complain: (text) => void (written.error += stripVTControlCharacters(text)),
+      readInput: () => Promise.resolve(input),
+    },
+  );
+  return { code, ...written, answer: () => JSON.parse(written.output) };
+}

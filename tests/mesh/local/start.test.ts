@@ -1,0 +1,181 @@
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import {
+  increment,
+  launchMesh,
+  makeDataDir,
+  processesOf,
+  startMesh,
+  total,
+} from '../mesh-process.ts';
+import { livingProcess, until } from '../until.ts';
+
+const FAST = { FLUSH_INTERVAL_MS: '500' };
+
+await t.test('npm start runs a whole mesh', async (t) => {
+  for (const port of [4222, 5432]) await occupy(t, port);
+  const dataDir = makeDataDir(t);
+  const mesh = await startMesh({ dataDir, environment: FAST });
+  const key = randomUUID();
+
+  await t.test('beside servers that occupy 4222 and 5432', async (t) => {
+    t.notMatch(mesh.describe().nats[0]?.url, /:4222/);
+    t.notMatch(mesh.describe().postgres.url, /:5432/);
+  });
+
+  await t.test('lists what runs in mesh.json, for its user only', async (t) => {
+    const file = mesh.describe();
+    const pid = Number;
+    const metrics = /^http:\/\/127\.0\.0\.1:\d+\/metrics$/;
+    const url = `http://127.0.0.1:${mesh.port}`;
+    t.matchOnlyStrict(file, {
+      gateways: [
+        { pid, url, metrics },
+        { pid, url, metrics },
+      ],
+      proxy: null,
+      counters: [
+        { pid, metrics },
+        { pid, metrics },
+      ],
+      nats: [{ pid, url: /^nats:\/\/inspector:\w+@127\.0\.0\.1:\d+$/ }],
+      postgres: { pid, url: /^postgres:\/\/owner:\w+@127\.0\.0\.1:\d+\/increments$/ },
+    });
+    t.equal(statSync(join(dataDir, 'mesh.json')).mode & 0o777, 0o600);
+    const addresses = [...file.gateways, ...file.counters].map((one) => one.metrics);
+    t.equal(new Set(addresses).size, 4, 'every service has metrics of its own');
+    for (const address of addresses) t.equal((await fetch(address)).status, 200);
+  });
+
+  await t.test('prints lines that work as they are', async (t) => {
+    const lines = mesh.output().split('\n');
+    const line = (start: string) => lines.find((one) => one.startsWith(start)) ?? '';
+    const sh = (command: string) => execFileSync('sh', ['-c', command], { encoding: 'utf8' });
+    t.match(sh(`${line('curl')} -s`), /"accepted":1/);
+    const get = line(`curl http://127.0.0.1:${mesh.port}/counters/`);
+    await until('the total', () => sh(`${get} -s`).includes('"value":"5"'));
+    t.match(line('PGSERVICEFILE='), /psql service=mesh/);
+    t.match(line('XDG_CONFIG_HOME='), /nats --context mesh stream info INCREMENTS$/);
+    t.match(line('kill -9'), `kill -9 ${mesh.describe().counters[0]?.pid}`);
+    t.notMatch(
+      mesh.output(),
+      readFileSync(join(dataDir, 'secrets.json'), 'utf8').match(/p\w{32}/)![0],
+    );
+  });
+
+  await t.test('refuses a second start on the same data folder, naming the first', async (t) => {
+    const second = await launchMesh({ dataDir });
+    await second.exited;
+    t.match(second.output(), /a mesh is running on this data folder already \(pid \d+/);
+    t.equal(await increment(mesh, key, 1), 200, 'the first goes on');
+  });
+
+  await t.test(
+    'runs a second mesh beside it, which SIGTERM to npm alone stops whole',
+    async (t) => {
+      const other = makeDataDir(t);
+      const environment = { ...FAST, GATEWAYS: '1', COUNTERS: '1' };
+      const taken = await launchMesh({ dataDir: other, port: mesh.port, environment });
+      await taken.exited;
+      t.match(taken.output(), new RegExp(`port ${mesh.port} on 127.0.0.1 is taken`));
+
+      const second = await startMesh({ dataDir: other, environment });
+      t.equal(await increment(second, key, 100), 200);
+      second.child.kill('SIGTERM');
+      await second.exited;
+      t.strictSame(processesOf(other), [], 'no process is left');
+      t.notOk(existsSync(join(other, 'mesh.json')));
+    },
+  );
+
+  await t.test('starts again what dies, and says so', async (t) => {
+    const before = mesh.describe();
+    const pids = (file = mesh.describe()) => [
+      file.counters[0]!.pid,
+      file.gateways[0]!.pid,
+      file.nats[0]!.pid!,
+      file.postgres.pid!,
+    ];
+    for (const pid of pids(before)) process.kill(pid, 'SIGKILL');
+    for (const name of ['counter-1', 'gateway-1', 'nats-server', 'PostgreSQL']) {
+      await mesh.says(
+        new RegExp(`${name} \\(pid \\d+\\) was killed by SIGKILL; starting it again`),
+      );
+      await mesh.says(new RegExp(`${name} is back \\(pid \\d+\\)`));
+    }
+    const after = mesh.describe();
+    for (const [index, pid] of pids(before).entries()) t.not(pids(after)[index], pid);
+    t.ok(pids(after).every((pid) => livingProcess(pid)));
+    t.equal(after.nats[0]?.url, before.nats[0]?.url, 'on the same port');
+    t.equal(after.postgres.url, before.postgres.url);
+    await until('an increment is accepted', async () => (await increment(mesh, key, 1)) === 200);
+  });
+
+  await t.test('stops whole at a SIGTERM to the group of npm', async (t) => {
+    t.equal(await increment(mesh, key, 1), 200);
+    process.kill(-mesh.child.pid!, 'SIGTERM');
+    await mesh.exited;
+    t.strictSame(processesOf(dataDir), [], 'no process is left');
+    t.notOk(existsSync(join(dataDir, 'mesh.json')));
+    t.match(mesh.output(), /mesh stopped/);
+    t.notMatch(mesh.output(), /did not stop when asked to/);
+  });
+});
+
+await t.test('a mesh that was killed is taken up by the next start', async (t) => {
+  const dataDir = makeDataDir(t);
+  const key = randomUUID();
+  // So long a flush that the increment is only in the stream when the mesh is killed.
+  const first = await startMesh({ dataDir, environment: { COUNTERS: '1', GATEWAYS: '1' } });
+  t.equal(await increment(first, key, 7), 200);
+  const left = first.describe();
+  // npm, the shell and the mesh itself, as a closed machine would: its children are out of reach.
+  process.kill(-first.child.pid!, 'SIGKILL');
+  await first.exited;
+  t.ok(livingProcess(left.nats[0]!.pid!), 'the broker is left running');
+
+  const second = await startMesh({ dataDir, environment: FAST });
+  await t.test('ends what was left', async (t) => {
+    t.match(second.output(), /ending what an earlier mesh left running: nats-server/);
+    const pids = [...left.gateways, ...left.counters, ...left.nats, left.postgres].map(
+      (one) => one.pid!,
+    );
+    for (const pid of pids) t.notOk(livingProcess(pid));
+    t.equal(second.describe().nats[0]?.url, left.nats[0]?.url, 'and keeps its addresses');
+  });
+
+  await t.test('loses nothing and counts nothing twice', async (t) => {
+    await until('the total', async () => (await total(second, key)) === '7');
+    t.equal(await increment(second, key, 1), 200);
+    await until('the next total', async () => (await total(second, key)) === '8');
+  });
+
+  await t.test('a second Ctrl-C stops at once', async (t) => {
+    // A gateway that waits for a frozen broker's acknowledgement takes seconds to drain.
+    process.kill(second.describe().nats[0]!.pid!, 'SIGSTOP');
+    const waiting = increment(second, key, 1).catch(() => 0);
+    const interrupt = () => process.kill(-second.child.pid!, 'SIGINT');
+    interrupt();
+    await second.says('stopping: gateways drain');
+    await delay(1100); // Within a second it would be the same Ctrl-C, delivered twice by npm.
+    const since = performance.now();
+    interrupt();
+    await second.exited;
+    await waiting;
+    t.match(second.output(), /stopping at once/);
+    t.ok(performance.now() - since < 2000);
+    t.strictSame(processesOf(dataDir), [], 'no process is left');
+  });
+});
+
+async function occupy(t: Test, port: number): Promise<void> {
+  const server = createServer().listen(port, '127.0.0.1');
+  await Promise.race([once(server, 'listening'), once(server, 'error')]).catch(() => {});
+  t.teardown(() => server.close());
+}

@@ -1,0 +1,82 @@
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import t from 'tap';
+import { findNatsServer, type Source } from '../../../mesh/servers/find-nats-server.ts';
+
+const CACHED = `nats-server-${process.platform}-${process.arch}`;
+
+/** A program that only knows its version, which is all that the search asks for. */
+function fake(path: string, version: string): string {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `#!/bin/sh\necho "nats-server: v${version}"\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+const offers = (version: string): Source => ({
+  name: 'a source',
+  fetch: async (destination) => void fake(destination, version),
+});
+
+const fails: Source = {
+  name: 'a broken source',
+  fetch: () => Promise.reject(new Error('no network')),
+};
+
+await t.test('NATS_SERVER_BIN comes first', async (t) => {
+  const folder = t.testdir();
+  const named = fake(join(folder, 'mine'), '2.14.5');
+  fake(join(folder, 'path', 'nats-server'), '2.15.1');
+  const environment = { NATS_SERVER_BIN: named, PATH: join(folder, 'path') };
+  t.equal(await findNatsServer({ environment, sources: [] }), named);
+});
+
+await t.test('a NATS_SERVER_BIN that can not be used is refused, not passed over', async (t) => {
+  const folder = t.testdir({ text: 'no program' });
+  const PATH = dirname(fake(join(folder, 'path', 'nats-server'), '2.15.1'));
+  const search = (NATS_SERVER_BIN: string) =>
+    findNatsServer({ environment: { NATS_SERVER_BIN, PATH }, sources: [] });
+  await t.rejects(search(join(folder, 'absent')), { message: /which is not a program/ });
+  await t.rejects(search(join(folder, 'text')), { message: /which is not a program/ });
+  const old = fake(join(folder, 'old'), '2.9.10');
+  await t.rejects(search(old), {
+    message: /which is too old \(nats-server: v2\.9\.10, 2\.11 is needed\)/,
+  });
+});
+
+await t.test('then the PATH, where an old one is passed over', async (t) => {
+  const folder = t.testdir();
+  fake(join(folder, 'a', 'nats-server'), '2.9.10');
+  const found = fake(join(folder, 'b', 'nats-server'), '2.11.0');
+  const PATH = `${join(folder, 'a')}:${join(folder, 'b')}`;
+  t.equal(await findNatsServer({ environment: { PATH }, cacheFolder: folder, sources: [] }), found);
+});
+
+await t.test('then the cache', async (t) => {
+  const cacheFolder = t.testdir();
+  const cached = fake(join(cacheFolder, CACHED), '2.14.5');
+  t.equal(await findNatsServer({ environment: {}, cacheFolder, sources: [fails] }), cached);
+});
+
+await t.test('then the sources in turn, and what they give is kept', async (t) => {
+  const cacheFolder = join(t.testdir(), 'cache');
+  const search = (sources: Source[]) => findNatsServer({ environment: {}, cacheFolder, sources });
+  const found = await search([fails, offers('2.9.0'), offers('2.14.5')]);
+  t.equal(found, join(cacheFolder, CACHED));
+  t.equal(await search([]), found);
+  t.strictSame(readdirSync(cacheFolder), [CACHED]);
+});
+
+await t.test('a search in vain says all that was tried and what helps', async (t) => {
+  const folder = t.testdir();
+  const PATH = dirname(fake(join(folder, 'path', 'nats-server'), '2.9.10'));
+  const search = findNatsServer({ environment: { PATH }, cacheFolder: folder, sources: [fails] });
+  const { message } = await search.then(
+    () => Promise.reject(new Error('found one')),
+    (error: Error) => error,
+  );
+  t.match(message, /path\/nats-server is too old/);
+  t.match(message, /a broken source: no network/);
+  for (const way of ['NATS_SERVER_BIN', 'NATS_URL', 'PATH', 'docker compose'])
+    t.match(message, way);
+});

@@ -1,0 +1,52 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import t, { type Test } from 'tap';
+import { findFreePort } from '../../../mesh/servers/ports.ts';
+import { startPostgres } from '../../../mesh/servers/postgres.ts';
+
+const isRoot = process.getuid?.() === 0;
+
+await t.test('PostgreSQL keeps its promises through a kill', async (t) => {
+  const folder = temporaryFolder(t, 0o711);
+  const options = { folder: join(folder, 'data'), port: await findFreePort(), password: 'p1' };
+  const first = await startPostgres(options);
+  const settings = await ask(
+    first.url,
+    `select name, setting from pg_settings
+    where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting <> 'on'`,
+  );
+  t.strictSame(settings, [], 'a commit is on the disk');
+  await ask(first.url, 'create table kept as select 42 as answer');
+
+  first.kill('SIGKILL');
+  t.equal((await first.exited).signal, 'SIGKILL');
+  const second = await startPostgres(options);
+  t.strictSame(await ask(second.url, 'select answer from kept'), [{ answer: 42 }]);
+  await t.rejects(ask(second.url.replace(':p1@', ':p2@'), 'select 1'), { code: '28P01' });
+  await second.stop();
+  t.strictSame(await second.exited, { code: 0, signal: null });
+});
+
+await t.test('a folder out of reach is named', { skip: !isRoot && 'only as root' }, async (t) => {
+  const folder = temporaryFolder(t, 0o700);
+  const start = startPostgres({ folder: join(folder, 'data'), port: 1, password: 'p1' });
+  await t.rejects(start, {
+    message: new RegExp(`can't enter ${folder},[^]*chmod o\\+x ${folder}`),
+  });
+});
+
+function temporaryFolder(t: Test, mode: number): string {
+  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
+  chmodSync(folder, mode);
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function ask(connectionString: string, query: string): Promise<unknown[]> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  const { rows } = await client.query<Record<string, unknown>>(query).finally(() => client.end());
+  return rows;
+}
