@@ -1,6 +1,6 @@
 /*
  * A counter: pulls, holds, flushes, settles. Two loops, one that pulls (pulling.ts) and one that
- * flushes (flushing.ts), share what is held (holdings.ts) and what is known of broker and database
+ * flushes (flushing.ts), share what is held (buffer.ts) and what is known of broker and database
  * (stores.ts). Beside them runs the housekeeping.
  */
 import { performance } from 'node:perf_hooks';
@@ -8,13 +8,13 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../nats/connect.ts';
 import type { Puller } from '../nats/pull.ts';
-import type { Database } from '../schema/database/database.ts';
+import type { Database } from '../schema/database/tables.ts';
 import type { Log } from '../telemetry/log.ts';
-import { createAlarm } from './consume/deadline-timer.ts';
+import { createDeadlineTimer } from './consume/deadline-timer.ts';
 import { createFlushClock } from './consume/flush-clock.ts';
 import { flushUntilStopped } from './flush/flush-loop.ts';
-import { createHoldings } from './consume/message-buffer.ts';
-import { startHousekeeping } from './maintenance/maintenance.ts';
+import { createMessageBuffer } from './consume/message-buffer.ts';
+import { startMaintenance } from './maintenance/maintenance.ts';
 import type { CounterMetrics, CounterObservation } from './telemetry/metrics.ts';
 import { pullUntilStopped } from './consume/pull-loop.ts';
 import { createSettler } from './settle/settle.ts';
@@ -56,7 +56,7 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   const failure = Promise.withResolvers<never>();
   const stores = await openStores({ ...options, onDisagreement: failure.reject }, signal);
   const settler = createSettler({ ackWaitMs: options.ackWaitMs, purge: purgeSettled, send, log });
-  const holdings = createHoldings({
+  const buffer = createMessageBuffer({
     messagesMax: options.messagesHeldMax,
     keysMax: options.keysHeldMax,
     settler,
@@ -64,20 +64,20 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   });
   const clock = createFlushClock(options.flushIntervalMs);
   const stopping = new AbortController();
-  const alarm = createAlarm(() => (stopping.signal.aborted ? 0 : holdings.dueAt(clock)));
+  const timer = createDeadlineTimer(() => (stopping.signal.aborted ? 0 : buffer.dueAt(clock)));
 
-  const shared = { ...options, stores, holdings, stopping: stopping.signal };
-  const housekeeping = startHousekeeping(shared);
-  const pulling = pullUntilStopped({ ...shared, onTaken: alarm.check });
+  const shared = { ...options, stores, buffer, stopping: stopping.signal };
+  const housekeeping = startMaintenance(shared);
+  const pulling = pullUntilStopped({ ...shared, onTaken: timer.check });
   const flushing = flushUntilStopped({
     ...shared,
     settler,
     clock,
-    alarm,
+    timer,
     pulling,
     onFlushed: () => {
       void settler.settle();
-      void housekeeping.sendLetters();
+      void housekeeping.sendDeadLetters();
     },
   });
   pulling.catch(failure.reject);
@@ -95,17 +95,17 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
   /** In order: no new pull, the last flush, the acknowledgements. */
   async function stop(): Promise<void> {
     stopping.abort();
-    alarm.check();
+    timer.check();
     housekeeping.stop();
     await flushing.catch(() => undefined);
-    await housekeeping.sendLetters();
+    await housekeeping.sendDeadLetters();
     await settler.finish(SETTLE_AT_STOP_MS);
     puller.close();
   }
 
   return {
     get held() {
-      const { messages, keys, oldestAgeMs } = holdings;
+      const { messages, keys, oldestAgeMs } = buffer;
       return {
         messages,
         keys,

@@ -1,6 +1,6 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import closeWithGrace from 'close-with-grace';
-import { announce } from '../nats/send-heartbeats.ts';
+import { sendHeartbeats } from '../nats/send-heartbeats.ts';
 import { CannotConnect, connectToNats, watchConnection } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
@@ -14,10 +14,10 @@ import { isTracing } from '../telemetry/tracing.ts';
 import { startCounter, type Counter } from './app.ts';
 import { CounterConfig, STOP_MS_MAX } from './config.ts';
 import { readConsumerAckWait } from './startup/check-consumer.ts';
-import { createDeadLetterSender } from './flush/dead-letters.ts';
+import { createDeadLetterSender } from './maintenance/send-dead-letters.ts';
 import { countFigures } from './telemetry/stats.ts';
 import { createCounterMetrics } from './telemetry/metrics.ts';
-import { StoresDisagree } from './settle/settled-floor.ts';
+import { StoresDisagree } from './settle/compare-stores.ts';
 import { traceFlushes, tracePuller } from './telemetry/tracing.ts';
 
 /** One each for the flush, purging, pruning, and dead letters or probes. */
@@ -78,7 +78,7 @@ async function main(): Promise<void> {
     isDatabaseConnected: true,
   };
   const held = () => counter?.held ?? nothingHeld;
-  const { metrics, service, readBulletin } = countFigures(createCounterMetrics(held), held);
+  const { metrics, service, readHeartbeat } = countFigures(createCounterMetrics(held), held);
   const puller = createPuller(connection, watch);
   counter = await startCounter(
     {
@@ -98,7 +98,7 @@ async function main(): Promise<void> {
     },
     startup.signal,
   );
-  stopSteps.push(announce(connection, watch, readBulletin), counter.stop);
+  stopSteps.push(sendHeartbeats(connection, watch, readHeartbeat), counter.stop);
   answerDiscovery(connection, service);
   log.info('the counter is ready');
   await counter.failed;

@@ -2,19 +2,19 @@ import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/typ
 import fastify, { type FastifyBaseLogger } from 'fastify';
 import type { Kysely } from 'kysely';
 import { randomUUID } from 'node:crypto';
-import type { Database } from '../schema/database/database.ts';
+import type { Database } from '../schema/database/tables.ts';
 import { describeDatabaseError } from '../schema/database/describe-database-error.ts';
 import { parseExactJson } from '../schema/int64.ts';
 import { isTracing } from '../telemetry/tracing.ts';
-import { warnSeldom } from '../telemetry/throttled-warning.ts';
+import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import type { ApiKeys } from './auth/api-keys.ts';
 import { auth } from './auth/auth.ts';
 import type { MeshView } from './console/mesh-view.ts';
-import { cutOff } from './limits/stalled-connections.ts';
-import type { IncrementLane } from './increments/publish-queues.ts';
+import { stalledConnections } from './limits/stalled-connections.ts';
+import type { PublishQueues } from './increments/publish-queues.ts';
 import type { AnsweredRequest, GatewayCounts } from './telemetry/metrics.ts';
 import { openapi } from './openapi/openapi.ts';
-import { pressure } from './limits/overload.ts';
+import { overload } from './limits/overload.ts';
 import { createErrorHandler, ProblemError, sendProblem } from './errors/problem-details.ts';
 import { rateLimit, type RateLimitOptions } from './limits/rate-limit.ts';
 import type { Readiness } from './health/readiness.ts';
@@ -26,7 +26,7 @@ import { healthRoutes } from './health/health-routes.ts';
 import { incrementRoutes } from './increments/increment-routes.ts';
 import { messageRoutes } from './reads/message-routes.ts';
 import { requestTracing } from './telemetry/tracing.ts';
-import { answerUnrouted } from './errors/pre-routing-errors.ts';
+import { answerPreRoutingErrors } from './errors/pre-routing-errors.ts';
 
 /** An increment is some 80 bytes; this leaves room for any formatting. */
 const BODY_BYTES_MAX = 4_096;
@@ -42,7 +42,7 @@ const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 export interface GatewayOptions {
-  lane: IncrementLane;
+  queues: PublishQueues;
   /** Repeats of increments that may wait, as many as increments. */
   waitingMax: number;
   database: Kysely<Database>;
@@ -86,7 +86,7 @@ export async function buildGateway(options: GatewayOptions) {
     return503OnClosing: false,
     trustProxy: options.trustProxy ?? false,
     genReqId: createRequestIds(),
-    ...answerUnrouted(options.counts, handleError),
+    ...answerPreRoutingErrors(options.counts, handleError),
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = CONNECTIONS_MAX;
   // An expectation that is not known may be ignored; Node's own refusal would be an empty answer.
@@ -147,11 +147,11 @@ export async function buildGateway(options: GatewayOptions) {
   if (isTracing()) await app.register(requestTracing);
   if (options.log.level === 'debug') await app.register(requestLog, options);
   await app.register(openapi);
-  await app.register(pressure);
+  await app.register(overload);
   await app.register(auth, { apiKeys: options.apiKeys });
   await app.register(rateLimit, options.rateLimit);
   await app.register(incrementRoutes, options);
-  const warn = warnSeldom(options.log);
+  const warn = throttleWarnings(options.log);
   const warnOfDatabase = (error: unknown) =>
     warn(`counters can't be read: ${describeDatabaseError(error)}`);
   const reads = createDatabaseReads(warnOfDatabase);
@@ -160,8 +160,8 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(messageRoutes, reading);
   await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
-  await app.register(cutOff, {
-    drain: () => Promise.all([options.lane.drain(), reads.settle()]),
+  await app.register(stalledConnections, {
+    drain: () => Promise.all([options.queues.drain(), reads.settle()]),
   });
   return app;
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
-import { announce } from '../nats/send-heartbeats.ts';
+import { sendHeartbeats } from '../nats/send-heartbeats.ts';
 import {
   CannotConnect,
   connectionChange,
@@ -10,13 +10,13 @@ import {
   watchConnection,
 } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
-import { BULLETIN_SUBJECT, createExchange, RATE_LIMIT_SUBJECT } from '../nats/broadcast.ts';
+import { HEARTBEAT_SUBJECT, createBroadcast, RATE_LIMIT_SUBJECT } from '../nats/broadcast.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
-import { mintId } from '../schema/message/envelope.ts';
+import { mintId } from '../schema/message/message-id.ts';
 import { ConfigurationError } from '../schema/settings/environment.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
@@ -25,8 +25,8 @@ import { openApiKeys } from './auth/api-keys.ts';
 import { buildGateway } from './app.ts';
 import { readGatewayConfig, STOP_MS_MAX, type GatewayConfig } from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
-import { countFigures } from './telemetry/stats.ts';
-import { createIncrementLane } from './increments/publish-queues.ts';
+import { createGatewayStats } from './telemetry/stats.ts';
+import { createPublishQueues } from './increments/publish-queues.ts';
 import { createGatewayMetrics } from './telemetry/metrics.ts';
 import { tracePublisher } from './telemetry/tracing.ts';
 import { createReadiness } from './health/readiness.ts';
@@ -90,12 +90,12 @@ async function main(): Promise<void> {
 
   // The lane reports to the counts and the counts look at the lane.
   const waiting = (): number => lane.waiting;
-  const { counts, service, readBulletin } = countFigures(
+  const { counts, service, readHeartbeat } = createGatewayStats(
     createGatewayMetrics({ waiting, isBrokerConnected: () => watch.isConnected }),
     { waiting },
   );
   const publisher = createPublisher(connection, stream);
-  const lane = createIncrementLane({
+  const lane = createPublishQueues({
     publisher: isTracing() ? tracePublisher(publisher) : publisher,
     ...(isTracing() && { readOrigin: activeTraceparent }),
     deadlineMs: config.PUBLISH_DEADLINE_MS,
@@ -114,7 +114,7 @@ async function main(): Promise<void> {
   });
 
   const app = await buildGateway({
-    lane,
+    queues: lane,
     waitingMax: config.WAITING_MAX,
     database,
     counts,
@@ -124,7 +124,7 @@ async function main(): Promise<void> {
       max: config.RATE_LIMIT_MAX,
       batchMax: config.RATE_LIMIT_BATCH_MAX,
       windowMs: config.RATE_LIMIT_WINDOW_MS,
-      exchange: createExchange(connection, RATE_LIMIT_SUBJECT),
+      exchange: createBroadcast(connection, RATE_LIMIT_SUBJECT),
       nowMs: stream.brokerTimeMs,
     },
     trustProxy: config.TRUST_PROXY,
@@ -132,12 +132,12 @@ async function main(): Promise<void> {
     tls,
     readiness,
     meshView: createMeshView({
-      exchange: createExchange(connection, BULLETIN_SUBJECT),
-      readOwn: readBulletin,
+      exchange: createBroadcast(connection, HEARTBEAT_SUBJECT),
+      readOwn: readHeartbeat,
       isBrokerConnected: () => watch.isConnected,
     }),
   });
-  stopSteps.push(announce(connection, watch, readBulletin), async () => {
+  stopSteps.push(sendHeartbeats(connection, watch, readHeartbeat), async () => {
     await new Promise((resolve) => setTimeout(resolve, READINESS_NOTICE_MS));
     await app.close();
     await lane.drain();

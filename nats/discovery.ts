@@ -35,13 +35,13 @@ export interface Endpoint {
   metadata: Record<string, string>;
 }
 
-/** What an endpoint has done since the start; `figures` is for whoever knows the service. */
+/** What an endpoint has done since the start; `stats` is for whoever knows the service. */
 export interface Work {
   requests: number;
   errors: number;
   lastError: string;
   processingMs: number;
-  figures: object;
+  stats: object;
 }
 
 /** An answer to `STATS`, as far as this project reads it. */
@@ -116,7 +116,7 @@ export async function discoverServices(connection: NatsConnection): Promise<Serv
   return found.toSorted((left, right) => (sortKey(left) < sortKey(right) ? -1 : 1));
 }
 
-function asStats({ requests, errors, lastError, processingMs, figures }: Work): object {
+function asStats({ requests, errors, lastError, processingMs, stats }: Work): object {
   const processing = nanos(Math.round(processingMs));
   return {
     num_requests: requests,
@@ -124,7 +124,7 @@ function asStats({ requests, errors, lastError, processingMs, figures }: Work): 
     last_error: lastError,
     processing_time: processing,
     average_processing_time: requests === 0 ? 0 : Math.trunc(processing / requests),
-    data: figures,
+    data: stats,
   };
 }
 

@@ -5,14 +5,14 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import { connectToNats, type ConnectOptions } from './connect.ts';
-import { askPatiently, lacksServers, NoLeader } from './retry-while-leaderless.ts';
+import { retryWhileLeaderless, lacksServers, NoLeader } from './retry-while-leaderless.ts';
 import { untilReplicasCurrent, type Replicas } from './replicas.ts';
 import {
   counterConsumer,
   deadLettersStream,
   INCREMENTS,
   incrementsStream,
-  type TopologyOptions,
+  type StreamOptions,
 } from './streams.ts';
 
 /** New replicas copy the whole stream; gateways and counters are not started before. */
@@ -28,7 +28,7 @@ export class ProvisionError extends Error {
   override readonly name = 'ProvisionError';
 }
 
-export interface ProvisionOptions extends TopologyOptions, Pick<ConnectOptions, 'url' | 'tls'> {
+export interface ProvisionOptions extends StreamOptions, Pick<ConnectOptions, 'url' | 'tls'> {
   /** Told which replicas are not current, while they are awaited. */
   onWait?: (replicas: Replicas[]) => void;
 }
@@ -68,7 +68,7 @@ async function applyStream(
   config: Partial<StreamConfig> & { name: string },
 ): Promise<void> {
   try {
-    await askPatiently(async () => {
+    await retryWhileLeaderless(async () => {
       const existing = await find(manager.streams.info(config.name));
       if (existing === undefined) return manager.streams.add(config);
       const { num_replicas } = existing.config;
@@ -86,10 +86,10 @@ async function applyStream(
   }
 }
 
-async function applyConsumer(manager: JetStreamManager, options: TopologyOptions): Promise<void> {
+async function applyConsumer(manager: JetStreamManager, options: StreamOptions): Promise<void> {
   const config = counterConsumer(options);
   try {
-    await askPatiently(async () => {
+    await retryWhileLeaderless(async () => {
       const existing = await find(manager.consumers.info(INCREMENTS, config.durable_name));
       return existing === undefined
         ? manager.consumers.add(INCREMENTS, config)

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterInfo, JetStreamManager, StreamConfig } from '@nats-io/jetstream';
 import { millis } from '@nats-io/transport-node';
-import { askPatiently } from './retry-while-leaderless.ts';
+import { retryWhileLeaderless } from './retry-while-leaderless.ts';
 import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from './streams.ts';
 
 /** How many servers keep something, and how many of them have all of it. */
@@ -60,7 +60,7 @@ export async function readReplicas(manager: JetStreamManager): Promise<Replicas[
  */
 export async function setReplicas(manager: JetStreamManager, replicas: number): Promise<void> {
   for (const stream of [INCREMENTS, INCREMENTS_DEAD]) {
-    await askPatiently(async () => {
+    await retryWhileLeaderless(async () => {
       const { config } = await manager.streams.info(stream);
       const change: Partial<StreamConfig> = { ...config, num_replicas: replicas };
       if (config.num_replicas !== replicas) await manager.streams.update(stream, change);
@@ -88,7 +88,7 @@ export async function untilReplicasCurrent(
   let seen = '';
   let awayAt = Infinity;
   for (;;) {
-    const found = await askPatiently(() => readReplicas(manager));
+    const found = await retryWhileLeaderless(() => readReplicas(manager));
     const replicas = found.map((one) => forgive(one, seenAt));
     if (replicas.every(isCurrent)) return replicas;
     awayAt = replicas.every(isWhole) ? Math.min(awayAt, performance.now()) : Infinity;

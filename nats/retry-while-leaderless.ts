@@ -27,7 +27,7 @@ export function lacksServers(error: unknown): error is JetStreamApiError {
  *
  * @throws NoLeader
  */
-export async function askPatiently<Answer>(
+export async function retryWhileLeaderless<Answer>(
   ask: () => Promise<Answer>,
   patienceMs = ELECTION_MS_MAX,
 ): Promise<Answer> {
@@ -36,7 +36,7 @@ export async function askPatiently<Answer>(
     try {
       return await ask();
     } catch (cause) {
-      if (!comesOfElection(cause)) throw cause;
+      if (!isLeaderless(cause)) throw cause;
       if (performance.now() > deadline) {
         throw new NoLeader(
           `no broker has answered for the streams in ${patienceMs / 1000} s (${cause.message}): the one ` +
@@ -51,7 +51,7 @@ export async function askPatiently<Answer>(
 }
 
 /** Without a leader a request is not answered at all, or by a server that says so. */
-function comesOfElection(error: unknown): error is Error {
+function isLeaderless(error: unknown): error is Error {
   if (error instanceof JetStreamApiError) {
     const isAway = error.status === 503 || LEADERLESS_CODES.includes(error.code);
     return isAway && !lacksServers(error);

@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { Bulletin } from '../schema/message/heartbeat.ts';
+import type { Heartbeat } from '../schema/message/heartbeat.ts';
 import type { ConnectionWatch } from './connect.ts';
-import { BULLETIN_SUBJECT, createExchange } from './broadcast.ts';
+import { HEARTBEAT_SUBJECT, createBroadcast } from './broadcast.ts';
 
 /** Often enough that a console misses a service within three seconds, and next to no work. */
 const ANNOUNCE_MS = 1_000;
@@ -9,18 +9,18 @@ const ANNOUNCE_MS = 1_000;
 /**
  * Tells the mesh once a second how a service is, for whoever listens.
  *
- * @returns a function that ends it with a last bulletin, so that nobody takes a stop for a crash.
+ * @returns a function that ends it with a last heartbeat, so that nobody takes a stop for a crash.
  */
-export function announce(
+export function sendHeartbeats(
   connection: NatsConnection,
   watch: ConnectionWatch,
-  readBulletin: () => Bulletin,
+  readHeartbeat: () => Heartbeat,
 ): () => Promise<void> {
-  const { publish } = createExchange(connection, BULLETIN_SUBJECT);
+  const { publish } = createBroadcast(connection, HEARTBEAT_SUBJECT);
   const tell = (isStopping: boolean) => {
     // What is published while the broker is away would be sent on the reconnection, too late.
     if (!watch.isConnected || connection.isClosed()) return;
-    publish(JSON.stringify({ ...readBulletin(), is_stopping: isStopping }));
+    publish(JSON.stringify({ ...readHeartbeat(), is_stopping: isStopping }));
   };
   const timer = setInterval(tell, ANNOUNCE_MS, false);
   tell(false);

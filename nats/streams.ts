@@ -33,7 +33,7 @@ export const ACK_WAIT_MARGIN_MS = 3_000;
  */
 const ACK_PENDING_MAX = 100_000;
 
-export interface TopologyOptions {
+export interface StreamOptions {
   /** 1 on a single server, 3 in a cluster; left out, an existing stream keeps what it has. */
   replicas?: number;
   flushIntervalMs: number;
@@ -42,7 +42,7 @@ export interface TopologyOptions {
 }
 
 /** The work queue: what a gateway stores here before its 200, and counters remove once committed. */
-export function incrementsStream({ replicas, streamBytesMax }: TopologyOptions) {
+export function incrementsStream({ replicas, streamBytesMax }: StreamOptions) {
   return {
     name: INCREMENTS,
     description: 'Accepted increments that are not yet committed to PostgreSQL',
@@ -62,7 +62,7 @@ export function incrementsStream({ replicas, streamBytesMax }: TopologyOptions) 
 }
 
 /** What counters could not accept, kept for people to look at, repair and replay. */
-export function deadLettersStream({ replicas }: TopologyOptions) {
+export function deadLettersStream({ replicas }: StreamOptions) {
   return {
     name: INCREMENTS_DEAD,
     description: 'Messages and increments that could not be counted, with the reason in a header',
@@ -79,7 +79,7 @@ export function deadLettersStream({ replicas }: TopologyOptions) {
   } satisfies Partial<StreamConfig> & { name: string };
 }
 
-export function counterConsumer({ flushIntervalMs }: TopologyOptions) {
+export function counterConsumer({ flushIntervalMs }: StreamOptions) {
   return {
     durable_name: COUNTER,
     description: 'Shared by all counters; a message is acknowledged once it is committed',

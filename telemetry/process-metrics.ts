@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { metrics } from '@opentelemetry/api';
-import { createWorstOfMinute } from './rolling-maximum.ts';
+import { createRollingMaximum } from './rolling-maximum.ts';
 
 /** Looked at in C++, so that it costs nothing to speak of; a stall of this length is always seen. */
 const RESOLUTION_MS = 500;
@@ -13,7 +13,7 @@ export function createProcessMetrics(): void {
   const meter = metrics.getMeter('increment-mesh/process');
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
-  const worstMs = createWorstOfMinute();
+  const worstMs = createRollingMaximum();
 
   meter
     .createObservableGauge('nodejs.eventloop.delay.max', {

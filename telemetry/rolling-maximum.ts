@@ -5,13 +5,13 @@ const SLOT_MS = 5_000;
 const SLOTS = 13;
 
 /** Keeps the value of the last minute that is farthest from 0, in slots of five seconds. */
-export interface WorstOfMinute {
+export interface RollingMaximum {
   add: (value: number) => void;
   /** 0 where there was none. */
   read: () => number;
 }
 
-export function createWorstOfMinute(): WorstOfMinute {
+export function createRollingMaximum(): RollingMaximum {
   const slots = Array.from({ length: SLOTS }, () => ({ time: -Infinity, worst: 0 }));
   const timeNow = () => Math.floor(performance.now() / SLOT_MS);
   return {

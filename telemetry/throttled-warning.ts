@@ -6,7 +6,7 @@ const REPEAT_MS = 60_000;
 const REASONS_MAX = 16;
 
 /** Warns at once of what is new, and of what goes on only from time to time. */
-export function warnSeldom(
+export function throttleWarnings(
   log: { warn: (line: string) => void },
   readTimeMs = () => performance.now(),
 ): (line: string) => void {

@@ -11,12 +11,12 @@ import { performance } from 'node:perf_hooks';
 import type { Delivery } from '../../nats/pull.ts';
 import {
   decodeEnvelope,
-  digest,
-  mintedAt,
   NewerEnvelope,
   UnacceptableEnvelope,
 } from '../../schema/message/envelope.ts';
-import { addToLoad, type HeldBody, type HeldMessage, type Load } from './flush-batch.ts';
+import { digest } from '../../schema/digest.ts';
+import { mintedAt } from '../../schema/message/message-id.ts';
+import { addToBatch, type HeldBody, type HeldMessage, type FlushBatch } from './flush-batch.ts';
 import { addToTally, sumOf } from './tally.ts';
 
 /**
@@ -25,42 +25,46 @@ import { addToTally, sumOf } from './tally.ts';
  */
 export const MINTED_SKEW_MS_MAX = 30 * 60_000;
 
-export interface IntakeOptions {
+export interface AcceptOptions {
   /** Messages stored before this time (since 1970) may have been delivered before. */
   suspectBeforeMs: number;
   /** Told how long after it was made a message was stored, as the two clocks have it. */
   onSkew?: (skewMs: number) => void;
-  /** Whether an id is held elsewhere: in the load that is being flushed. */
+  /** Whether an id is held elsewhere: in the batch that is being flushed. */
   isHeldElsewhere: (id: string) => boolean;
 }
 
 const decoder = new TextDecoder();
 
 /**
- * Takes a delivery into a load.
+ * Takes a delivery into a batch.
  *
  * @returns false for a message of a newer version, which is for another counter.
  */
-export function takeDelivery(load: Load, delivery: Delivery, options: IntakeOptions): boolean {
+export function acceptMessage(
+  batch: FlushBatch,
+  delivery: Delivery,
+  options: AcceptOptions,
+): boolean {
   const text = decoder.decode(delivery.data);
   const body = readBody(delivery, text, options.onSkew);
   if (body === undefined) return false;
 
   const message = createMessage(delivery, body);
-  if (needsBody(load, delivery, body, options)) {
+  if (needsBody(batch, delivery, body, options)) {
     message.body = body;
   } else {
     for (const { key, value } of body.envelope?.increments ?? [])
-      addToTally(load.tally, key, value);
+      addToTally(batch.tally, key, value);
   }
-  addToLoad(load, message);
+  addToBatch(batch, message);
   return true;
 }
 
 function readBody(
   delivery: Delivery,
   text: string,
-  onSkew: IntakeOptions['onSkew'],
+  onSkew: AcceptOptions['onSkew'],
 ): HeldBody | undefined {
   const { subject } = delivery;
   try {
@@ -97,15 +101,15 @@ function createMessage(delivery: Delivery, body: HeldBody): HeldMessage {
 }
 
 function needsBody(
-  load: Load,
+  batch: FlushBatch,
   delivery: Delivery,
   body: HeldBody,
-  options: IntakeOptions,
+  options: AcceptOptions,
 ): boolean {
   const { envelope } = body;
   if (envelope === undefined || body.refusal !== undefined || body.rejected.length > 0) return true;
   if (delivery.deliveryCount > 1 || delivery.storedAtMs < options.suspectBeforeMs) return true;
   if (envelope.once !== undefined || envelope.increments.some(({ once }) => once !== undefined))
     return true;
-  return load.ids.has(envelope.id) || options.isHeldElsewhere(envelope.id);
+  return batch.ids.has(envelope.id) || options.isHeldElsewhere(envelope.id);
 }

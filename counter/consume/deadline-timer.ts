@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 const TIMER_MS_MAX = 2_147_483_647;
 
 /** Sleeps until a time that can come closer meanwhile. */
-export interface Alarm {
+export interface DeadlineTimer {
   /** Resolves when the time has come or come closer; whoever sleeps looks again. */
   sleep: () => Promise<void>;
   /** To be told whenever the time may have come closer. */
@@ -12,7 +12,7 @@ export interface Alarm {
 }
 
 /** @param readTime a time of performance.now(); Infinity where there is nothing to wait for. */
-export function createAlarm(readTime: () => number): Alarm {
+export function createDeadlineTimer(readTime: () => number): DeadlineTimer {
   let setTo = -Infinity;
   let ring = () => {};
 

@@ -38,7 +38,7 @@ export interface HeldBody {
 }
 
 /** What one flush takes: the messages of a few seconds and the sums of those without a body. */
-export interface Load {
+export interface FlushBatch {
   messages: Map<number, HeldMessage>;
   ids: Set<string>;
   tally: Tally;
@@ -48,7 +48,7 @@ export interface Load {
   oldestBornAt: number;
 }
 
-export function createLoad(): Load {
+export function createFlushBatch(): FlushBatch {
   return {
     messages: new Map(),
     ids: new Set(),
@@ -58,29 +58,29 @@ export function createLoad(): Load {
   };
 }
 
-export function addToLoad(load: Load, message: HeldMessage): void {
-  load.messages.set(message.sequence, message);
-  if (message.id !== '') load.ids.add(message.id);
-  if (message.body !== undefined) load.bodyBytes += message.body.text.length;
-  load.oldestBornAt = Math.min(load.oldestBornAt, message.bornAt);
+export function addToBatch(batch: FlushBatch, message: HeldMessage): void {
+  batch.messages.set(message.sequence, message);
+  if (message.id !== '') batch.ids.add(message.id);
+  if (message.body !== undefined) batch.bodyBytes += message.body.text.length;
+  batch.oldestBornAt = Math.min(batch.oldestBornAt, message.bornAt);
 }
 
-/** Splits a load into what its tally holds, which can't be taken apart, and what kept its bodies. */
-export function separate(load: Load): { tallied: Load; kept: Load } {
-  const tallied: Load = { ...createLoad(), tally: load.tally };
-  const kept = createLoad();
-  for (const message of load.messages.values()) {
-    addToLoad(message.body === undefined ? tallied : kept, message);
+/** Splits a batch into what its tally holds, which can't be taken apart, and what kept its bodies. */
+export function splitByTally(batch: FlushBatch): { tallied: FlushBatch; kept: FlushBatch } {
+  const tallied: FlushBatch = { ...createFlushBatch(), tally: batch.tally };
+  const kept = createFlushBatch();
+  for (const message of batch.messages.values()) {
+    addToBatch(message.body === undefined ? tallied : kept, message);
   }
   return { tallied, kept };
 }
 
-/** Splits a load whose messages all kept their bodies, to find the one that the database refuses. */
-export function halve(load: Load): [Load, Load] {
-  const halves: [Load, Load] = [createLoad(), createLoad()];
+/** Splits a batch whose messages all kept their bodies, to find the one that the database refuses. */
+export function bisect(batch: FlushBatch): [FlushBatch, FlushBatch] {
+  const halves: [FlushBatch, FlushBatch] = [createFlushBatch(), createFlushBatch()];
   let taken = 0;
-  for (const message of load.messages.values()) {
-    addToLoad(taken++ < load.messages.size / 2 ? halves[0] : halves[1], message);
+  for (const message of batch.messages.values()) {
+    addToBatch(taken++ < batch.messages.size / 2 ? halves[0] : halves[1], message);
   }
   return halves;
 }

@@ -4,7 +4,7 @@ export const STALENESS_MS_MAX = 10_000;
 const SAFETY_MS = 500;
 /** Spreads counters that started together over a little time. */
 const JITTER_MS_MAX = 250;
-/** However slow the database has been, a load is collected for this long. */
+/** However slow the database has been, a batch is collected for this long. */
 const AGE_MS_MIN = 500;
 const DURATIONS_KEPT = 10;
 

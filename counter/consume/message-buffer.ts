@@ -1,15 +1,15 @@
 /*
  * What a counter holds. A delivered message is in one place at a time and moves forward only:
- *   collecting  the load that deliveries go into;
- *   flushing    the load that a transaction is being made of, one at a time;
+ *   collecting  the batch that deliveries go into;
+ *   flushing    the batch that a transaction is being made of, one at a time;
  *   settled     committed, and waiting in the settler to be purged.
- * A load that can't be flushed is given back to the broker and forgotten.
+ * A batch that can't be flushed is given back to the broker and forgotten.
  */
 import { performance } from 'node:perf_hooks';
 import type { Delivery } from '../../nats/pull.ts';
 import type { FlushClock } from './flush-clock.ts';
-import { takeDelivery } from './accept-message.ts';
-import { createLoad, type HeldMessage, type Load } from './flush-batch.ts';
+import { acceptMessage } from './accept-message.ts';
+import { createFlushBatch, type HeldMessage, type FlushBatch } from './flush-batch.ts';
 import type { Settler } from '../settle/settle.ts';
 
 /**
@@ -18,7 +18,7 @@ import type { Settler } from '../settle/settle.ts';
  */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
-export interface HoldingsOptions {
+export interface MessageBufferOptions {
   messagesMax: number;
   keysMax: number;
   settler: Settler;
@@ -26,30 +26,30 @@ export interface HoldingsOptions {
   onSkew: (skewMs: number) => void;
 }
 
-export interface Holdings {
-  readonly collecting: Load;
+export interface MessageBuffer {
+  readonly collecting: FlushBatch;
   readonly messages: number;
   readonly keys: number;
   readonly oldestAgeMs: number;
   /** How many messages may be pulled; 0 where any bound is reached. */
   readonly room: number;
-  /** When the load should be flushed, as a time of performance.now(): for its age or its size. */
+  /** When the batch should be flushed, as a time of performance.now(): for its age or its size. */
   dueAt: (clock: FlushClock) => number;
   /** @returns false for a message of a newer version, which is not held. */
   take: (delivery: Delivery, suspectBeforeMs: number) => boolean;
-  /** Begins a new load and returns the one that is to be flushed. */
-  startFlush: () => Load;
+  /** Begins a new batch and returns the one that is to be flushed. */
+  startFlush: () => FlushBatch;
   endFlush: () => void;
   /** Messages whose ack_wait began before a time of performance.now(). */
   claimedBefore: (time: number) => HeldMessage[];
-  /** Forgets the load that is being collected and returns its messages. */
+  /** Forgets the batch that is being collected and returns its messages. */
   dropCollecting: () => HeldMessage[];
 }
 
-export function createHoldings(options: HoldingsOptions): Holdings {
+export function createMessageBuffer(options: MessageBufferOptions): MessageBuffer {
   const { messagesMax, keysMax, settler, onSkew } = options;
-  let collecting = createLoad();
-  let flushing: Load | undefined;
+  let collecting = createFlushBatch();
+  let flushing: FlushBatch | undefined;
 
   function take(delivery: Delivery, suspectBeforeMs: number): boolean {
     const { sequence, reply } = delivery;
@@ -61,14 +61,14 @@ export function createHoldings(options: HoldingsOptions): Holdings {
       return true;
     }
     if (settler.renew(sequence, reply)) return true;
-    return takeDelivery(collecting, delivery, {
+    return acceptMessage(collecting, delivery, {
       suspectBeforeMs,
       onSkew,
       isHeldElsewhere: (id) => flushing?.ids.has(id) ?? false,
     });
   }
 
-  function isLarge({ messages, tally, bodyBytes }: Load): boolean {
+  function isLarge({ messages, tally, bodyBytes }: FlushBatch): boolean {
     return (
       messages.size >= messagesMax / 2 ||
       tally.size >= keysMax / 2 ||
@@ -78,8 +78,8 @@ export function createHoldings(options: HoldingsOptions): Holdings {
 
   function claimedBefore(time: number): HeldMessage[] {
     const found: HeldMessage[] = [];
-    for (const load of [flushing, collecting]) {
-      for (const message of load?.messages.values() ?? []) {
+    for (const batch of [flushing, collecting]) {
+      for (const message of batch?.messages.values() ?? []) {
         if (message.claimedAt < time) found.push(message);
       }
     }
@@ -109,7 +109,7 @@ export function createHoldings(options: HoldingsOptions): Holdings {
     take,
     startFlush: () => {
       flushing = collecting;
-      collecting = createLoad();
+      collecting = createFlushBatch();
       return flushing;
     },
     endFlush: () => {
@@ -118,7 +118,7 @@ export function createHoldings(options: HoldingsOptions): Holdings {
     claimedBefore,
     dropCollecting: () => {
       const dropped = [...collecting.messages.values()];
-      collecting = createLoad();
+      collecting = createFlushBatch();
       return dropped;
     },
   };

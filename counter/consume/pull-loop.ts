@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connectionChange, type ConnectionWatch } from '../../nats/connect.ts';
 import type { Delivery, PullEnd, Puller } from '../../nats/pull.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { Holdings } from './message-buffer.ts';
+import type { MessageBuffer } from './message-buffer.ts';
 import type { CounterMetrics } from '../telemetry/metrics.ts';
-import type { Stores } from '../settle/store-health.ts';
+import type { StoreHealth } from '../settle/store-health.ts';
 
 const PULL_MESSAGES_MAX = 500;
 /** Far below the server's 64 MB of pending bytes a connection. */
@@ -26,11 +26,11 @@ const NAK = '-NAK';
 /** A message of a newer version is offered again after this long. */
 const NEWER_VERSION_DELAY_NS = 5_000_000_000;
 
-export interface PullingOptions {
+export interface PullLoopOptions {
   puller: Puller;
   watch: ConnectionWatch;
-  stores: Stores;
-  holdings: Holdings;
+  stores: StoreHealth;
+  buffer: MessageBuffer;
   /** Told after each message that is held. */
   onTaken: () => void;
   /** Publishes to an acknowledgement's reply subject. */
@@ -42,14 +42,14 @@ export interface PullingOptions {
 
 /**
  * Takes what the shared consumer offers. Pauses while a bound is reached, while the broker is away,
- * and after a load was given back because of the database, until a query of our own succeeds: healthy
+ * and after a batch was given back because of the database, until a query of our own succeeds: healthy
  * counters get the work.
  */
-export async function pullUntilStopped(options: PullingOptions): Promise<void> {
-  const { puller, watch, stores, holdings, stopping, metrics, log } = options;
+export async function pullUntilStopped(options: PullLoopOptions): Promise<void> {
+  const { puller, watch, stores, buffer, stopping, metrics, log } = options;
 
   function pull(expiresMs: number): Promise<PullEnd> {
-    const messagesMax = Math.min(PULL_MESSAGES_MAX, holdings.room);
+    const messagesMax = Math.min(PULL_MESSAGES_MAX, buffer.room);
     return puller.pull({ messagesMax, bytesMax: PULL_BYTES_MAX, expiresMs }, take);
   }
 
@@ -63,7 +63,7 @@ export async function pullUntilStopped(options: PullingOptions): Promise<void> {
 
   function take(delivery: Delivery): void {
     metrics.received(delivery.deliveryCount > 1);
-    if (holdings.take(delivery, stores.reconnectedAtMs)) {
+    if (buffer.take(delivery, stores.reconnectedAtMs)) {
       log.debug({ sequence: delivery.sequence, deliveries: delivery.deliveryCount }, 'taken');
       options.onTaken();
       return;
@@ -76,10 +76,10 @@ export async function pullUntilStopped(options: PullingOptions): Promise<void> {
   while (!stopping.aborted) {
     if (!watch.isConnected) await connectionChange(watch, PULL_EXPIRES_MS);
     else if (stores.isDatabaseAway) await stores.probeDatabase();
-    else if (holdings.room === 0) await delay(FULL_TICK_MS);
+    else if (buffer.room === 0) await delay(FULL_TICK_MS);
     else await pullOnce();
   }
   // A mesh that stops as a whole, gateways first, leaves nothing uncounted in the stream.
-  const canPull = () => watch.isConnected && !stores.isDatabaseAway && holdings.room > 0;
+  const canPull = () => watch.isConnected && !stores.isDatabaseAway && buffer.room > 0;
   while (canPull() && (await pull(LAST_PULL_EXPIRES_MS)) === 'full');
 }

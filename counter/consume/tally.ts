@@ -17,7 +17,7 @@ export function sumOf(values: Iterable<{ value: Exact }>): Exact {
 }
 
 /**
- * Raised where a load must come back from the broker with its bodies: its tally holds a message that
+ * Raised where a batch must come back from the broker with its bodies: its tally holds a message that
  * must not be added beside others that must, and sums can't be taken apart again; or the database
  * changed between two statements.
  */

@@ -1,13 +1,14 @@
 import type { Kysely } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
-import { digest, encodeIncrement } from '../../schema/message/envelope.ts';
+import type { Database } from '../../schema/database/tables.ts';
+import { encodeIncrement } from '../../schema/message/envelope.ts';
+import { digest } from '../../schema/digest.ts';
 import type { Increment } from '../../schema/increment.ts';
 import { claimKeys, findKeyPayloads, type KeyClaim } from './ledger.ts';
 import type { HeldMessage } from '../consume/flush-batch.ts';
 import { TallyConflict } from '../consume/tally.ts';
 
 /** A message with a body, after its idempotency keys were looked at. */
-export interface Judged {
+export interface JudgedMessage {
   message: HeldMessage;
   /** What is to be added. */
   counted: Increment[];
@@ -19,7 +20,7 @@ export interface Judged {
 
 /** What one key decides about: an increment, or a batch as a whole. */
 interface Claim extends KeyClaim {
-  judged: Judged;
+  judged: JudgedMessage;
   increments: Increment[];
 }
 
@@ -27,12 +28,15 @@ interface Claim extends KeyClaim {
  * Step 2 of the flush: claims the idempotency keys of fresh messages and judges their increments.
  * Payloads are compared as increments, not as bytes. Increments without a key are counted.
  */
-export async function fenceKeys(db: Kysely<Database>, fresh: HeldMessage[]): Promise<Judged[]> {
-  const all: Judged[] = [];
+export async function claimIdempotencyKeys(
+  db: Kysely<Database>,
+  fresh: HeldMessage[],
+): Promise<JudgedMessage[]> {
+  const all: JudgedMessage[] = [];
   const claims: Claim[] = [];
   for (const message of fresh) {
     if (message.body?.envelope === undefined) continue;
-    const judged: Judged = { message, counted: [], repeated: 0, reused: [] };
+    const judged: JudgedMessage = { message, counted: [], repeated: 0, reused: [] };
     all.push(judged);
     claims.push(...readClaims(judged, message.body.envelope.once));
   }
@@ -51,7 +55,7 @@ export async function fenceKeys(db: Kysely<Database>, fresh: HeldMessage[]): Pro
   return all;
 }
 
-function readClaims(judged: Judged, batchKey: string | undefined): Claim[] {
+function readClaims(judged: JudgedMessage, batchKey: string | undefined): Claim[] {
   const { message, counted } = judged;
   const increments = message.body?.envelope?.increments ?? [];
   const source = message.body?.subject.split('.').slice(1).join('.') ?? '';

@@ -1,14 +1,17 @@
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
 import type { DeadLetter } from './dead-letters.ts';
-import type { Judged } from './claim-keys.ts';
+import type { JudgedMessage } from './claim-keys.ts';
 import type { HeldMessage } from '../consume/flush-batch.ts';
 
 /**
  * The increments of a message that can't be counted: a letter for each reason, with the increment or
  * an array of them. So a message has a handful of letters, together no larger than itself.
  */
-export function lettersOf({ message, reused }: Judged, incarnation: number): DeadLetter[] {
-  const whole = letterOf(message, incarnation);
+export function deadLettersOfParts(
+  { message, reused }: JudgedMessage,
+  incarnation: number,
+): DeadLetter[] {
+  const whole = deadLetterOf(message, incarnation);
   const parts: { reason: DeadLetterReason; text: string }[] = [
     ...(message.body?.rejected ?? []),
     ...reused.map((text) => ({ reason: 'idempotency-key-reused' as const, text })),
@@ -22,7 +25,7 @@ export function lettersOf({ message, reused }: Judged, incarnation: number): Dea
 }
 
 /** A whole message that can't be counted. */
-export function letterOf(message: HeldMessage, incarnation: number): DeadLetter {
+export function deadLetterOf(message: HeldMessage, incarnation: number): DeadLetter {
   return {
     id: `${incarnation}-${message.sequence}`,
     reason: message.body?.refusal ?? 'wrong-shape',

@@ -7,21 +7,21 @@ import type { Tally } from '../consume/tally.ts';
 const LETTERS_MAX = 10;
 
 /** What a flush has to tell the curious; bounded, however large the flush. */
-export interface FlushNews {
+export interface FlushSummary {
   /** The keys that grew most, with what was added; largest first. */
   growing: { key: string; added: Exact }[];
   /** The last few dead letters. */
   letters: { reason: DeadLetterReason; sequence: number }[];
 }
 
-export function tellNews(tally: Tally, letters: DeadLetter[]): FlushNews {
+export function summarizeFlush(tally: Tally, letters: DeadLetter[]): FlushSummary {
   const latest = letters.slice(-LETTERS_MAX).map(({ reason, sequence }) => ({ reason, sequence }));
   return { growing: largestOf(tally), letters: latest };
 }
 
 /** One pass with a comparison for each key: some milliseconds for 100 000 keys, whose flush takes a second. */
-function largestOf(tally: Iterable<[string, Exact]>): FlushNews['growing'] {
-  const largest: FlushNews['growing'] = [];
+function largestOf(tally: Iterable<[string, Exact]>): FlushSummary['growing'] {
+  const largest: FlushSummary['growing'] = [];
   for (const [key, added] of tally) {
     const least = largest.at(-1);
     const isFull = largest.length === GROWING_KEYS_MAX;

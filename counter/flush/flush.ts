@@ -1,5 +1,5 @@
 /*
- * The flush: one transaction that makes a load part of the database, or leaves no trace.
+ * The flush: one transaction that makes a batch part of the database, or leaves no trace.
  *
  * 1. Message ids are inserted. What is there already was counted by an earlier delivery.
  * 2. Idempotency keys of what remains are claimed. What is claimed already was counted before.
@@ -11,12 +11,13 @@
  * 6. Commit. Before it nothing is acknowledged, and after it nothing can be counted again.
  */
 import type { Kysely } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
-import { digest, type DeadLetterReason } from '../../schema/message/envelope.ts';
+import type { Database } from '../../schema/database/tables.ts';
+import { type DeadLetterReason } from '../../schema/message/envelope.ts';
+import { digest } from '../../schema/digest.ts';
 import { writeDeadLetters, type DeadLetter } from './dead-letters.ts';
-import { fenceKeys, type Judged } from './claim-keys.ts';
-import { tellNews, type FlushNews } from './flush-summary.ts';
-import { startLaps } from './step-timer.ts';
+import { claimIdempotencyKeys, type JudgedMessage } from './claim-keys.ts';
+import { summarizeFlush, type FlushSummary } from './flush-summary.ts';
+import { startStepTimer } from './step-timer.ts';
 import {
   correctTotals,
   findMessages,
@@ -24,8 +25,8 @@ import {
   upsertCounters,
   type LedgerRow,
 } from './ledger.ts';
-import { countReasons, letterOf, lettersOf } from './dead-letters-of.ts';
-import type { HeldMessage, Load } from '../consume/flush-batch.ts';
+import { countReasons, deadLetterOf, deadLettersOfParts } from './dead-letters-of.ts';
+import type { HeldMessage, FlushBatch } from '../consume/flush-batch.ts';
 import { confirmReplication } from './replication.ts';
 import { addToTally, sumOf, TallyConflict } from '../consume/tally.ts';
 
@@ -49,48 +50,48 @@ export interface FlushResult {
   stepsMs: Partial<Record<FlushStep, number>>;
   /** The trace contexts of the messages that it added, as many as a trace can use. */
   traceparents: string[];
-  news: FlushNews;
+  activity: FlushSummary;
 }
 
 /** @throws TallyConflict, or the database's error; either way nothing was changed. */
 export async function flush(
   database: Kysely<Database>,
-  load: Load,
+  batch: FlushBatch,
   incarnation: number,
 ): Promise<FlushResult> {
-  const laps = startLaps<FlushStep>();
+  const timer = startStepTimer<FlushStep>();
   const { tally, letters, ...result } = await database
     .transaction()
     .execute(async (transaction) => {
-      laps.end('begin');
+      timer.end('begin');
       const {
         fresh,
         known,
         letters: ofMessages,
-      } = await fenceMessages(transaction, load, incarnation);
-      laps.end('fence');
+      } = await fenceMessages(transaction, batch, incarnation);
+      timer.end('fence');
 
       const eager = fresh.filter(({ body }) => body === undefined);
-      const judged = await fenceKeys(transaction, fresh);
+      const judged = await claimIdempotencyKeys(transaction, fresh);
       const tally =
         judged.length === 0 && eager.length > 0
-          ? load.tally
-          : new Map(eager.length > 0 ? load.tally : []);
+          ? batch.tally
+          : new Map(eager.length > 0 ? batch.tally : []);
       for (const { counted } of judged) {
         for (const { key, value } of counted) addToTally(tally, key, value);
       }
       await correctTotals(transaction, judged.filter(isReduced).map(asTotal));
-      laps.end('keys');
+      timer.end('keys');
 
       await upsertCounters(transaction, tally);
-      laps.end('upsert');
+      timer.end('upsert');
 
-      const ofParts = judged.flatMap((each) => lettersOf(each, incarnation));
+      const ofParts = judged.flatMap((each) => deadLettersOfParts(each, incarnation));
       const letters = [...ofMessages, ...ofParts];
       await writeDeadLetters(transaction, letters);
       const alreadyApplied = known + judged.reduce((sum, { repeated }) => sum + repeated, 0);
       if (alreadyApplied > 0) await confirmReplication(transaction);
-      laps.end('letters');
+      timer.end('letters');
 
       return {
         messages: fresh.length,
@@ -105,8 +106,8 @@ export async function flush(
         letters,
       };
     });
-  laps.end('commit');
-  return { ...result, news: tellNews(tally, letters), stepsMs: laps.ms };
+  timer.end('commit');
+  return { ...result, activity: summarizeFlush(tally, letters), stepsMs: timer.ms };
 }
 
 interface FencedMessages {
@@ -124,10 +125,10 @@ interface FencedMessages {
  */
 async function fenceMessages(
   db: Kysely<Database>,
-  load: Load,
+  batch: FlushBatch,
   incarnation: number,
 ): Promise<FencedMessages> {
-  const messages = [...load.messages.values()].toSorted(
+  const messages = [...batch.messages.values()].toSorted(
     (left, right) => left.sequence - right.sequence,
   );
   const firsts = new Map<string, HeldMessage>();
@@ -143,10 +144,10 @@ async function fenceMessages(
   const fresh: HeldMessage[] = [];
   for (const message of firsts.values()) (known.has(message.id) ? others : fresh).push(message);
 
-  const letters = refused.map((message) => letterOf(message, incarnation));
+  const letters = refused.map((message) => deadLetterOf(message, incarnation));
   const settling: HeldMessage[] = [...refused];
   if (others.length > 0) {
-    refuseToSplitTally(load, others);
+    refuseToSplitTally(batch, others);
     const rows = await findMessages(db, incarnation, others);
     const settled = new Set(
       rows.filter((row) => row.incarnation === incarnation).map(({ sequence }) => sequence),
@@ -172,12 +173,12 @@ async function fenceMessages(
 }
 
 /** All of the tally is applied (a commit whose answer was lost), or none of it, or it is in doubt. */
-function refuseToSplitTally(load: Load, others: HeldMessage[]): void {
+function refuseToSplitTally(batch: FlushBatch, others: HeldMessage[]): void {
   let eagerOthers = 0;
   for (const { body } of others) if (body === undefined) eagerOthers++;
   if (eagerOthers === 0) return;
   let eager = 0;
-  for (const { body } of load.messages.values()) if (body === undefined) eager++;
+  for (const { body } of batch.messages.values()) if (body === undefined) eager++;
   if (eagerOthers < eager) {
     throw new TallyConflict(`${eagerOthers} of ${eager} messages in the tally were applied before`);
   }
@@ -191,15 +192,15 @@ function emptyRow(message: HeldMessage, incarnation: number): LedgerRow {
   return { ...message, id: digest(`${incarnation}:${message.sequence}`), increments: 0, total: 0 };
 }
 
-function isReduced({ message, counted }: Judged): boolean {
+function isReduced({ message, counted }: JudgedMessage): boolean {
   return counted.length < message.increments;
 }
 
-function asTotal({ message, counted }: Judged) {
+function asTotal({ message, counted }: JudgedMessage) {
   return { id: message.id, increments: counted.length, total: sumOf(counted) };
 }
 
-function countIncrements(eager: HeldMessage[], judged: Judged[]): number {
+function countIncrements(eager: HeldMessage[], judged: JudgedMessage[]): number {
   return (
     eager.reduce((sum, { increments }) => sum + increments, 0) +
     judged.reduce((sum, { counted }) => sum + counted.length, 0)
@@ -208,7 +209,7 @@ function countIncrements(eager: HeldMessage[], judged: Judged[]): number {
 
 function reusedLetter(message: HeldMessage, incarnation: number): DeadLetter {
   if (message.body === undefined) throw new TallyConflict('a message id was reused');
-  return { ...letterOf(message, incarnation), reason: 'message-id-reused' };
+  return { ...deadLetterOf(message, incarnation), reason: 'message-id-reused' };
 }
 
 function tracesOf(messages: HeldMessage[]): string[] {

@@ -3,7 +3,7 @@
  * two counters always lock in the same order and none waits for the other in a circle.
  */
 import { sql, type Kysely } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import type { Exact } from '../../schema/int64.ts';
 import type { Tally } from '../consume/tally.ts';
 

@@ -1,5 +1,5 @@
 import { sql, type Transaction } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 
 /**
  * Makes the transaction's commit wait until synchronous standbys, where there are any, have

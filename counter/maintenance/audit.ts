@@ -4,7 +4,7 @@
  * the tally, so neither can hide a fault of the other.
  */
 import { sql, type Kysely } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import { findSettledFloor } from '../settle/settled-floor.ts';
 import type { StreamState } from '../settle/stream-state.ts';
 
@@ -40,7 +40,7 @@ export interface Audit extends Books {
 const HOLES_MAX = 10;
 
 /**
- * Checks the books at one moment, under any load without a false alarm. Stream and database have no
+ * Checks the books at one moment, under any batch without a false timer. Stream and database have no
  * snapshot in common, so each rule is one that must hold between states read in this order:
  *
  * 1. the stream: what is below its first message was removed, so it was committed before;

@@ -1,22 +1,22 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../../nats/connect.ts';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { CounterMetrics } from '../telemetry/metrics.ts';
 import { prune } from './prune.ts';
 import { watchStores } from './watch-stores.ts';
-import type { Stores } from '../settle/store-health.ts';
+import type { StoreHealth } from '../settle/store-health.ts';
 
 const PRUNE_MS = 10_000;
 /** Each flush sends its own; these are what a counter that died or a broker that was away has left. */
 const DEAD_LETTERS_MS = 5_000;
 
-export interface HousekeepingOptions {
+export interface MaintenanceOptions {
   database: Kysely<Database>;
   manager: JetStreamManager;
   watch: ConnectionWatch;
-  stores: Stores;
+  stores: StoreHealth;
   /** Hands the broker the dead letters that flushes have written down. */
   sendDeadLetters: () => Promise<void>;
   idempotencyKeptMs: number;
@@ -24,14 +24,14 @@ export interface HousekeepingOptions {
   log: Log;
 }
 
-export interface Housekeeping {
+export interface Maintenance {
   /** Sends the dead letters that wait; calls while one runs share its outcome. */
-  sendLetters: () => Promise<void>;
+  sendDeadLetters: () => Promise<void>;
   stop: () => void;
 }
 
 /** What is done beside the way of an increment, from time to time; each failure waits for the next. */
-export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
+export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const { database, watch, stores, idempotencyKeptMs, log } = options;
   let sending: Promise<void> | undefined;
   let isPruning = false;
@@ -72,7 +72,7 @@ export function startHousekeeping(options: HousekeepingOptions): Housekeeping {
   }
 
   return {
-    sendLetters,
+    sendDeadLetters: sendLetters,
     stop: () => {
       isStopped = true;
       timers.forEach(clearInterval);

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import { LEDGER_KEPT_MS, type Database } from '../../schema/database/database.ts';
+import { LEDGER_KEPT_MS, type Database } from '../../schema/database/tables.ts';
 import type { StreamState } from '../settle/stream-state.ts';
 
 /** Rows in one statement, so that no flush waits long for the disk. */

@@ -1,7 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../../nats/connect.ts';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { readBooks } from './audit.ts';
 import type { CounterMetrics } from '../telemetry/metrics.ts';

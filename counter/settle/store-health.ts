@@ -6,13 +6,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../../nats/connect.ts';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { warnSeldom } from '../../telemetry/throttled-warning.ts';
+import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 import { checkDurability } from '../startup/check-database.ts';
 import { confirmReplication } from '../flush/replication.ts';
-import { compareStores, findSettledFloor, StoresDisagree } from './settled-floor.ts';
+import { findSettledFloor } from './settled-floor.ts';
+import { compareStores, StoresDisagree } from './compare-stores.ts';
 import { readStreamState, type StreamState } from './stream-state.ts';
 
 const PROBE_MS = 1_000;
@@ -26,10 +27,10 @@ export interface StoresOptions {
   log: Log;
 }
 
-export interface Stores {
+export interface StoreHealth {
   /** When the broker came back last (since 1970); 0 where it was never away. */
   readonly reconnectedAtMs: number;
-  /** From a load that could not be flushed until a query of our own succeeds. */
+  /** From a batch that could not be flushed until a query of our own succeeds. */
   isDatabaseAway: boolean;
   /** Asks the database once, and waits a little where it does not answer. */
   probeDatabase: () => Promise<void>;
@@ -42,9 +43,12 @@ export interface Stores {
 }
 
 /** Waits for both stores, and refuses a pair that does not fit together. @throws StoresDisagree */
-export async function openStores(options: StoresOptions, signal: AbortSignal): Promise<Stores> {
+export async function openStores(
+  options: StoresOptions,
+  signal: AbortSignal,
+): Promise<StoreHealth> {
   const { database, manager, watch, log } = options;
-  const warn = warnSeldom(log);
+  const warn = throttleWarnings(log);
   let stream = await untilThere(options, { warn, signal });
   let reconnectedAtMs = 0;
   watch.onChange((isConnected) => {
@@ -103,7 +107,7 @@ export async function openStores(options: StoresOptions, signal: AbortSignal): P
     return { stream: current, floor };
   }
 
-  const stores: Stores = {
+  const stores: StoreHealth = {
     get reconnectedAtMs() {
       return reconnectedAtMs;
     },

@@ -3,7 +3,7 @@ import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import { ACK_WAIT_MARGIN_MS, ackWaitMs, COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { warnSeldom } from '../../telemetry/throttled-warning.ts';
+import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 
 const RETRY_MS = 1_000;
 
@@ -18,7 +18,7 @@ export async function readConsumerAckWait(
   flushIntervalMs: number,
   { log, signal }: { log: Log; signal: AbortSignal },
 ): Promise<number> {
-  const warn = warnSeldom(log);
+  const warn = throttleWarnings(log);
   for (;;) {
     try {
       const { config } = await manager.consumers.info(INCREMENTS, COUNTER);

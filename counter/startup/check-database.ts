@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 
 /** Raised where the database can't keep the promise; waiting would not cure it. */
 export class UnsafeDatabase extends Error {

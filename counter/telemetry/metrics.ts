@@ -2,7 +2,7 @@ import { metrics, type Attributes } from '@opentelemetry/api';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
 import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
-import { createWorstOfMinute } from '../../telemetry/rolling-maximum.ts';
+import { createRollingMaximum } from '../../telemetry/rolling-maximum.ts';
 import type { FlushResult } from '../flush/flush.ts';
 import type { StreamState } from '../settle/stream-state.ts';
 import type { TableSize } from '../maintenance/table-sizes.ts';
@@ -14,7 +14,7 @@ export interface CounterMetrics {
   skewSeen: (skewMs: number) => void;
   flushed: (result: FlushResult, times: { durationMs: number; stalenessMs: number }) => void;
   gaveBack: (messages: number) => void;
-  /** A load was given back after all its tries. */
+  /** A batch was given back after all its tries. */
   flushFailed: () => void;
   /** The broker has removed what is settled. */
   purged: (durationMs: number) => void;
@@ -98,7 +98,7 @@ function observeHoldings(observe: () => CounterObservation): void {
   );
   observeGauge(
     'database_connected',
-    '0 from a load that could not be flushed until the database answers again',
+    '0 from a batch that could not be flushed until the database answers again',
     () => flag(observe().isDatabaseConnected),
   );
 }
@@ -106,7 +106,7 @@ function observeHoldings(observe: () => CounterObservation): void {
 /** Counted in plain numbers, since it happens for every message. */
 function createIntakeMetrics(): Pick<CounterMetrics, 'received' | 'skewSeen'> {
   const attributes = operation('receive');
-  const worstSkewMs = createWorstOfMinute();
+  const worstSkewMs = createRollingMaximum();
   let consumed = 0;
   let redelivered = 0;
   meter()
@@ -161,7 +161,7 @@ function createFlushMetrics(): Pick<CounterMetrics, 'flushed' | 'gaveBack' | 'fl
     description: 'Age of the oldest increment of a flush at its commit',
     advice: { explicitBucketBoundaries: STALENESS_BUCKETS },
   });
-  const worstStalenessMs = createWorstOfMinute();
+  const worstStalenessMs = createRollingMaximum();
   observeGauge(
     'increments_staleness_worst_seconds',
     'The oldest increment at the commit of any flush of the last minute',

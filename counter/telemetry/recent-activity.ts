@@ -3,11 +3,11 @@ import {
   GROWING_KEYS_MAX,
   LATEST_DEAD_LETTERS_MAX,
   LATEST_FLUSHES_MAX,
-  type CounterNews,
+  type CounterActivity,
 } from '../../schema/message/heartbeat.ts';
 import { addExact, type Exact } from '../../schema/int64.ts';
 import type { FlushResult } from '../flush/flush.ts';
-import type { FlushNews } from '../flush/flush-summary.ts';
+import type { FlushSummary } from '../flush/flush-summary.ts';
 import type { StreamState } from '../settle/stream-state.ts';
 
 const MINUTE_MS = 60_000;
@@ -18,13 +18,13 @@ const GROWTHS_MAX = 240;
  * Keeps what happened lately, for the console. The keys that grew most are taken from the largest of
  * each flush, so one that grows a little in every flush may be missed.
  */
-export function createNews() {
+export function createRecentActivity() {
   let stream: (StreamState & { at: number; ageMs: number }) | undefined;
   let flushed = 0;
-  const flushes: { at: number; told: Omit<ToldFlush, 'age_ms'> }[] = [];
+  const flushes: { at: number; told: Omit<ReportedFlush, 'age_ms'> }[] = [];
   const reasons: Record<string, number> = {};
-  const letters: (FlushNews['letters'][number] & { at: number })[] = [];
-  const growths: { at: number; growing: FlushNews['growing'] }[] = [];
+  const letters: (FlushSummary['letters'][number] & { at: number })[] = [];
+  const growths: { at: number; growing: FlushSummary['growing'] }[] = [];
 
   return {
     streamSeen: (seen: StreamState): void => {
@@ -32,7 +32,7 @@ export function createNews() {
       stream = { ...seen, at: performance.now(), ageMs };
     },
     flushed: (
-      { keys, reasons: found, news }: FlushResult,
+      { keys, reasons: found, activity }: FlushResult,
       times: { durationMs: number; stalenessMs: number },
     ): void => {
       const at = performance.now();
@@ -48,10 +48,11 @@ export function createNews() {
       for (const [reason, count] of Object.entries(found)) {
         reasons[reason] = (reasons[reason] ?? 0) + count;
       }
-      for (const letter of news.letters) keep(letters, { ...letter, at }, LATEST_DEAD_LETTERS_MAX);
-      keep(growths, { at, growing: news.growing }, GROWTHS_MAX);
+      for (const letter of activity.letters)
+        keep(letters, { ...letter, at }, LATEST_DEAD_LETTERS_MAX);
+      keep(growths, { at, growing: activity.growing }, GROWTHS_MAX);
     },
-    read: (): Omit<CounterNews, 'database_connected'> => {
+    read: (): Omit<CounterActivity, 'database_connected'> => {
       const now = performance.now();
       const age = (at: number) => Math.round(now - at);
       return {
@@ -70,14 +71,16 @@ export function createNews() {
   };
 }
 
-type ToldFlush = CounterNews['flushes'][number];
+type ReportedFlush = CounterActivity['flushes'][number];
 
 function keep<Item>(list: Item[], item: Item, max: number): void {
   list.push(item);
   if (list.length > max) list.shift();
 }
 
-function growingOf(growths: { growing: FlushNews['growing'] }[]): CounterNews['growing_keys'] {
+function growingOf(
+  growths: { growing: FlushSummary['growing'] }[],
+): CounterActivity['growing_keys'] {
   const sums = new Map<string, Exact>();
   for (const { growing } of growths) {
     for (const { key, added } of growing) sums.set(key, addExact(sums.get(key) ?? 0, added));

@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
 import { identify, type DiscoverableService, type Work } from '../../nats/discovery.ts';
 import { COUNTER } from '../../nats/streams.ts';
-import type { Bulletin, CounterFigures } from '../../schema/message/heartbeat.ts';
-import { createWorstOfMinute } from '../../telemetry/rolling-maximum.ts';
+import type { Heartbeat, CounterStats } from '../../schema/message/heartbeat.ts';
+import { createRollingMaximum } from '../../telemetry/rolling-maximum.ts';
 import type { CounterMetrics, CounterObservation } from './metrics.ts';
-import { createNews } from './recent-activity.ts';
+import { createRecentActivity } from './recent-activity.ts';
 
 /**
  * Counts for discovery and the console what goes on to the metrics.
@@ -15,8 +15,8 @@ import { createNews } from './recent-activity.ts';
 export function countFigures(
   metrics: CounterMetrics,
   observe: () => CounterObservation,
-): { metrics: CounterMetrics; service: DiscoverableService; readBulletin: () => Bulletin } {
-  const news = createNews();
+): { metrics: CounterMetrics; service: DiscoverableService; readHeartbeat: () => Heartbeat } {
+  const activity = createRecentActivity();
   const sums = {
     messages_consumed: 0,
     messages_committed: 0,
@@ -28,8 +28,8 @@ export function countFigures(
     messages_given_back: 0,
     last_flush_ms: 0,
   };
-  const work: Omit<Work, 'figures'> = { requests: 0, errors: 0, lastError: '', processingMs: 0 };
-  const worstStalenessMs = createWorstOfMinute();
+  const work: Omit<Work, 'stats'> = { requests: 0, errors: 0, lastError: '', processingMs: 0 };
+  const worstStalenessMs = createRollingMaximum();
 
   const counting: CounterMetrics = {
     ...metrics,
@@ -52,11 +52,11 @@ export function countFigures(
       // Infinite where the flush added nothing.
       const { stalenessMs } = times;
       if (Number.isFinite(stalenessMs)) worstStalenessMs.add(stalenessMs);
-      news.flushed(result, times);
+      activity.flushed(result, times);
       metrics.flushed(result, times);
     },
     streamSeen: (stream) => {
-      news.streamSeen(stream);
+      activity.streamSeen(stream);
       metrics.streamSeen(stream);
     },
     gaveBack: (messages) => {
@@ -65,7 +65,7 @@ export function countFigures(
     },
   };
 
-  function readFigures(): CounterFigures {
+  function readStats(): CounterStats {
     const held = observe();
     return {
       pid: process.pid,
@@ -82,14 +82,14 @@ export function countFigures(
   const identity = identify();
   return {
     metrics: counting,
-    readBulletin: () => ({
+    readHeartbeat: () => ({
       name: 'counter',
       id: identity.id,
       version: identity.version,
       uptime_ms: Math.round(process.uptime() * 1000),
       is_stopping: false,
-      figures: readFigures(),
-      news: { ...news.read(), database_connected: observe().isDatabaseConnected },
+      stats: readStats(),
+      activity: { ...activity.read(), database_connected: observe().isDatabaseConnected },
     }),
     service: {
       ...identity,
@@ -102,7 +102,7 @@ export function countFigures(
         queueGroup: COUNTER,
         metadata: { counts: 'messages delivered, the time spent flushing, dead letters as errors' },
       },
-      readWork: () => ({ ...work, figures: readFigures() }),
+      readWork: () => ({ ...work, stats: readStats() }),
     },
   };
 }

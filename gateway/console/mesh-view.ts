@@ -1,24 +1,24 @@
 /*
- * The mesh as one gateway hears it: everyone's last bulletin, for as many consoles as look at it.
+ * The mesh as one gateway hears it: everyone's last heartbeat, for as many consoles as look at it.
  * While nobody looks, nothing is listened to.
  */
 import { performance } from 'node:perf_hooks';
 import { Value } from 'typebox/value';
-import type { Exchange } from '../../nats/broadcast.ts';
-import { Bulletin, type MeshEvent } from '../../schema/message/heartbeat.ts';
+import type { Broadcast } from '../../nats/broadcast.ts';
+import { Heartbeat, type MeshEvent } from '../../schema/message/heartbeat.ts';
 
-const TELL_MS = 500;
+const REPORT_MS = 500;
 /** A service that fell silent is told of this long, one that stopped in order only shortly. */
 const SILENCE_MS_MAX = 60_000;
 const STOPPED_MS_MAX = 5_000;
 const INSTANCES_MAX = 256;
 /** A counter's is about five kilobytes at most. */
-const BULLETIN_LENGTH_MAX = 8 * 1024;
+const HEARTBEAT_LENGTH_MAX = 8 * 1024;
 
 export interface MeshViewOptions {
-  exchange: Pick<Exchange, 'subscribe'>;
-  /** This gateway's own bulletin, which needs no broker. */
-  readOwn: () => Bulletin;
+  exchange: Pick<Broadcast, 'subscribe'>;
+  /** This gateway's own heartbeat, which needs no broker. */
+  readOwn: () => Heartbeat;
   isBrokerConnected: () => boolean;
 }
 
@@ -33,44 +33,44 @@ export function createMeshView({
   isBrokerConnected,
 }: MeshViewOptions): MeshView {
   const listeners = new Set<(event: string) => void>();
-  const heard = new Map<string, { bulletin: Bulletin; at: number }>();
+  const received = new Map<string, { heartbeat: Heartbeat; at: number }>();
   let listeningSince = 0;
   let stop = (): void => undefined;
 
   function start(): void {
     listeningSince = performance.now();
-    const unsubscribe = exchange.subscribe(hear);
-    const timer = setInterval(tell, TELL_MS);
+    const unsubscribe = exchange.subscribe(receive);
+    const timer = setInterval(report, REPORT_MS);
     stop = () => {
       clearInterval(timer);
       unsubscribe();
-      heard.clear();
+      received.clear();
     };
   }
 
-  /** Anyone with a place on the broker may publish here; what is not a bulletin is left out. */
-  function hear(text: string): void {
-    if (text.length > BULLETIN_LENGTH_MAX) return;
-    const bulletin = parse(text);
-    if (!Value.Check(Bulletin, bulletin)) return;
-    if (!heard.has(bulletin.id) && heard.size >= INSTANCES_MAX) return;
-    heard.set(bulletin.id, { bulletin, at: performance.now() });
+  /** Anyone with a place on the broker may publish here; what is not a heartbeat is left out. */
+  function receive(text: string): void {
+    if (text.length > HEARTBEAT_LENGTH_MAX) return;
+    const heartbeat = parse(text);
+    if (!Value.Check(Heartbeat, heartbeat)) return;
+    if (!received.has(heartbeat.id) && received.size >= INSTANCES_MAX) return;
+    received.set(heartbeat.id, { heartbeat, at: performance.now() });
   }
 
-  function tell(): void {
+  function report(): void {
     const now = performance.now();
     const own = readOwn();
-    heard.set(own.id, { bulletin: own, at: now });
-    for (const [id, { bulletin, at }] of heard) {
-      const keptMs = bulletin.is_stopping ? STOPPED_MS_MAX : SILENCE_MS_MAX;
-      if (now - at > keptMs) heard.delete(id);
+    received.set(own.id, { heartbeat: own, at: now });
+    for (const [id, { heartbeat, at }] of received) {
+      const keptMs = heartbeat.is_stopping ? STOPPED_MS_MAX : SILENCE_MS_MAX;
+      if (now - at > keptMs) received.delete(id);
     }
     const event: MeshEvent = {
-      told_by: own.id,
+      reported_by: own.id,
       broker_connected: isBrokerConnected(),
       listening_ms: Math.round(now - listeningSince),
-      instances: [...heard.values()].map(({ bulletin, at }) => ({
-        ...bulletin,
+      instances: [...received.values()].map(({ heartbeat, at }) => ({
+        ...heartbeat,
         silent_ms: Math.round(now - at),
       })),
     };

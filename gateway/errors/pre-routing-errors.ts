@@ -17,7 +17,7 @@ const CONNECTION_CODES: Record<string, ProblemCode> = {
 };
 
 /** Fastify's options for it. */
-export function answerUnrouted(
+export function answerPreRoutingErrors(
   counts: GatewayCounts,
   handleError: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void,
 ) {

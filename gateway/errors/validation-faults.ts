@@ -1,5 +1,6 @@
 import type { TLocalizedValidationError } from 'typebox/error';
-import { ID_RULE, INCREMENT_RULE, KEY_RULE, VALUE_RULE } from '../../schema/increment.ts';
+import { INCREMENT_RULE, KEY_RULE, VALUE_RULE } from '../../schema/increment.ts';
+import { ID_RULE } from '../../schema/http/accepted.ts';
 
 /** A fault and where it is: a JSON pointer, or a line. */
 export interface Fault {

@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely';
 import type { FastifyPluginCallback } from 'fastify';
 import { Liveness, NotReady, Ready } from '../../schema/http/health.ts';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import type { Readiness } from './readiness.ts';
 
 /** How long /readyz waits for the database, which it only reports. */

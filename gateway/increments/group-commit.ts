@@ -17,7 +17,7 @@ import { performance } from 'node:perf_hooks';
 import type { Publisher } from '../../nats/publisher.ts';
 import { StreamFull } from '../../nats/publisher.ts';
 
-export interface LaneOptions<Item> {
+export interface PublishQueueOptions<Item> {
   publisher: Publisher;
   subject: string;
   /** At most this many submissions share a message. */
@@ -65,7 +65,7 @@ export class NotAccepted extends Error {
   }
 }
 
-export interface Lane<Item> {
+export interface PublishQueue<Item> {
   readonly waiting: number;
   /**
    * @param bytes the length of the item once encoded.
@@ -86,7 +86,7 @@ interface Submission<Item> {
   reject: (error: NotAccepted) => void;
 }
 
-export function createLane<Item>(options: LaneOptions<Item>): Lane<Item> {
+export function createPublishQueue<Item>(options: PublishQueueOptions<Item>): PublishQueue<Item> {
   const { publisher } = options;
   const queue: Submission<Item>[] = [];
   let queueBytes = 0;

@@ -1,11 +1,14 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { digest, encodeIncrement } from '../../schema/message/envelope.ts';
-import { Accepted, IncrementBody } from '../../schema/increment.ts';
+import { encodeIncrement } from '../../schema/message/envelope.ts';
+import { digest } from '../../schema/digest.ts';
+import { IncrementBody } from '../../schema/increment.ts';
+import { Accepted } from '../../schema/http/accepted.ts';
 import type { ProblemCode } from '../../schema/http/problem.ts';
 import type { Receipt } from './group-commit.ts';
-import { createRecentKeys, readIdempotencyKey } from './recent-keys.ts';
-import type { IncrementLane } from './publish-queues.ts';
+import { createRecentKeys } from './recent-keys.ts';
+import { readIdempotencyKey } from './idempotency-key.ts';
+import type { PublishQueues } from './publish-queues.ts';
 import type { GatewayCounts } from '../telemetry/metrics.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import { readJsonBatch, readNdjsonBatch } from './read-batch.ts';
@@ -40,10 +43,10 @@ const PROBLEMS: ProblemCode[] = [
 
 /** `POST /increment` and `POST /increments`: a 200 means that what was sent is on disk. */
 export const incrementRoutes: FastifyPluginCallbackTypebox<{
-  lane: IncrementLane;
+  queues: PublishQueues;
   counts: GatewayCounts;
   waitingMax: number;
-}> = (app, { lane, counts, waitingMax }, done) => {
+}> = (app, { queues: lane, counts, waitingMax }, done) => {
   const recentKeys = createRecentKeys(waitingMax);
   const response = { 200: Accepted };
   const config = { scope: 'write' as const, problems: PROBLEMS };

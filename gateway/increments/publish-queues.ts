@@ -6,7 +6,12 @@ import {
 import type { Increment } from '../../schema/increment.ts';
 import type { Publisher } from '../../nats/publisher.ts';
 import { HTTP_SUBJECT } from '../../nats/streams.ts';
-import { createLane, NotAccepted, type LaneOptions, type Receipt } from './group-commit.ts';
+import {
+  createPublishQueue,
+  NotAccepted,
+  type PublishQueueOptions,
+  type Receipt,
+} from './group-commit.ts';
 
 /** An increment with a long idempotency key. */
 const WAITING_BYTES_PER_INCREMENT = 1_024;
@@ -18,7 +23,7 @@ const BATCHES_IN_FLIGHT = { inFlightMax: 4, lateMs: 0 };
 const WAITING_BATCHES_MAX = 64;
 const WAITING_BATCH_BYTES_MAX = 32 * 1024 * 1024;
 
-export interface IncrementLane {
+export interface PublishQueues {
   readonly waiting: number;
   /** Resolves when the increment is on the broker's disk. @throws NotAccepted */
   commit: (increment: Increment) => Promise<Receipt>;
@@ -34,17 +39,17 @@ export interface EncodedBatch {
   once?: string | undefined;
 }
 
-export interface IncrementLaneOptions {
+export interface PublishQueuesOptions {
   publisher: Publisher;
   deadlineMs: number;
   makeId: () => string;
   waitingMax: number;
-  onPublished: LaneOptions<string>['onPublished'];
-  readOrigin?: LaneOptions<string>['readOrigin'];
+  onPublished: PublishQueueOptions<string>['onPublished'];
+  readOrigin?: PublishQueueOptions<string>['readOrigin'];
 }
 
 /** Two lanes: single increments, of which many share a message, and batches, one message each. */
-export function createIncrementLane(options: IncrementLaneOptions): IncrementLane {
+export function createPublishQueues(options: PublishQueuesOptions): PublishQueues {
   const shared = {
     publisher: options.publisher,
     subject: HTTP_SUBJECT,
@@ -53,7 +58,7 @@ export function createIncrementLane(options: IncrementLaneOptions): IncrementLan
     ...(options.onPublished && { onPublished: options.onPublished }),
     ...(options.readOrigin && { readOrigin: options.readOrigin }),
   };
-  const singles = createLane<string>({
+  const singles = createPublishQueue<string>({
     ...shared,
     ...SINGLES_IN_FLIGHT,
     packMax: PACK_INCREMENTS_MAX,
@@ -62,7 +67,7 @@ export function createIncrementLane(options: IncrementLaneOptions): IncrementLan
     encode: encodeEnvelope,
     count: () => 1,
   });
-  const batches = createLane<EncodedBatch>({
+  const batches = createPublishQueue<EncodedBatch>({
     ...shared,
     ...BATCHES_IN_FLIGHT,
     packMax: 1,

@@ -10,7 +10,7 @@ const LOOK_MS = 500;
  * Refuses increments at the door while this process can't keep up. Health answers always. Being late
  * once is a pause, after which what came meanwhile is served; being late again is overload.
  */
-export const pressure = fastifyPlugin((app, _options, done) => {
+export const overload = fastifyPlugin((app, _options, done) => {
   let lookedAt = performance.now();
   let lateLooks = 0;
   const timer = setInterval(() => {

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { isIPv6 } from 'node:net';
-import type { Exchange } from '../../nats/broadcast.ts';
+import type { Broadcast } from '../../nats/broadcast.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import { createSharedLimit } from './shared-limit.ts';
 
@@ -11,7 +11,7 @@ export interface RateLimitOptions {
   /** Increments in a window that a client may send in batches; 0 turns it off. */
   batchMax: number;
   windowMs: number;
-  exchange: Exchange;
+  exchange: Broadcast;
   /** The clock that all gateways share. */
   nowMs: () => number;
 }
@@ -48,7 +48,7 @@ export const rateLimit = fastifyPlugin((app: FastifyInstance, options: RateLimit
     const policy = `"increments";q=${batchMax};w=${windowS}`;
     const taken = limit.take(`increments ${clientOf(request)}`, batchMax, increments);
     const refusal = `More than ${batchMax} increments by batches in ${windowS} s.`;
-    speak(reply, policy, 'increments', taken, refusal);
+    applyLimit(reply, policy, 'increments', taken, refusal);
   });
 
   if (max > 0) {
@@ -57,7 +57,13 @@ export const rateLimit = fastifyPlugin((app: FastifyInstance, options: RateLimit
         const allowed = request.apiKey?.rate_limit_max ?? max;
         const policy = `"default";q=${allowed};w=${windowS}`;
         const taken = limit.take(clientOf(request), allowed, 1);
-        speak(reply, policy, 'default', taken, `More than ${allowed} requests in ${windowS} s.`);
+        applyLimit(
+          reply,
+          policy,
+          'default',
+          taken,
+          `More than ${allowed} requests in ${windowS} s.`,
+        );
       }
       next();
     });
@@ -79,7 +85,7 @@ function clientOf(request: FastifyRequest): string {
   return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;
 }
 
-function speak(
+function applyLimit(
   reply: FastifyReply,
   policy: string,
   name: string,

@@ -10,7 +10,7 @@
 import { randomUUID } from 'node:crypto';
 import { Type, type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { Exchange } from '../../nats/broadcast.ts';
+import type { Broadcast } from '../../nats/broadcast.ts';
 
 /** What gateways tell each other: a client's count so far in a window, so a lost message is no harm. */
 const Report = Type.Object({
@@ -49,7 +49,7 @@ const REPORT_COUNTS_MAX = 2_000;
 /** @param nowMs a clock that all gateways share; their own clocks may differ. */
 export function createSharedLimit(
   windowMs: number,
-  exchange: Exchange,
+  exchange: Broadcast,
   nowMs: () => number = Date.now,
 ): SharedLimit {
   const from = randomUUID();

@@ -20,43 +20,45 @@ const ARRIVAL_MS = 1_000;
 /** The last answers are on their way within this time. */
 const SENDING_MS = 500;
 
-export interface CutOffOptions {
+export interface StalledConnectionsOptions {
   /** Refuses new work and resolves when all that is under way is answered. */
   drain: () => Promise<unknown>;
 }
 
-export const cutOff = fastifyPlugin((app: FastifyInstance, { drain }: CutOffOptions, done) => {
-  /** With what each had left to send, and had sent, at the last look. */
-  const connections = new Map<Socket, string>();
-  const track = (socket: Socket): void => {
-    connections.set(socket, '');
-    socket.once('close', () => connections.delete(socket));
-  };
-  app.server.on('connection', track);
-  // By TLS it is another socket that answers, and one that never ends its handshake has none.
-  app.server.on('secureConnection', track);
+export const stalledConnections = fastifyPlugin(
+  (app: FastifyInstance, { drain }: StalledConnectionsOptions, done) => {
+    /** With what each had left to send, and had sent, at the last look. */
+    const connections = new Map<Socket, string>();
+    const track = (socket: Socket): void => {
+      connections.set(socket, '');
+      socket.once('close', () => connections.delete(socket));
+    };
+    app.server.on('connection', track);
+    // By TLS it is another socket that answers, and one that never ends its handshake has none.
+    app.server.on('secureConnection', track);
 
-  const timer = setInterval(() => {
-    for (const [socket, before] of connections) {
-      const { writableLength: unsent, bytesWritten } = socket;
-      const now = unsent === 0 ? '' : `${unsent} ${bytesWritten}`;
-      if (now !== '' && now === before) socket.destroy();
-      else connections.set(socket, now);
+    const timer = setInterval(() => {
+      for (const [socket, before] of connections) {
+        const { writableLength: unsent, bytesWritten } = socket;
+        const now = unsent === 0 ? '' : `${unsent} ${bytesWritten}`;
+        if (now !== '' && now === before) socket.destroy();
+        else connections.set(socket, now);
+      }
+    }, LOOK_MS);
+    timer.unref();
+
+    async function destroyRemaining(): Promise<void> {
+      await delay(ARRIVAL_MS, undefined, { ref: false });
+      await drain();
+      await delay(SENDING_MS, undefined, { ref: false });
+      for (const socket of connections.keys()) socket.destroy();
     }
-  }, LOOK_MS);
-  timer.unref();
 
-  async function cutOffLast(): Promise<void> {
-    await delay(ARRIVAL_MS, undefined, { ref: false });
-    await drain();
-    await delay(SENDING_MS, undefined, { ref: false });
-    for (const socket of connections.keys()) socket.destroy();
-  }
-
-  app.addHook('preClose', (next) => {
-    clearInterval(timer);
-    void cutOffLast();
-    next();
-  });
-  done();
-});
+    app.addHook('preClose', (next) => {
+      clearInterval(timer);
+      void destroyRemaining();
+      next();
+    });
+    done();
+  },
+);

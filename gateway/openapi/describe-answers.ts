@@ -1,4 +1,5 @@
-import { EXAMPLE_ID, EXAMPLE_KEY } from '../../schema/increment.ts';
+import { EXAMPLE_KEY } from '../../schema/increment.ts';
+import { EXAMPLE_ID } from '../../schema/http/accepted.ts';
 import {
   Problem,
   PROBLEM_CONTENT_TYPE,

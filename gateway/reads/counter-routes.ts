@@ -2,7 +2,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Kysely } from 'kysely';
 import { Counter, CounterParams, Counters, CountersQuery } from '../../schema/http/counter.ts';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import type { ProblemCode } from '../../schema/http/problem.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import type { DatabaseReads } from './database-reads.ts';

@@ -1,8 +1,8 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { Kysely } from 'kysely';
-import { LEDGER_KEPT_MS, type Database } from '../../schema/database/database.ts';
-import { mintedAt } from '../../schema/message/envelope.ts';
-import { Committed, MessageParams } from '../../schema/increment.ts';
+import { LEDGER_KEPT_MS, type Database } from '../../schema/database/tables.ts';
+import { mintedAt } from '../../schema/message/message-id.ts';
+import { Committed, MessageParams } from '../../schema/http/accepted.ts';
 import type { ProblemCode } from '../../schema/http/problem.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import type { DatabaseReads } from './database-reads.ts';

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
-import type { Accepted } from '../../schema/increment.ts';
+import type { Accepted } from '../../schema/http/accepted.ts';
 
 /**
  * Logs a line for each request, with the message that its increments went into; the counters log the

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { HTTP_SUBJECT } from '../../nats/streams.ts';
 import { identify, type DiscoverableService, type Work } from '../../nats/discovery.ts';
-import type { Bulletin, GatewayFigures } from '../../schema/message/heartbeat.ts';
+import type { Heartbeat, GatewayStats } from '../../schema/message/heartbeat.ts';
 import type { GatewayCounts } from './metrics.ts';
 
 /**
@@ -10,11 +10,11 @@ import type { GatewayCounts } from './metrics.ts';
  * @returns the counts to tell instead of the ones given, the service as discovery shows it, and what
  * it tells the mesh.
  */
-export function countFigures(
+export function createGatewayStats(
   counts: GatewayCounts,
   observe: { waiting: () => number },
-): { counts: GatewayCounts; service: DiscoverableService; readBulletin: () => Bulletin } {
-  const figures: GatewayFigures = {
+): { counts: GatewayCounts; service: DiscoverableService; readHeartbeat: () => Heartbeat } {
+  const stats: GatewayStats = {
     pid: process.pid,
     host: hostname(),
     increments_accepted: 0,
@@ -22,16 +22,16 @@ export function countFigures(
     responses: {},
     increments_waiting: 0,
   };
-  const work: Omit<Work, 'figures'> = { requests: 0, errors: 0, lastError: '', processingMs: 0 };
+  const work: Omit<Work, 'stats'> = { requests: 0, errors: 0, lastError: '', processingMs: 0 };
 
   const counting: GatewayCounts = {
     ...counts,
     accepted: (increments) => {
-      figures.increments_accepted += increments;
+      stats.increments_accepted += increments;
       counts.accepted(increments);
     },
     answered: (status, request) => {
-      figures.responses[status] = (figures.responses[status] ?? 0) + 1;
+      stats.responses[status] = (stats.responses[status] ?? 0) + 1;
       counts.answered(status, request);
     },
     published: (pack) => {
@@ -40,27 +40,27 @@ export function countFigures(
       if (pack.error !== undefined) {
         work.errors++;
         work.lastError = pack.error instanceof Error ? pack.error.message : 'not stored';
-      } else figures.messages_published++;
+      } else stats.messages_published++;
       counts.published(pack);
     },
   };
   const identity = identify();
-  const readFigures = () => ({ ...figures, increments_waiting: observe.waiting() });
+  const readStats = () => ({ ...stats, increments_waiting: observe.waiting() });
   return {
     counts: counting,
-    readBulletin: () => ({
+    readHeartbeat: () => ({
       name: 'gateway',
       id: identity.id,
       version: identity.version,
       uptime_ms: Math.round(process.uptime() * 1000),
       is_stopping: false,
-      figures: readFigures(),
+      stats: readStats(),
     }),
     service: {
       ...identity,
       name: 'gateway',
       description: 'Takes increments over HTTP and stores them in the stream',
-      metadata: { project: 'increment-mesh', pid: String(process.pid), host: figures.host },
+      metadata: { project: 'increment-mesh', pid: String(process.pid), host: stats.host },
       endpoint: {
         name: 'increments',
         subject: HTTP_SUBJECT,
@@ -70,7 +70,7 @@ export function countFigures(
           counts: 'messages stored, and the time until the broker had them on disk',
         },
       },
-      readWork: () => ({ ...work, figures: readFigures() }),
+      readWork: () => ({ ...work, stats: readStats() }),
     },
   };
 }

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import { confirm } from './confirm.ts';
 import { EXIT, type Command } from './command.ts';
 import { formatCount, plural } from './quantities.ts';

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { jetstreamManager, JetStreamApiError } from '@nats-io/jetstream';
 import { connectToNats } from '../../nats/connect.ts';
-import { askPatiently } from '../../nats/retry-while-leaderless.ts';
+import { retryWhileLeaderless } from '../../nats/retry-while-leaderless.ts';
 import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
 import { plural } from '../cli/quantities.ts';
 import { rememberPorts } from '../servers/ports.ts';
@@ -26,14 +26,14 @@ type WhileRunning = <Answer>(programs: Program[], use: () => Promise<Answer>) =>
  *
  * @throws StartError where the streams are not empty.
  */
-export async function settleTopology(
+export async function changeNodeCount(
   context: ServerContext,
   whileRunning: WhileRunning,
 ): Promise<void> {
   const { settings, dataFolder, signal, say } = context;
   if (settings.NATS_URL !== undefined) return;
   const wanted = Object.keys(NODES).find((name) => NODES[name] === settings.NATS_NODES)!;
-  const found = readTopology(dataFolder.topology);
+  const found = readNodeCount(dataFolder.topology);
   if (found === wanted) return;
   if (found !== undefined) {
     const nodes = NODES[found];
@@ -56,7 +56,7 @@ export async function settleTopology(
   writeFileAtomically(dataFolder.topology, `${wanted}\n`);
 }
 
-function readTopology(file: string): string | undefined {
+function readNodeCount(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
@@ -75,7 +75,7 @@ async function countMessages(
     try {
       const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
       const count = (stream: string) =>
-        askPatiently(() => manager.streams.info(stream)).then(
+        retryWhileLeaderless(() => manager.streams.info(stream)).then(
           ({ state }) => state.messages,
           zeroIfMissing,
         );

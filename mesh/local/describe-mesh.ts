@@ -1,13 +1,13 @@
 import type { NatsTlsFiles } from '../../nats/connect.ts';
 import type { MeshFile } from './mesh-file.ts';
-import { metricsUrl, type GatewayPlace } from './services.ts';
+import { metricsUrl, type GatewayListener } from './services.ts';
 import type { Supervised } from './supervisor.ts';
 
 export function describeMesh(mesh: {
   /** Where clients find the gateways, or the proxy before them. */
   url: string;
   /** By the name of the gateway. */
-  places: Record<string, GatewayPlace>;
+  listeners: Record<string, GatewayListener>;
   /** By the name of the program: where it serves its metrics. */
   ports: Record<string, number>;
   running: Record<'gateways' | 'proxy' | 'counters' | 'nats' | 'postgres', Supervised[]>;
@@ -22,7 +22,7 @@ export function describeMesh(mesh: {
   const natsUrls = mesh.natsUrl.split(',');
   return {
     gateways: running.gateways.map((one) => {
-      const { url } = mesh.places[one.program.name]!;
+      const { url } = mesh.listeners[one.program.name]!;
       return { pid: one.pid!, url, metrics: metrics(one) };
     }),
     proxy: proxy === undefined ? null : { pid: proxy.pid!, url, metrics: metrics(proxy) },

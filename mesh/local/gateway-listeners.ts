@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import type { MeshSettings } from './config.ts';
-import type { GatewayPlace } from './services.ts';
+import type { GatewayListener } from './services.ts';
 
 /** As a client on this machine reaches the gateways, or the proxy before them. */
 export function meshUrl({ HOST, PORT }: MeshSettings): string {
@@ -15,19 +15,19 @@ export function gatewayPortNames(settings: MeshSettings, names: string[]): strin
 }
 
 /** Where each gateway listens: all on the port of the mesh, or behind a proxy, each on its own. */
-export function gatewayPlaces(
+export function gatewayListeners(
   settings: MeshSettings,
   names: string[],
   ports: Record<string, number>,
-): Record<string, GatewayPlace> {
-  const shared: GatewayPlace = {
+): Record<string, GatewayListener> {
+  const shared: GatewayListener = {
     url: meshUrl(settings),
     host: settings.HOST,
     port: settings.PORT,
     sharesPort: names.length > 1,
     isBehindProxy: false,
   };
-  const entries = names.map((name): [string, GatewayPlace] => {
+  const entries = names.map((name): [string, GatewayListener] => {
     if (settings.PROXY === 0) return [name, shared];
     const port = ports[portName(name)]!;
     const url = `http://127.0.0.1:${port}`;

@@ -4,20 +4,20 @@ import { openDataFolder, type DataFolder } from './data-folder.ts';
 import { endOrphans } from './orphans.ts';
 import { isPortFree, rememberPorts } from '../servers/ports.ts';
 import { removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.ts';
-import { gatewayPlaces, gatewayPortNames, meshUrl } from './gateway-listeners.ts';
+import { gatewayListeners, gatewayPortNames, meshUrl } from './gateway-listeners.ts';
 import { natsPortNames, natsServers } from './nats-servers.ts';
 import { postgresServer } from './postgres-server.ts';
 import { proxyProgram } from './proxy.ts';
-import type { Servers } from './server-group.ts';
+import type { ServerGroup } from './server-group.ts';
 import {
   counterProgram,
   gatewayProgram,
-  type GatewayPlace,
+  type GatewayListener,
   type ServiceContext,
 } from './services.ts';
 import { StartError } from '../servers/start-error.ts';
 import { supervise, type Program, type Supervised } from './supervisor.ts';
-import { settleTopology } from './change-node-count.ts';
+import { changeNodeCount } from './change-node-count.ts';
 
 export interface Mesh {
   /** Resolves when everything serves. Rejects when something does not start, or at a stop. */
@@ -76,14 +76,17 @@ export function createMesh(
     await checkPort();
 
     const context = { settings, environment, dataFolder: folder, signal: stopping.signal, say };
-    await settleTopology(context, whileRunning);
+    await changeNodeCount(context, whileRunning);
     const names = serviceNames(settings, say);
     const ports = await rememberPorts(folder.ports, portNames(settings, names));
-    const places = gatewayPlaces(settings, names.gateways, ports);
+    const listeners = gatewayListeners(settings, names.gateways, ports);
 
     const proxy =
       settings.PROXY === 1
-        ? proxyProgram(context, { metricsPort: ports['proxy']!, places: Object.values(places) })
+        ? proxyProgram(context, {
+            metricsPort: ports['proxy']!,
+            listeners: Object.values(listeners),
+          })
         : undefined;
 
     say('starting the servers, then the services …');
@@ -91,14 +94,14 @@ export function createMesh(
       startServers('nats', () => natsServers(context, ports)),
       startServers('postgres', () => Promise.resolve(postgresServer(context, ports['postgres']!))),
     ]);
-    startServices(context, { names, ports, places, nats: nats.urls, database: postgres.urls });
+    startServices(context, { names, ports, listeners, nats: nats.urls, database: postgres.urls });
     await Promise.all([...running.gateways, ...running.counters].map(({ ready }) => ready));
     if (proxy !== undefined) await keepRunning('proxy', proxy).ready;
 
     const describe = () =>
       describeMesh({
         url: meshUrl(settings),
-        places,
+        listeners,
         ports,
         running,
         natsUrl: nats.urls.inspector,
@@ -137,8 +140,8 @@ export function createMesh(
 
   async function startServers<Urls>(
     tier: 'nats' | 'postgres',
-    find: () => Promise<Servers<Urls>>,
-  ): Promise<Servers<Urls>> {
+    find: () => Promise<ServerGroup<Urls>>,
+  ): Promise<ServerGroup<Urls>> {
     const servers = await find();
     // The servers of a cluster are ready together or not at all.
     await Promise.all(servers.programs.map((program) => keepRunning(tier, program).ready));
@@ -152,20 +155,20 @@ export function createMesh(
     options: {
       names: Record<'gateways' | 'counters', string[]>;
       ports: Record<string, number>;
-      places: Record<string, GatewayPlace>;
+      listeners: Record<string, GatewayListener>;
       nats: { gateway: string; counter: string };
       database: { gateway: string; counter: string };
     },
   ): void {
-    const { names, ports, places, nats, database } = options;
+    const { names, ports, listeners, nats, database } = options;
     for (const name of names.counters) {
       const urls = { nats: nats.counter, database: database.counter };
       keepRunning('counters', counterProgram(name, ports[name]!, { urls, context }));
     }
     for (const name of names.gateways) {
       const urls = { nats: nats.gateway, database: database.gateway };
-      const place = places[name]!;
-      keepRunning('gateways', gatewayProgram(name, ports[name]!, { urls, place, context }));
+      const listener = listeners[name]!;
+      keepRunning('gateways', gatewayProgram(name, ports[name]!, { urls, listener, context }));
     }
   }
 

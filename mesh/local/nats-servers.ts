@@ -12,7 +12,7 @@ import {
   type NatsRole,
 } from '../servers/nats.ts';
 import { findNatsServer } from '../servers/find-nats-server.ts';
-import { explained, type ServerContext, type Servers } from './server-group.ts';
+import { explained, type ServerContext, type ServerGroup } from './server-group.ts';
 import type { Program } from './supervisor.ts';
 
 /** Who serves NATS on a data folder: one server that runs alone, or three of a cluster. */
@@ -27,7 +27,7 @@ export function natsPortNames(nodes: number): string[] {
 export async function natsServers(
   context: ServerContext,
   ports: Record<string, number>,
-): Promise<Servers<Record<NatsRole, string>>> {
+): Promise<ServerGroup<Record<NatsRole, string>>> {
   const { settings, say } = context;
   const { NATS_URL: external, NATS_NODES: nodes, REPLICAS } = settings;
   const replicas = REPLICAS ?? (external === undefined ? nodes : undefined);

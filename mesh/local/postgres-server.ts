@@ -8,13 +8,13 @@ import {
   postgresUrl,
   untilPostgresAnswers,
 } from '../servers/postgres.ts';
-import { explained, type ServerContext, type Servers } from './server-group.ts';
+import { explained, type ServerContext, type ServerGroup } from './server-group.ts';
 import type { Program } from './supervisor.ts';
 
 export function postgresServer(
   context: ServerContext,
   port: number,
-): Servers<Record<'owner' | 'gateway' | 'counter', string>> {
+): ServerGroup<Record<'owner' | 'gateway' | 'counter', string>> {
   const { settings, dataFolder, signal } = context;
   const { owner: password, gateway, counter } = dataFolder.secrets.postgres;
   const options = {

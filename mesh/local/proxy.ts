@@ -6,7 +6,7 @@ import { openLogFile, readLogTail } from '../servers/log-file.ts';
 import { isExecutable, onPath } from '../servers/search-path.ts';
 import { untilReady } from '../servers/until-ready.ts';
 import { meshUrl } from './gateway-listeners.ts';
-import { answers, isLoopback, metricsUrl, type GatewayPlace } from './services.ts';
+import { answers, isLoopback, metricsUrl, type GatewayListener } from './services.ts';
 import type { ServerContext } from './server-group.ts';
 import { StartError } from '../servers/start-error.ts';
 import { PROXY_STOP_STEPS } from './stop-steps.ts';
@@ -21,10 +21,10 @@ const CADDYFILE = fileURLToPath(new URL('../deploy/Caddyfile', import.meta.url))
  */
 export function proxyProgram(
   context: ServerContext & { environment: NodeJS.ProcessEnv },
-  options: { metricsPort: number; places: GatewayPlace[] },
+  options: { metricsPort: number; listeners: GatewayListener[] },
 ): Program {
   const { settings, environment, dataFolder } = context;
-  const { metricsPort, places } = options;
+  const { metricsPort, listeners } = options;
   const url = meshUrl(settings);
   const caddy = onPath('caddy', environment.PATH ?? '').find(isExecutable);
   if (caddy === undefined) {
@@ -59,7 +59,7 @@ export function proxyProgram(
             PROXY_HOST: settings.HOST,
             PROXY_PORT: String(settings.PORT),
             PROXY_METRICS_PORT: String(metricsPort),
-            GATEWAYS: places.map(({ port }) => `127.0.0.1:${port}`).join(' '),
+            GATEWAYS: listeners.map(({ port }) => `127.0.0.1:${port}`).join(' '),
           },
         });
       } finally {

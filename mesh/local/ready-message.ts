@@ -8,7 +8,7 @@ import { gatewayUrlOf, type MeshFile } from './mesh-file.ts';
  *
  * @param options.keysFile where gateways ask for API keys.
  */
-export function announce(
+export function readyMessage(
   mesh: MeshFile,
   dataFolder: string,
   { keysFile }: { keysFile: string | undefined },

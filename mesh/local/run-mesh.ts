@@ -3,7 +3,7 @@ import { NoLeader } from '../../nats/retry-while-leaderless.ts';
 import { ProvisionError } from '../../nats/provision.ts';
 import { ReplicasBehind } from '../../nats/replicas.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
-import { announce } from './ready-message.ts';
+import { readyMessage } from './ready-message.ts';
 import { writeClientFiles } from './client-files.ts';
 import { readMeshSettings } from './config.ts';
 import { createMesh, type Mesh } from './mesh.ts';
@@ -52,7 +52,7 @@ async function run(
     const running = await mesh.start();
     const what = running.describe();
     writeClientFiles(running.dataFolder.path, what);
-    console.log(announce(what, running.dataFolder.path, options));
+    console.log(readyMessage(what, running.dataFolder.path, options));
     if (options.restartsOnChange) restartOnChange(running, say);
   } catch (error) {
     // What a stop interrupts fails, which nobody needs to hear.

@@ -4,7 +4,7 @@ import { StartError } from '../servers/start-error.ts';
 import type { Program } from './supervisor.ts';
 
 /** Servers that the services connect to: some of our own, or some that exist already. */
-export interface Servers<Urls> {
+export interface ServerGroup<Urls> {
   urls: Urls;
   /** Empty where somebody else runs them. */
   programs: Program[];

@@ -14,7 +14,7 @@ export interface ServerUrls {
 }
 
 /** Where a gateway listens. */
-export interface GatewayPlace {
+export interface GatewayListener {
   /** As a client on this machine reaches it. */
   url: string;
   host: string;
@@ -44,10 +44,10 @@ const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 export function gatewayProgram(
   name: string,
   metricsPort: number,
-  options: { urls: ServerUrls; place: GatewayPlace; context: ServiceContext },
+  options: { urls: ServerUrls; listener: GatewayListener; context: ServiceContext },
 ): Program {
   const { settings, environment } = options.context;
-  const { place } = options;
+  const { listener } = options;
   const defaults = {
     ...(isLoopback(settings.HOST) ? { RATE_LIMIT_MAX: '0' } : {}),
     ...(settings.NATS_NODES > 1 ? { PUBLISH_DEADLINE_MS: CLUSTER_PUBLISH_DEADLINE_MS } : {}),
@@ -57,13 +57,14 @@ export function gatewayProgram(
     metricsPort,
     variables: {
       ...withGiven(defaults, environment),
-      HOST: place.host,
-      PORT: String(place.port),
-      ...(place.sharesPort ? { REUSE_PORT: '1' } : {}),
-      ...(place.isBehindProxy ? { TRUST_PROXY: '127.0.0.1' } : {}),
+      HOST: listener.host,
+      PORT: String(listener.port),
+      ...(listener.sharesPort ? { REUSE_PORT: '1' } : {}),
+      ...(listener.isBehindProxy ? { TRUST_PROXY: '127.0.0.1' } : {}),
     },
     // Gateways that share a port can't be asked one by one: the metrics tell that this one is up.
-    isReady: async () => (await answers(metricsUrl(metricsPort))) && answers(`${place.url}/readyz`),
+    isReady: async () =>
+      (await answers(metricsUrl(metricsPort))) && answers(`${listener.url}/readyz`),
   });
 }
 

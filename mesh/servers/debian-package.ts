@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { run } from './run-program.ts';
+import { runProgram } from './run-program.ts';
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
@@ -36,7 +36,11 @@ export async function fetchDebianProgram(
     await downloadPackage(draft, packageName, signal);
     const archive = readdirSync(draft).find((name) => name.endsWith('.deb'));
     if (archive === undefined) throw new Error('apt-get left no package');
-    await run('dpkg', ['-x', archive, 'unpacked'], { cwd: draft, timeoutMs: 60_000, signal });
+    await runProgram('dpkg', ['-x', archive, 'unpacked'], {
+      cwd: draft,
+      timeoutMs: 60_000,
+      signal,
+    });
     renameSync(join(draft, 'unpacked', path), destination);
   } finally {
     rmSync(draft, { recursive: true, force: true });
@@ -65,20 +69,20 @@ async function downloadPackage(folder: string, name: string, signal?: AbortSigna
     '-q',
   ];
   const where = { cwd: folder, timeoutMs: 120_000, signal };
-  await run('apt-get', [...settings, 'update'], where);
-  await run('apt-get', [...settings, 'download', name], where);
+  await runProgram('apt-get', [...settings, 'update'], where);
+  await runProgram('apt-get', [...settings, 'download', name], where);
 }
 
 /** Asks apt, since a machine often has a mirror of its own; other makers' archives are left out. */
 async function findMirror(): Promise<string> {
   const targets = ['Created-By: Packages', 'Label: Debian'];
-  const sites = await run('apt-get', ['indextargets', '--format', '$(SITE)', ...targets], {
+  const sites = await runProgram('apt-get', ['indextargets', '--format', '$(SITE)', ...targets], {
     timeoutMs: 10_000,
   });
   // Before the first `apt-get update` of a machine the label is not known yet.
   const all = sites.trim()
     ? sites
-    : await run('apt-get', ['indextargets', '--format', '$(SITE)', targets[0]!], {
+    : await runProgram('apt-get', ['indextargets', '--format', '$(SITE)', targets[0]!], {
         timeoutMs: 10_000,
       });
   const mirror = all.trim().split('\n')[0];

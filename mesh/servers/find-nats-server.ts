@@ -4,7 +4,7 @@ import { isOldServer, SERVER_VERSION_MIN } from '../../nats/server-version.ts';
 import { StartError } from './start-error.ts';
 import { fetchFromDebian } from './nats-server-debian.ts';
 import { fetchRelease } from './nats-server-release.ts';
-import { run } from './run-program.ts';
+import { runProgram } from './run-program.ts';
 import { isExecutable, onPath } from './search-path.ts';
 
 export interface SearchOptions {
@@ -79,7 +79,7 @@ async function findProblem(binary: string): Promise<string | undefined> {
   if (!isExecutable(binary)) return 'is not a program that can be run';
   let output: string;
   try {
-    output = await run(binary, ['--version'], { timeoutMs: 5000 });
+    output = await runProgram(binary, ['--version'], { timeoutMs: 5000 });
   } catch (error) {
     return `does not run: ${(error as Error).message}`;
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { run } from './run-program.ts';
+import { runProgram } from './run-program.ts';
 import type { Source } from './find-nats-server.ts';
 
 const VERSION = '2.14.5';
@@ -39,7 +39,7 @@ export const fetchRelease: Source = {
     const draft = mkdtempSync(`${destination}.`);
     try {
       writeFileSync(join(draft, 'archive.tar.gz'), content);
-      await run('tar', ['-xzf', 'archive.tar.gz', '--strip-components=1'], {
+      await runProgram('tar', ['-xzf', 'archive.tar.gz', '--strip-components=1'], {
         cwd: draft,
         timeoutMs: 30_000,
         signal,

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { StartError } from './start-error.ts';
-import { run } from './run-program.ts';
+import { runProgram } from './run-program.ts';
 
 /** The user who runs PostgreSQL, which refuses root; undefined where that is simply ourselves. */
 export interface Account {
@@ -29,7 +29,7 @@ export async function checkReachable(account: Account, path: string, what: strin
   const folders = [path];
   while (dirname(folders[0]!) !== folders[0]) folders.unshift(dirname(folders[0]!));
   const script = 'for folder; do test -x "$folder" || { printf %s "$folder"; exit; }; done';
-  const closed = await run('sh', ['-c', script, 'sh', ...folders], {
+  const closed = await runProgram('sh', ['-c', script, 'sh', ...folders], {
     ...account,
     cwd: '/',
     timeoutMs: 5000,
@@ -44,7 +44,8 @@ export async function checkReachable(account: Account, path: string, what: strin
 }
 
 async function readAccount(): Promise<Account> {
-  const read = async (what: string) => Number(await run('id', [what, USER], { timeoutMs: 5000 }));
+  const read = async (what: string) =>
+    Number(await runProgram('id', [what, USER], { timeoutMs: 5000 }));
   return { uid: await read('-u'), gid: await read('-g') };
 }
 
@@ -58,7 +59,7 @@ async function createUser(): Promise<void> {
     USER,
   ];
   try {
-    await run('useradd', args, { timeoutMs: 10_000 });
+    await runProgram('useradd', args, { timeoutMs: 10_000 });
   } catch (error) {
     throw new StartError(
       `PostgreSQL does not run as root and the user "${USER}" could not be made for it\n` +

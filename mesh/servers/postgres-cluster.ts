@@ -2,7 +2,7 @@ import { chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import { StartError } from './start-error.ts';
 import type { Account } from './postgres-account.ts';
-import { run } from './run-program.ts';
+import { runProgram } from './run-program.ts';
 
 export const OWNER = 'owner';
 
@@ -41,7 +41,7 @@ export async function createCluster(
     for (const path of [draft, join(draft, 'password')]) chownSync(path, account.uid, account.gid);
   }
 
-  await run(
+  await runProgram(
     binaries.initdb,
     [
       `--pgdata=${join(draft, 'data')}`,

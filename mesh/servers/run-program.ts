@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
  *
  * @throws Error with the program's own last words, in one line.
  */
-export function run(
+export function runProgram(
   command: string,
   args: string[],
   options: {

@@ -1,6 +1,7 @@
 import { sql, type Kysely } from 'kysely';
 import { Migrator } from 'kysely/migration';
-import { openDatabase, type Database } from './database.ts';
+import { openDatabase } from './database.ts';
+import { type Database } from './tables.ts';
 import * as countersAndLedger from './migrations/001_counters_and_ledger.ts';
 
 export interface MigrateOptions {

@@ -1,4 +1,3 @@
-import { hash, randomUUIDv7 } from 'node:crypto';
 import type { Increment } from '../increment.ts';
 import { isKey } from '../increment.ts';
 import { isIncrementValue, parseExactJson, stringifyExactJson } from '../int64.ts';
@@ -109,23 +108,6 @@ export function decodeEnvelope(text: string): {
     else envelope.increments.push(lowerCased(item as Increment));
   }
   return { envelope, rejected };
-}
-
-/** 128 bits of SHA-256 in the form of a UUID: 16 bytes in PostgreSQL, fast to compare and to index. */
-export function digest(data: string | Uint8Array): string {
-  const hex = hash('sha256', data);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
-}
-
-/** A UUID of version 7 for a time, in milliseconds since 1970. */
-export function mintId(timeMs: number): string {
-  const time = Math.trunc(timeMs).toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}${randomUUIDv7().slice(13)}`;
-}
-
-/** The time, in milliseconds since 1970, that a UUID of version 7 was made. */
-export function mintedAt(id: string): number {
-  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }
 
 const ENVELOPE_FIELDS = new Set(['version', 'id', 'once', 'increments']);

@@ -4,7 +4,7 @@ const Count = Type.Integer({ minimum: 0 });
 const Milliseconds = Type.Number({ minimum: 0 });
 
 /** What a gateway tells of itself through NATS discovery. Counts are since its start. */
-export const GatewayFigures = Type.Object({
+export const GatewayStats = Type.Object({
   pid: Count,
   host: Type.String(),
   increments_accepted: Count,
@@ -14,10 +14,10 @@ export const GatewayFigures = Type.Object({
   responses: Type.Record(Type.String(), Count),
   increments_waiting: Count,
 });
-export type GatewayFigures = Static<typeof GatewayFigures>;
+export type GatewayStats = Static<typeof GatewayStats>;
 
 /** What a counter tells of itself in the same way. */
-export const CounterFigures = Type.Object({
+export const CounterStats = Type.Object({
   pid: Count,
   host: Type.String(),
   messages_consumed: Count,
@@ -38,7 +38,7 @@ export const CounterFigures = Type.Object({
   /** The oldest increment at the commit of any flush of the last minute. */
   worst_staleness_ms: Milliseconds,
 });
-export type CounterFigures = Static<typeof CounterFigures>;
+export type CounterStats = Static<typeof CounterStats>;
 
 export const LATEST_FLUSHES_MAX = 40;
 export const LATEST_DEAD_LETTERS_MAX = 10;
@@ -46,7 +46,7 @@ export const LATEST_DEAD_LETTERS_MAX = 10;
 export const GROWING_KEYS_MAX = 10;
 
 /** What happened at a counter lately; for the console, which may be opened after it happened. */
-export const CounterNews = Type.Object({
+export const CounterActivity = Type.Object({
   database_connected: Type.Boolean(),
   /** The stream as this counter saw it last; absent before that. */
   stream: Type.Optional(Type.Object({ messages: Count, oldest_age_ms: Milliseconds })),
@@ -76,36 +76,36 @@ export const CounterNews = Type.Object({
     },
   ),
 });
-export type CounterNews = Static<typeof CounterNews>;
+export type CounterActivity = Static<typeof CounterActivity>;
 
 const Instance = {
   id: Type.String({ maxLength: 64 }),
   version: Type.String({ maxLength: 64 }),
   uptime_ms: Milliseconds,
-  /** The last bulletin of a service that stops in order. */
+  /** The last heartbeat of a service that stops in order. */
   is_stopping: Type.Boolean(),
 };
 
 /** What every service tells all others about twice a second. */
-export const Bulletin = Type.Union([
-  Type.Object({ ...Instance, name: Type.Literal('gateway'), figures: GatewayFigures }),
+export const Heartbeat = Type.Union([
+  Type.Object({ ...Instance, name: Type.Literal('gateway'), stats: GatewayStats }),
   Type.Object({
     ...Instance,
     name: Type.Literal('counter'),
-    figures: CounterFigures,
-    news: CounterNews,
+    stats: CounterStats,
+    activity: CounterActivity,
   }),
 ]);
-export type Bulletin = Static<typeof Bulletin>;
+export type Heartbeat = Static<typeof Heartbeat>;
 
-/** What a gateway tells the console: everyone's last bulletin, as heard by this gateway. */
+/** What a gateway tells the console: everyone's last heartbeat, as heard by this gateway. */
 export interface MeshEvent {
   /** The gateway that tells. */
-  told_by: string;
+  reported_by: string;
   /** Whether that gateway reaches the broker; if not, it hears of nobody else. */
   broker_connected: boolean;
   /** How long it has listened: who was not heard within a second or two is not there. */
   listening_ms: number;
-  /** Silence is the time since the bulletin was heard. */
-  instances: (Bulletin & { silent_ms: number })[];
+  /** Silence is the time since the heartbeat was heard. */
+  instances: (Heartbeat & { silent_ms: number })[];
 }

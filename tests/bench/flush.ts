@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { sql, type Kysely } from 'kysely';
 import { flush as flushLoad } from '../../counter/flush/flush.ts';
-import { openDatabase, type Database } from '../../schema/database/database.ts';
+import { openDatabase } from '../../schema/database/database.ts';
+import { type Database } from '../../schema/database/tables.ts';
 import { makeKeys, readCounters } from '../support/counters.ts';
 import { choose, type Benchmark } from './harness/benchmark.ts';
 import { makeLoad } from './harness/made-load.ts';

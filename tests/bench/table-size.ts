@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { sql, type Kysely } from 'kysely';
 import { flush } from '../../counter/flush/flush.ts';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import { choose, type Benchmark } from './harness/benchmark.ts';
 import { makeLoad } from './harness/made-load.ts';
 import { spreadOf } from './harness/median.ts';

@@ -1,8 +1,9 @@
 import { sql, type Kysely } from 'kysely';
 import t, { type Test } from 'tap';
-import { openDatabase, type Database } from '../../schema/database/database.ts';
+import { openDatabase } from '../../schema/database/database.ts';
+import { type Database } from '../../schema/database/tables.ts';
 import { describeLoad, startSteadyLoad } from '../mesh/steady-load.ts';
-import { openScene } from '../torture/scene.ts';
+import { openInspection } from '../torture/inspection.ts';
 import { differences, makeKeys, readCounters } from '../support/counters.ts';
 import { drive, total } from '../support/load.ts';
 import { startCounter, startGateway } from '../support/services.ts';
@@ -19,7 +20,7 @@ await t.test('a standby that is promoted under load has every count', async (t) 
   t.teardown(async () => {
     for (const end of endings) await end();
   });
-  const scene = await openScene(
+  const scene = await openInspection(
     {
       gateways: [],
       counters: [],

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { mintedAt } from '../../schema/message/envelope.ts';
+import { mintedAt } from '../../schema/message/message-id.ts';
 import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
 import { drive, post, total } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';

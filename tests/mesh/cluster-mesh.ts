@@ -1,13 +1,13 @@
 import type { Test } from 'tap';
 import { INCREMENTS } from '../../nats/streams.ts';
-import { openScene } from '../torture/scene.ts';
-import type { Scene } from '../torture/verdict.ts';
+import { openInspection } from '../torture/inspection.ts';
+import type { Inspection } from '../torture/verdict.ts';
 import { makeDataDir, startMesh, type MeshProcess } from './mesh-process.ts';
 import { until } from './until.ts';
 
 /** `npm start` with a NATS cluster, to be hurt. */
 export interface ClusterMesh extends MeshProcess {
-  scene: Scene;
+  scene: Inspection;
   /** The name of the nats-server that leads the stream. */
   findLeader: () => Promise<string>;
   /** Of a program, by the name that the mesh calls it. */
@@ -31,7 +31,7 @@ export async function startClusterMesh(
     mesh.child.kill('SIGTERM');
     await mesh.exited;
   });
-  const scene = await openScene(mesh.describe(), endings);
+  const scene = await openInspection(mesh.describe(), endings);
   const pids = () => {
     const { gateways, counters, nats, postgres, proxy } = mesh.describe();
     const numbered = (kind: string, list: { pid: number | null }[]) =>

@@ -4,7 +4,7 @@ import { openBook } from '../torture/book.ts';
 import { attemptPost } from '../torture/attempt.ts';
 import { createRandom } from '../torture/random.ts';
 import { startSampler } from '../torture/sampler.ts';
-import { reachVerdict, type Scene, type Verdict } from '../torture/verdict.ts';
+import { reachVerdict, type Inspection, type Verdict } from '../torture/verdict.ts';
 import { until } from './until.ts';
 
 const TICK_MS = 10;
@@ -18,7 +18,7 @@ const CONNECTIONS_MAX = 128;
 export interface SteadyLoadOptions {
   urls: string[];
   perSecond: number;
-  scene: Scene;
+  scene: Inspection;
 }
 
 /** What the clients saw, and what is in the table after all of it. */

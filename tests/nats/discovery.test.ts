@@ -51,7 +51,7 @@ void t.test('services answer discovery as ADR-32 has it', async (t) => {
       errors: 1,
       lastError: 'not counted',
       processingMs: 10,
-      figures: { keys_held: 5 },
+      stats: { keys_held: 5 },
     }),
   });
   const stop = answerDiscovery(await connect('counter'), service('counter'));

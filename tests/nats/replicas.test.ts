@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
-import { askPatiently } from '../../nats/retry-while-leaderless.ts';
+import { retryWhileLeaderless } from '../../nats/retry-while-leaderless.ts';
 import { provision } from '../../nats/provision.ts';
 import {
   forgive,
@@ -37,7 +37,7 @@ await t.test('replicas are waited for, by whoever asks', async (t) => {
   await cluster.kill(follower);
   await until(
     'all three lack it',
-    () => askPatiently(() => readReplicas(manager)),
+    () => retryWhileLeaderless(() => readReplicas(manager)),
     (replicas) => !replicas.some(isCurrent),
   );
 
@@ -81,12 +81,12 @@ await t.test('replicas are waited for, by whoever asks', async (t) => {
 
   await t.test('a leader is waited for', async (t) => {
     await Promise.all([cluster.kill(leader), cluster.kill(other)]);
-    await t.rejects(askPatiently(ask, 2_000), {
+    await t.rejects(retryWhileLeaderless(ask, 2_000), {
       name: 'NoLeader',
       message:
         /no broker has answered for the streams in 2 s \(.+\): .* two of the three of a cluster/,
     });
-    const answered = askPatiently(ask);
+    const answered = retryWhileLeaderless(ask);
     await cluster.start(leader);
     t.equal((await answered).config.num_replicas, 3);
   });

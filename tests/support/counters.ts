@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import { until } from './wait.ts';
 
 /** Of both kinds that clients make: random, and by time, which share their first digits. */

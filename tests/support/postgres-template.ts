@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findFreePort } from '../../mesh/servers/ports.ts';
 import { startPostgres } from '../../mesh/servers/postgres.ts';
-import { digest } from '../../schema/message/envelope.ts';
+import { digest } from '../../schema/digest.ts';
 import { migrate } from '../../schema/database/migrate.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

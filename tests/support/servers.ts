@@ -10,7 +10,8 @@ import { startPostgres, type PostgresServer } from '../../mesh/servers/postgres.
 import { connectToNats } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
-import { openDatabase, type Database } from '../../schema/database/database.ts';
+import { openDatabase } from '../../schema/database/database.ts';
+import { type Database } from '../../schema/database/tables.ts';
 import { endWithUs } from './end-with-us.ts';
 import { copyPostgresTemplate } from './postgres-template.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import t, { type Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
-import { mintId } from '../../schema/message/envelope.ts';
+import { mintId } from '../../schema/message/message-id.ts';
 import { makeKeys, readCounters } from '../support/counters.ts';
 import { drive, post } from '../support/load.ts';
 import { readMetrics, sumSamples } from '../support/metrics.ts';

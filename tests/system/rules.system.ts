@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
-import { run } from '../../mesh/servers/run-program.ts';
+import { runProgram } from '../../mesh/servers/run-program.ts';
 import { ROOT } from '../mesh/deploy/compose-file.ts';
 import { findDebianProgram } from './debian-program.ts';
 
@@ -12,5 +12,8 @@ for (const args of [
   ['check', 'rules', 'signals.yaml', 'alerts.yaml'],
   ['test', 'rules', 'alerts.test.yaml'],
 ]) {
-  await t.resolves(run(promtool, args, { cwd, timeoutMs: 60_000 }), `promtool ${args.join(' ')}`);
+  await t.resolves(
+    runProgram(promtool, args, { cwd, timeoutMs: 60_000 }),
+    `promtool ${args.join(' ')}`,
+  );
 }

@@ -1,10 +1,10 @@
 import t from 'tap';
-import { warnSeldom } from '../../telemetry/throttled-warning.ts';
+import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 
 await t.test('what is new is said at once, what goes on once a minute', (t) => {
   const said: string[] = [];
   let nowMs = 5;
-  const warn = warnSeldom({ warn: (line) => void said.push(line) }, () => nowMs);
+  const warn = throttleWarnings({ warn: (line) => void said.push(line) }, () => nowMs);
   warn('away');
   warn('away');
   warn('refused');
@@ -20,7 +20,7 @@ await t.test('what is new is said at once, what goes on once a minute', (t) => {
 
 await t.test('reasons that never repeat do not pile up', (t) => {
   let count = 0;
-  const warn = warnSeldom({ warn: () => void count++ }, () => 0);
+  const warn = throttleWarnings({ warn: () => void count++ }, () => 0);
   for (let reason = 0; reason < 20; reason++) warn(`reason ${reason}`);
   warn('reason 19');
   t.equal(count, 20, 'the latest are remembered');

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 
 /**
  * Double entry, in one snapshot: what messages added is what counters hold, and the settled

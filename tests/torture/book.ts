@@ -34,7 +34,7 @@ export interface Increment {
   key: string;
   place: number;
   value: bigint;
-  fence: Fence;
+  fence: DuplicateKey;
   attempts: Attempt[];
   /** Why a dead letter may hold it. Without a reason, none may. */
   letterReasons: string[];
@@ -44,7 +44,7 @@ export interface Increment {
  * What can be counted only once together: all attempts of an increment, and all increments under
  * one idempotency key or message id.
  */
-export interface Fence {
+export interface DuplicateKey {
   once: string | undefined;
   increments: Increment[];
   /** Where the increments are one batch: each is counted, or none is. */
@@ -54,7 +54,7 @@ export interface Fence {
 }
 
 /** A message that must come back as a dead letter, known by a mark in its text. */
-export interface Poison {
+export interface MalformedMessage {
   mark: string;
   reason: string;
   accepted: number;
@@ -63,38 +63,38 @@ export interface Poison {
 
 export interface Book {
   readonly increments: Increment[];
-  readonly fences: Fence[];
-  readonly poisons: Map<string, Poison>;
+  readonly fences: DuplicateKey[];
+  readonly poisons: Map<string, MalformedMessage>;
   /** Answers that were wrong by themselves. */
   readonly problems: string[];
   readonly answers: Map<string, number>;
-  openFence: (facts?: Partial<Fence>) => Fence;
+  openFence: (facts?: Partial<DuplicateKey>) => DuplicateKey;
   /** A new increment behind the fence, on a key that others use too. */
-  addIncrement: (fence: Fence, letterReasons?: string[]) => Increment;
+  addIncrement: (fence: DuplicateKey, letterReasons?: string[]) => Increment;
   /** One attempt for all the increments that it carried. */
   addAttempt: (increments: Increment[], attempt: Attempt) => void;
-  addPoison: (poison: Poison) => void;
+  addPoison: (poison: MalformedMessage) => void;
   /** Finds what an increment in a dead letter was. */
   find: (key: string, value: bigint) => Increment | undefined;
 }
 
 export function openBook(random: Random): Book {
   const increments: Increment[] = [];
-  const fences: Fence[] = [];
-  const poisons = new Map<string, Poison>();
+  const fences: DuplicateKey[] = [];
+  const poisons = new Map<string, MalformedMessage>();
   const problems: string[] = [];
   const answers = new Map<string, number>();
   const byKey = new Map<string, Increment[]>();
   const inUse: string[] = Array.from({ length: KEYS_IN_USE }, random.uuid);
 
-  function openFence(facts: Partial<Fence> = {}): Fence {
+  function openFence(facts: Partial<DuplicateKey> = {}): DuplicateKey {
     const empty = { once: undefined, increments: [], isBatch: false, isNeverCounted: false };
-    const fence: Fence = { ...empty, ...facts };
+    const fence: DuplicateKey = { ...empty, ...facts };
     fences.push(fence);
     return fence;
   }
 
-  function addIncrement(fence: Fence, letterReasons: string[] = []): Increment {
+  function addIncrement(fence: DuplicateKey, letterReasons: string[] = []): Increment {
     const index = random.between(0, KEYS_IN_USE - 1);
     const key = inUse[index] ?? '';
     const ofKey = byKey.get(key) ?? [];

@@ -2,7 +2,7 @@ import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { attemptPost, type Answered } from './attempt.ts';
 import { makeBadBatch, makeBadRequest, type Content } from './bad-input.ts';
-import type { Book, Fence, Increment } from './book.ts';
+import type { Book, DuplicateKey, Increment } from './book.ts';
 import type { Random } from './random.ts';
 
 const PAUSE_MS_MAX = 80;
@@ -26,7 +26,7 @@ export interface ClientsOptions {
 /** Sends everything that clients send, until the end, and writes it into the book. */
 export async function runClients(options: ClientsOptions): Promise<void> {
   const agent = new Agent({ keepAlive: true });
-  const keyed: Fence[] = [];
+  const keyed: DuplicateKey[] = [];
   const clients = Array.from({ length: options.connections }, () =>
     runClient({ ...options, random: options.random.fork() }, { agent, keyed }),
   );
@@ -36,7 +36,7 @@ export async function runClients(options: ClientsOptions): Promise<void> {
 
 async function runClient(
   options: ClientsOptions,
-  { agent, keyed }: { agent: Agent; keyed: Fence[] },
+  { agent, keyed }: { agent: Agent; keyed: DuplicateKey[] },
 ): Promise<void> {
   const { book, random, gateways, ending } = options;
   const singles = [single, single, single, single, keep, keep, keep];
@@ -68,7 +68,7 @@ async function runClient(
   }
 
   /** With a key, and retried until it is answered 200; some clients lose interest before. */
-  async function retry(fence: Fence): Promise<void> {
+  async function retry(fence: DuplicateKey): Promise<void> {
     const increments = [...fence.increments];
     keyed.push(fence);
     const losesInterest = random.chance(0.2);
@@ -117,7 +117,7 @@ async function runClient(
     }
   }
 
-  function addBatch(fence: Fence): Increment[] {
+  function addBatch(fence: DuplicateKey): Increment[] {
     const length = random.between(BATCH_INCREMENTS.least, BATCH_INCREMENTS.most);
     return Array.from({ length }, () => book.addIncrement(fence));
   }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Arena } from './test-cluster.ts';
+import type { TestCluster } from './test-cluster.ts';
 import type { Fault, Target } from './fault.ts';
 import { momentFaults } from './moment-faults.ts';
 import { networkFaults } from './network-faults.ts';
@@ -23,14 +23,17 @@ export interface Harm {
   recoveryMs: number | undefined;
 }
 
-export interface TormentOptions {
+export interface FaultInjectorOptions {
   random: Random;
   sampler: Sampler;
   ending: AbortSignal;
 }
 
 /** Injects faults until the end, each kind as often as the others, and undoes them. */
-export async function torment(arena: Arena, options: TormentOptions): Promise<Harm[]> {
+export async function injectFaults(
+  arena: TestCluster,
+  options: FaultInjectorOptions,
+): Promise<Harm[]> {
   const { random, sampler, ending } = options;
   const harms: Harm[] = [];
   const hurt = new Set<Target>();

@@ -1,4 +1,4 @@
-import type { Arena, Member } from './test-cluster.ts';
+import type { TestCluster, Member } from './test-cluster.ts';
 import type { Random } from './random.ts';
 
 /** One way to do harm. */
@@ -6,22 +6,22 @@ export interface Fault {
   /** As the report names it. */
   kind: string;
   /** What it harms, so that no other fault touches the same meanwhile. */
-  aim: (arena: Arena, random: Random) => Target[];
+  aim: (arena: TestCluster, random: Random) => Target[];
   /**
    * Does the harm and undoes it, so far as that does not happen by itself.
    *
    * @returns false where the moment that it waited for did not come.
    */
-  inflict: (arena: Arena, random: Random, targets: Target[]) => Promise<boolean>;
+  inflict: (arena: TestCluster, random: Random, targets: Target[]) => Promise<boolean>;
 }
 
 export type Target = 'nats' | 'postgres' | Member;
 
-export function oneGateway(arena: Arena, random: Random): Target[] {
+export function oneGateway(arena: TestCluster, random: Random): Target[] {
   return [random.pick(arena.gateways)];
 }
 
-export function oneCounter(arena: Arena, random: Random): Target[] {
+export function oneCounter(arena: TestCluster, random: Random): Target[] {
   return [random.pick(arena.counters)];
 }
 

@@ -2,7 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { jetstream } from '@nats-io/jetstream';
 import { connectToNats } from '../../nats/connect.ts';
-import type { Attempt, Book, Increment, Poison } from './book.ts';
+import type { Attempt, Book, Increment, MalformedMessage } from './book.ts';
 import type { Random } from './random.ts';
 
 const SUBJECT = 'increments.replay';
@@ -11,7 +11,7 @@ const PUB_ACK_MS_MAX = 3_000;
 /** Far beyond the half hour in which a message may be stored after it was made. */
 const LATE_MS = 2 * 3_600_000;
 
-export interface PoisonerOptions {
+export interface MalformedMessagesOptions {
   /** The provisioner's. */
   url: string;
   book: Book;
@@ -24,14 +24,14 @@ export interface PoisonerOptions {
 interface Dose {
   text: string;
   increments: Increment[];
-  poison?: Poison;
+  poison?: MalformedMessage;
 }
 
 /**
  * Publishes past the gateways what only a faulty program would: messages that no counter can take,
  * and such with good increments beside bad ones. No message id: each copy is a message of its own.
  */
-export async function runPoisoner(options: PoisonerOptions): Promise<void> {
+export async function sendMalformedMessages(options: MalformedMessagesOptions): Promise<void> {
   const { book, random, ending } = options;
   const connection = await connectToNats({ url: options.url, role: 'provisioner' });
   const client = jetstream(connection, { timeout: PUB_ACK_MS_MAX });
@@ -139,13 +139,13 @@ function reusedBatchKey(book: Book, random: Random): Dose[] {
   }));
 }
 
-function besideGood(book: Book, { poison, bad }: { poison: Poison; bad: string }): Dose {
+function besideGood(book: Book, { poison, bad }: { poison: MalformedMessage; bad: string }): Dose {
   const increments = [book.addIncrement(book.openFence()), book.addIncrement(book.openFence())];
   const [left = '', right = ''] = increments.map(encode);
   return { text: envelope(randomUUIDv7(), [left, bad, right]), increments, poison };
 }
 
-function makePoison(reason: string, random: Random): Poison {
+function makePoison(reason: string, random: Random): MalformedMessage {
   return { mark: `poison-${random.uuid()}`, reason, accepted: 0, unknown: 0 };
 }
 

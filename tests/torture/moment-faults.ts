@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Arena } from './test-cluster.ts';
+import type { TestCluster } from './test-cluster.ts';
 import { memberOf, oneCounter, oneGateway, type Fault, type Target } from './fault.ts';
 import * as moments from './moments.ts';
 import type { Fate } from './proxy.ts';
@@ -53,7 +53,7 @@ export const momentFaults: Fault[] = [
 ];
 
 /** For a while no purge and no ack gets through: messages that are counted come again. */
-async function cutAcks({ counters }: Arena, random: Random): Promise<boolean> {
+async function cutAcks({ counters }: TestCluster, random: Random): Promise<boolean> {
   let lost = 0;
   const watcher = moments.atSettlement((): Fate => {
     lost++;
@@ -67,7 +67,7 @@ async function cutAcks({ counters }: Arena, random: Random): Promise<boolean> {
 }
 
 /** Its last words reach PostgreSQL or get lost. */
-function killInFlush(_arena: Arena, random: Random, targets: Target[]): Promise<boolean> {
+function killInFlush(_arena: TestCluster, random: Random, targets: Target[]): Promise<boolean> {
   const counter = memberOf(targets);
   const lastWords = random.pick<Fate>(['pass', 'drop']);
   const kill = () => {
@@ -78,7 +78,11 @@ function killInFlush(_arena: Arena, random: Random, targets: Target[]): Promise<
   return strike(counter.postgres, at(kill));
 }
 
-async function freezeWithLocks(_arena: Arena, random: Random, targets: Target[]): Promise<boolean> {
+async function freezeWithLocks(
+  _arena: TestCluster,
+  random: Random,
+  targets: Target[],
+): Promise<boolean> {
   const counter = memberOf(targets);
   const lengthMs = random.between(LOCKS_HELD_MS.least, LOCKS_HELD_MS.most);
   const freeze = () => {
@@ -96,7 +100,7 @@ async function freezeWithLocks(_arena: Arena, random: Random, targets: Target[])
  * broker forgets the id, and stores the gateway's next attempt as a new message.
  */
 async function restartAfterAcks(
-  { servers, inspect }: Arena,
+  { servers, inspect }: TestCluster,
   _random: Random,
   targets: Target[],
 ): Promise<boolean> {

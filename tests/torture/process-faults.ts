@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Arena } from './test-cluster.ts';
+import type { TestCluster } from './test-cluster.ts';
 import { memberOf, oneCounter, oneGateway, type Fault } from './fault.ts';
 import type { Random } from './random.ts';
 
@@ -80,20 +80,20 @@ async function forAWhile(
   return true;
 }
 
-async function killNats({ servers }: Arena): Promise<boolean> {
+async function killNats({ servers }: TestCluster): Promise<boolean> {
   servers.nats.kill('SIGKILL');
   await servers.restartNats();
   return true;
 }
 
-async function killPostgres({ servers }: Arena): Promise<boolean> {
+async function killPostgres({ servers }: TestCluster): Promise<boolean> {
   servers.postgres.kill('SIGKILL');
   await servers.restartPostgres();
   return true;
 }
 
 /** Its backends are processes of their own, and go on working if only the main one stops. */
-function freezePostgres({ servers }: Arena, random: Random): Promise<boolean> {
+function freezePostgres({ servers }: TestCluster, random: Random): Promise<boolean> {
   const frozen: number[] = [];
   const freeze = () => {
     servers.postgres.kill('SIGSTOP');

@@ -3,7 +3,7 @@ import { makeDataDir, startMesh, type MeshProcess } from '../mesh/mesh-process.t
 import { openBook } from './book.ts';
 import { runClients } from './clients.ts';
 import { createRandom, type Random } from './random.ts';
-import { openScene } from './scene.ts';
+import { openInspection } from './inspection.ts';
 import { startSampler, type Sampler } from './sampler.ts';
 import type { Harm } from './fault-injector.ts';
 import { reachVerdict, type Verdict } from './verdict.ts';
@@ -32,7 +32,7 @@ export async function tortureSupervisor(options: SupervisorTortureOptions): Prom
   let mesh = await startMesh({ dataDir, environment });
   endings.push(() => stop(mesh));
   try {
-    const scene = await openScene(mesh.describe(), endings);
+    const scene = await openInspection(mesh.describe(), endings);
     const book = openBook(random.fork());
     const sampler = startSampler(scene.database);
     const ending = new AbortController();

@@ -6,7 +6,7 @@ import type { Test } from 'tap';
 import { findFreePort } from '../../mesh/servers/ports.ts';
 import { connectToNats } from '../../nats/connect.ts';
 import { INCREMENTS } from '../../nats/streams.ts';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import { startServers, type Servers } from '../support/servers.ts';
 import { keepService, type KeptService } from './kept-service.ts';
 import { startProxy, type Proxy } from './proxy.ts';
@@ -33,7 +33,7 @@ export interface Member extends KeptService {
 }
 
 /** A whole mesh of real processes, made to be tortured. */
-export interface Arena {
+export interface TestCluster {
   servers: Servers;
   database: Kysely<Database>;
   gateways: Member[];
@@ -45,7 +45,7 @@ export interface Arena {
 }
 
 /** @param root the folder of the services' code: this project, or a copy with a fault in it. */
-export async function openArena(root: string): Promise<Arena> {
+export async function openTestCluster(root: string): Promise<TestCluster> {
   const endings: (() => unknown)[] = [];
   const close = async () => {
     for (const end of endings.splice(0).toReversed()) await end();

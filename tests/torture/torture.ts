@@ -8,13 +8,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { openArena } from './test-cluster.ts';
+import { openTestCluster } from './test-cluster.ts';
 import { openBook } from './book.ts';
 import { runClients } from './clients.ts';
-import { runPoisoner } from './malformed-messages.ts';
+import { sendMalformedMessages } from './malformed-messages.ts';
 import { createRandom } from './random.ts';
 import { startSampler } from './sampler.ts';
-import { torment } from './fault-injector.ts';
+import { injectFaults } from './fault-injector.ts';
 import { reachVerdict, type Verdict } from './verdict.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -32,7 +32,7 @@ export interface TortureOptions {
 export async function torture(options: TortureOptions): Promise<Verdict> {
   const { seed, durationMs, root = PROJECT } = options;
   const random = createRandom(seed);
-  const arena = await openArena(root);
+  const arena = await openTestCluster(root);
   try {
     const { database, gateways, counters, servers } = arena;
     const book = openBook(random.fork());
@@ -41,9 +41,17 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
     const shared = { book, onAccepted: sampler.accepted, ending: ending.signal };
     const sending = Promise.all([
       runClients({ ...shared, random: random.fork(), gateways, connections: CONNECTIONS }),
-      runPoisoner({ ...shared, random: random.fork(), url: servers.nats.urls.provisioner }),
+      sendMalformedMessages({
+        ...shared,
+        random: random.fork(),
+        url: servers.nats.urls.provisioner,
+      }),
     ]);
-    const tormenting = torment(arena, { random: random.fork(), sampler, ending: ending.signal });
+    const tormenting = injectFaults(arena, {
+      random: random.fork(),
+      sampler,
+      ending: ending.signal,
+    });
     // Whatever goes wrong with the torture itself ends it here.
     await Promise.race([delay(durationMs), sending, tormenting]);
     ending.abort();

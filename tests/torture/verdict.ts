@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import { auditBooks } from './audit.ts';
 import type { Book } from './book.ts';
 import { checkLetters, readLetters } from './dead-letters.ts';
@@ -15,7 +15,7 @@ const QUIET_MS_MAX = 90_000;
 const AFTERMATH_MS = 2_000;
 
 /** What the judge must see of a mesh. */
-export interface Scene {
+export interface Inspection {
   database: Kysely<Database>;
   inspector: JetStreamManager;
   inspect: () => Promise<{ messages: number; ackPending: number }>;
@@ -44,7 +44,7 @@ export interface Verdict {
 
 /** Waits for quiet, then compares what the mesh has with what the book says. */
 export async function reachVerdict(
-  scene: Scene,
+  scene: Inspection,
   book: Book,
   run: { seed: number; harms: Harm[]; sampler: Sampler },
 ): Promise<Verdict> {
@@ -77,7 +77,7 @@ export async function reachVerdict(
 }
 
 /** Nothing in the stream and nothing pending. */
-async function untilQuiet(scene: Scene): Promise<{ isQuiet: boolean; quietAfterMs: number }> {
+async function untilQuiet(scene: Inspection): Promise<{ isQuiet: boolean; quietAfterMs: number }> {
   const startedAt = performance.now();
   for (;;) {
     const left = await scene.inspect().catch(() => undefined);

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
-import type { Database } from '../../schema/database/database.ts';
-import { readDigits, type Book, type Fence, type Increment } from './book.ts';
+import type { Database } from '../../schema/database/tables.ts';
+import { readDigits, type Book, type DuplicateKey, type Increment } from './book.ts';
 
 /** Something that ended wrong, with everything that is known about it. */
 export interface Wrong {
@@ -35,7 +35,7 @@ export async function verifyCounts(database: Kysely<Database>, book: Book): Prom
 }
 
 /** Once, if anything behind the fence was answered 200; never, if all was refused; else either. */
-function judge(fence: Fence, countOf: (increment: Increment) => number): string | undefined {
+function judge(fence: DuplicateKey, countOf: (increment: Increment) => number): string | undefined {
   const counts = fence.increments.map(countOf);
   const [first = 0] = counts;
   const counted = fence.isBatch ? first : counts.reduce((sum, count) => sum + count, 0);
@@ -54,7 +54,10 @@ function judge(fence: Fence, countOf: (increment: Increment) => number): string 
 }
 
 /** Everything that was sent behind the fence, and what was said to it. */
-export function describeFence(fence: Fence, countOf: (increment: Increment) => number): string[] {
+export function describeFence(
+  fence: DuplicateKey,
+  countOf: (increment: Increment) => number,
+): string[] {
   return fence.increments.flatMap((increment) => [
     `key ${increment.key} value ${increment.value} counted ${countOf(increment)} times` +
       (fence.once === undefined ? '' : `, idempotency key ${fence.once}`),

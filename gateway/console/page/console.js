@@ -60,7 +60,7 @@ function render() {
 /** Who told what is shown, and when. @param {number} silentMs @param {boolean} isOld */
 function describeNews(silentMs, isOld) {
   const instances = last?.event.instances ?? [];
-  const teller = instances.find(({ id }) => id === last?.event.told_by);
+  const teller = instances.find(({ id }) => id === last?.event.reported_by);
   if (teller === undefined) return isOld ? `Nothing heard for ${formatSeconds(silentMs)}` : '';
   const when = silentMs < 1_500 ? 'just now' : `${formatSeconds(silentMs)} ago`;
   return `Told by gateway ${namer(instances)(teller)}, version ${teller.version}, ${when}`;

@@ -39,12 +39,12 @@ export function createHistory() {
 
   /** @param {Instance} instance @param {number} now */
   function remember(instance, now) {
-    const bulletins = heard.get(instance.id) ?? [];
-    heard.set(instance.id, bulletins);
-    if (bulletins.at(-1)?.uptime_ms !== instance.uptime_ms) bulletins.push(instance);
-    while ((bulletins[0]?.uptime_ms ?? 0) < instance.uptime_ms - RATE_MS) bulletins.shift();
+    const heartbeats = heard.get(instance.id) ?? [];
+    heard.set(instance.id, heartbeats);
+    if (heartbeats.at(-1)?.uptime_ms !== instance.uptime_ms) heartbeats.push(instance);
+    while ((heartbeats[0]?.uptime_ms ?? 0) < instance.uptime_ms - RATE_MS) heartbeats.shift();
     if (instance.name !== 'counter') return;
-    for (const { number, age_ms: ageMs, ...flush } of instance.news.flushes) {
+    for (const { number, age_ms: ageMs, ...flush } of instance.activity.flushes) {
       const name = `${instance.id} ${number}`;
       if (flushes.has(name)) continue;
       const at = now - instance.silent_ms - ageMs;
@@ -100,25 +100,23 @@ export function oldestAge({ instances }) {
   const counters = instances.filter((instance) => instance.name === 'counter');
   const telling = counters.filter((counter) => !isSilent(counter));
   if (telling.length === 0) return undefined;
-  const held = telling.map(({ figures }) => figures.oldest_held_ms);
+  const held = telling.map(({ stats }) => stats.oldest_held_ms);
   // What a counter held when it died goes on ageing until it is delivered to another, but is not
   // older than the oldest message in the stream.
-  const inStream = Math.max(...telling.map(({ news }) => news.stream?.oldest_age_ms ?? 0));
+  const inStream = Math.max(...telling.map(({ activity }) => activity.stream?.oldest_age_ms ?? 0));
   const orphaned = counters
     .filter(
-      (counter) => isSilent(counter) && !counter.is_stopping && counter.figures.oldest_held_ms > 0,
+      (counter) => isSilent(counter) && !counter.is_stopping && counter.stats.oldest_held_ms > 0,
     )
-    .map(({ figures, silent_ms: silentMs }) =>
-      Math.min(figures.oldest_held_ms + silentMs, inStream),
-    );
+    .map(({ stats, silent_ms: silentMs }) => Math.min(stats.oldest_held_ms + silentMs, inStream));
   return Math.max(...held, ...orphaned);
 }
 
-/** @param {Instance[]} bulletins @param {string} figure */
-function rateOf(bulletins, figure) {
-  const last = bulletins.at(-1);
+/** @param {Instance[]} heartbeats @param {string} figure */
+function rateOf(heartbeats, figure) {
+  const last = heartbeats.at(-1);
   if (last === undefined) return undefined;
-  const first = bulletins[0];
+  const first = heartbeats[0];
   if (first === undefined || first.uptime_ms === last.uptime_ms) return undefined;
   const grown = (read(last, figure) ?? 0) - (read(first, figure) ?? 0);
   return (grown * 1_000) / (last.uptime_ms - first.uptime_ms);
@@ -130,7 +128,7 @@ function has(instance, figure) {
 }
 
 /** @param {Instance} instance @param {string} figure @returns {number | undefined} */
-function read({ figures }, figure) {
-  const value = Object.entries(figures).find(([name]) => name === figure)?.[1];
+function read({ stats }, figure) {
+  const value = Object.entries(stats).find(([name]) => name === figure)?.[1];
   return typeof value === 'number' ? value : undefined;
 }

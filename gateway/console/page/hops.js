@@ -34,8 +34,8 @@ export function showHops(event, history, now) {
   });
   showInstances('counter', counters, {
     nameOf,
-    workOf: ({ figures }) =>
-      'messages_held' in figures ? `${formatCount(figures.messages_held)} held` : '',
+    workOf: ({ stats }) =>
+      'messages_held' in stats ? `${formatCount(stats.messages_held)} held` : '',
   });
   show('waiting', formatCount(total(event, 'increments_waiting')));
 
@@ -44,7 +44,9 @@ export function showHops(event, history, now) {
   show('committed', formatCount(total(event, 'increments_committed')));
   show('applied', plural(total(event, 'already_applied'), 'repeat'));
   showStream(event, counters);
-  const isAway = counters.some((counter) => !isSilent(counter) && !counter.news.database_connected);
+  const isAway = counters.some(
+    (counter) => !isSilent(counter) && !counter.activity.database_connected,
+  );
   setState('postgres', counters.every(isSilent) ? 'unknown' : isAway ? 'away' : 'there');
 }
 
@@ -57,9 +59,9 @@ function showRate(arrow, rate) {
 /** @param {MeshEvent} event @param {Extract<Instance, { name: 'counter' }>[]} counters */
 function showStream(event, counters) {
   const freshest = counters
-    .filter(({ news }) => news.stream !== undefined)
+    .filter(({ activity }) => activity.stream !== undefined)
     .toSorted((left, right) => left.silent_ms - right.silent_ms)[0];
-  const stream = freshest?.news.stream;
+  const stream = freshest?.activity.stream;
   const isKnown = stream !== undefined && freshest !== undefined && !isSilent(freshest);
   show('lag-messages', isKnown ? formatCount(stream.messages) : '–');
   show('lag-age', isKnown && stream.messages > 0 ? formatDuration(stream.oldest_age_ms) : '–');
@@ -73,8 +75,8 @@ function showStream(event, counters) {
  * @param {Instance[]} instances
  */
 export function namer(instances) {
-  const isOneHost = new Set(instances.map(({ figures }) => figures.host)).size <= 1;
-  return (/** @type {Instance} */ { figures: { pid, host } }) =>
+  const isOneHost = new Set(instances.map(({ stats }) => stats.host)).size <= 1;
+  return (/** @type {Instance} */ { stats: { pid, host } }) =>
     isOneHost ? String(pid) : pid === 1 ? host : `${host} ${pid}`;
 }
 
@@ -97,16 +99,11 @@ function showInstances(kind, instances, { nameOf, workOf }) {
         element('span', 'work'),
       ),
     fill: (item, instance) => {
-      const {
-        figures,
-        silent_ms: silentMs,
-        is_stopping: isStopping,
-        uptime_ms: uptimeMs,
-      } = instance;
+      const { stats, silent_ms: silentMs, is_stopping: isStopping, uptime_ms: uptimeMs } = instance;
       const isGone = isSilent(instance);
       item.classList.toggle('gone', isGone && !isStopping);
       item.classList.toggle('stopped', isStopping);
-      item.title = `${instance.id} on ${figures.host}, version ${instance.version}, up ${formatDuration(uptimeMs)}`;
+      item.title = `${instance.id} on ${stats.host}, version ${instance.version}, up ${formatDuration(uptimeMs)}`;
       const [name, state, work] = item.children;
       put(name, nameOf(instance));
       if (isStopping) put(state, 'stopped');
@@ -123,9 +120,9 @@ function showInstances(kind, instances, { nameOf, workOf }) {
 function describeErrors(gateways) {
   /** @type {Map<string, number>} */
   const errors = new Map();
-  for (const { figures } of gateways) {
-    if (!('responses' in figures)) continue;
-    for (const [status, count] of Object.entries(figures.responses)) {
+  for (const { stats } of gateways) {
+    if (!('responses' in stats)) continue;
+    for (const [status, count] of Object.entries(stats.responses)) {
       if (status >= '400') errors.set(status, (errors.get(status) ?? 0) + count);
     }
   }

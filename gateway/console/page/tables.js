@@ -21,8 +21,8 @@ export function showTables(event) {
 function showGrowing(counters) {
   /** @type {Map<string, bigint>} */
   const sums = new Map();
-  for (const { news } of counters) {
-    for (const { key, added } of news.growing_keys) {
+  for (const { activity } of counters) {
+    for (const { key, added } of activity.growing_keys) {
       sums.set(key, (sums.get(key) ?? 0n) + BigInt(added));
     }
   }
@@ -57,14 +57,14 @@ function showGrowing(counters) {
 function showDeadLetters(counters) {
   /** @type {Map<string, number>} */
   const reasons = new Map();
-  for (const { news } of counters) {
-    for (const [reason, count] of Object.entries(news.dead_letters)) {
+  for (const { activity } of counters) {
+    for (const [reason, count] of Object.entries(activity.dead_letters)) {
       reasons.set(reason, (reasons.get(reason) ?? 0) + count);
     }
   }
   const latest = counters
-    .flatMap(({ id, news, silent_ms: silentMs }) =>
-      news.latest_dead_letters.map((letter, index) => ({
+    .flatMap(({ id, activity, silent_ms: silentMs }) =>
+      activity.latest_dead_letters.map((letter, index) => ({
         ...letter,
         name: `${id} ${letter.sequence} ${index}`,
         ageMs: letter.age_ms + silentMs,

@@ -15,7 +15,7 @@ export function judge(event, ageMs) {
   const counters = event.instances.filter(({ name }) => name === 'counter');
   const alive = counters.filter((counter) => !isSilent(counter));
   const isDatabaseAway = alive.some(
-    (counter) => counter.name === 'counter' && !counter.news.database_connected,
+    (counter) => counter.name === 'counter' && !counter.activity.database_connected,
   );
   if (!event.broker_connected) {
     return bad('The broker is away: increments are refused until it is back.');

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
 import { INCREMENTS, INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../../nats/streams.ts';
-import { mintId } from '../../../schema/message/envelope.ts';
+import { mintId } from '../../../schema/message/message-id.ts';
 import { EXIT, NoAnswer, UsageError, type Command, type Terminal } from '../command.ts';
 import { formatCount, plural } from '../quantities.ts';
 import { prepareReplay, type Replay } from './prepare-replay.ts';

@@ -23,22 +23,22 @@ function services(found: ServiceStatus[]): string {
     service.name,
     service.id,
     service.version,
-    String(service.figures.pid),
+    String(service.stats.pid),
     formatDuration(Math.max(0, Date.now() - Date.parse(service.started))),
-    figures(service),
+    stats(service),
   ]);
-  return formatTable(rows, ['SERVICE', 'ID', 'VERSION', 'PID', 'UP', 'FIGURES']);
+  return formatTable(rows, ['SERVICE', 'ID', 'VERSION', 'PID', 'UP', 'STATS']);
 }
 
-function figures({ name, figures }: ServiceStatus): string {
+function stats({ name, stats }: ServiceStatus): string {
   if (name === 'gateway') {
-    const { increments_accepted: accepted, increments_waiting: waiting } = figures;
-    const failed = sum(figures.responses, (status) => status >= '500');
+    const { increments_accepted: accepted, increments_waiting: waiting } = stats;
+    const failed = sum(stats.responses, (status) => status >= '500');
     const errors = failed > 0 ? `, ${plural(failed, 'answer')} of 5xx` : '';
     return `${formatCount(accepted)} accepted, ${formatCount(waiting)} waiting${errors}`;
   }
-  const { increments_committed: committed, messages_held: held, dead_letters: dead } = figures;
-  const { worst_staleness_ms: worst, last_flush_ms: flush } = figures;
+  const { increments_committed: committed, messages_held: held, dead_letters: dead } = stats;
+  const { worst_staleness_ms: worst, last_flush_ms: flush } = stats;
   return [
     `${formatCount(committed)} committed`,
     `${plural(held, 'message')} held`,

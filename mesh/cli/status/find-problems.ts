@@ -28,7 +28,7 @@ export function findProblems(
 
 function missingServices({ services }: Pick<MeshStatus, 'services'>, mesh?: MeshFile): string[] {
   const problems: string[] = [];
-  const answering = new Set(services.map(({ figures }) => figures.pid));
+  const answering = new Set(services.map(({ stats }) => stats.pid));
   const silent = (list: { pid: number }[]) => list.filter(({ pid }) => !answering.has(pid));
   const kinds = [
     ['gateway', 'increments are not accepted', mesh?.gateways ?? []],

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { sql, type Kysely } from 'kysely';
-import type { Database } from '../../../schema/database/database.ts';
+import type { Database } from '../../../schema/database/tables.ts';
 
 export interface DatabaseStatus {
   version: string;

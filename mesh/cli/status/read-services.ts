@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { Value } from 'typebox/value';
 import { discoverServices, type ServiceStats } from '../../../nats/discovery.ts';
-import { CounterFigures, GatewayFigures } from '../../../schema/message/heartbeat.ts';
+import { CounterStats, GatewayStats } from '../../../schema/message/heartbeat.ts';
 
 interface Instance {
   id: string;
@@ -11,8 +11,8 @@ interface Instance {
 
 /** A gateway or counter that answered. */
 export type ServiceStatus =
-  | (Instance & { name: 'gateway'; figures: GatewayFigures })
-  | (Instance & { name: 'counter'; figures: CounterFigures });
+  | (Instance & { name: 'gateway'; stats: GatewayStats })
+  | (Instance & { name: 'counter'; stats: CounterStats });
 
 /** Other services on the same broker are of no interest here. */
 export async function readServices(connection: NatsConnection): Promise<ServiceStatus[]> {
@@ -20,11 +20,11 @@ export async function readServices(connection: NatsConnection): Promise<ServiceS
 }
 
 function asStatus({ name, id, version, started, endpoints }: ServiceStats) {
-  const figures = endpoints?.[0]?.data;
+  const stats = endpoints?.[0]?.data;
   const instance = { id, version, started };
-  if (name === 'gateway' && Value.Check(GatewayFigures, figures))
-    return { ...instance, name, figures } satisfies ServiceStatus;
-  if (name === 'counter' && Value.Check(CounterFigures, figures))
-    return { ...instance, name, figures } satisfies ServiceStatus;
+  if (name === 'gateway' && Value.Check(GatewayStats, stats))
+    return { ...instance, name, stats } satisfies ServiceStatus;
+  if (name === 'counter' && Value.Check(CounterStats, stats))
+    return { ...instance, name, stats } satisfies ServiceStatus;
   return undefined;
 }

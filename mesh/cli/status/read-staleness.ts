@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely';
 import { findSettledFloor } from '../../../counter/settle/settled-floor.ts';
 import { readStreamState } from '../../../counter/settle/stream-state.ts';
 import { INCREMENTS } from '../../../nats/streams.ts';
-import type { Database } from '../../../schema/database/database.ts';
+import type { Database } from '../../../schema/database/tables.ts';
 
 /** A message that is settled between two questions makes a third one necessary. */
 const TRIES_MAX = 3;

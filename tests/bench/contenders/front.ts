@@ -1,6 +1,7 @@
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify from 'fastify';
-import { Accepted, IncrementBody } from '../../../schema/increment.ts';
+import { IncrementBody } from '../../../schema/increment.ts';
+import { Accepted } from '../../../schema/http/accepted.ts';
 
 /**
  * The HTTP side that contenders share: Fastify with the mesh's schema and validator, and nothing

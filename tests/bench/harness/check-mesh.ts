@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import type { Database } from '../../../schema/database/database.ts';
+import type { Database } from '../../../schema/database/tables.ts';
 import { readCounters } from '../../support/counters.ts';
 import { countAbove, readMetrics, sumSamples } from '../../support/metrics.ts';
 import { until } from '../../support/wait.ts';

@@ -2,7 +2,7 @@ import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { statfsSync } from 'node:fs';
 import { findNatsServer } from '../../../mesh/servers/find-nats-server.ts';
 import { findBinaries } from '../../../mesh/servers/postgres-cluster.ts';
-import { run } from '../../../mesh/servers/run-program.ts';
+import { runProgram } from '../../../mesh/servers/run-program.ts';
 import { measureDisk } from './disk.ts';
 import { medianOf } from './median.ts';
 import { withScope } from './scope.ts';
@@ -27,8 +27,10 @@ export interface Machine {
 }
 
 export async function describeMachine(): Promise<Machine> {
-  const version = await run(await findNatsServer(), ['--version'], { timeoutMs: 5_000 });
-  const postgres = await run((await findBinaries()).postgres, ['--version'], { timeoutMs: 5_000 });
+  const version = await runProgram(await findNatsServer(), ['--version'], { timeoutMs: 5_000 });
+  const postgres = await runProgram((await findBinaries()).postgres, ['--version'], {
+    timeoutMs: 5_000,
+  });
   const { fdatasyncMs, isDiskMemory } = await withScope(async (scope) => {
     const folder = makeFolder(scope);
     return {

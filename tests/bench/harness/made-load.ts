@@ -1,8 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { addToLoad, createLoad, type Load } from '../../../counter/consume/flush-batch.ts';
+import {
+  addToBatch,
+  createFlushBatch,
+  type FlushBatch,
+} from '../../../counter/consume/flush-batch.ts';
 import { addToTally } from '../../../counter/consume/tally.ts';
-import { digest } from '../../../schema/message/envelope.ts';
+import { digest } from '../../../schema/digest.ts';
 
 const PACK_INCREMENTS = 100;
 
@@ -10,14 +14,14 @@ const PACK_INCREMENTS = 100;
 let sequence = 0;
 
 /** What a counter holds after packs of 100 increments, one for each key. */
-export function makeLoad(keys: string[], value: number): Load {
-  const load = createLoad();
+export function makeLoad(keys: string[], value: number): FlushBatch {
+  const load = createFlushBatch();
   for (let start = 0; start < keys.length; start += PACK_INCREMENTS) {
     const pack = keys.slice(start, start + PACK_INCREMENTS);
     for (const key of pack) addToTally(load.tally, key, value);
     const id = randomUUIDv7();
     const now = performance.now();
-    addToLoad(load, {
+    addToBatch(load, {
       sequence: ++sequence,
       id,
       reply: '',

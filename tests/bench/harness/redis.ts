@@ -4,7 +4,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { spawnDetached, stopProcess } from '../../../mesh/servers/detached-process.ts';
 import { findFreePort } from '../../../mesh/servers/ports.ts';
-import { run } from '../../../mesh/servers/run-program.ts';
+import { runProgram } from '../../../mesh/servers/run-program.ts';
 import { untilReady } from '../../../mesh/servers/until-ready.ts';
 import type { Scope } from './scope.ts';
 
@@ -15,7 +15,7 @@ export interface Redis {
 }
 
 export function findRedis(): Promise<boolean> {
-  return run('redis-server', ['--version'], { timeoutMs: 5_000 }).then(
+  return runProgram('redis-server', ['--version'], { timeoutMs: 5_000 }).then(
     () => true,
     () => false,
   );

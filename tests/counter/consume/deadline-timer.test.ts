@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import t from 'tap';
-import { createAlarm } from '../../../counter/consume/deadline-timer.ts';
+import { createDeadlineTimer } from '../../../counter/consume/deadline-timer.ts';
 
 void t.test('an alarm rings at its time, and at once when the time has come closer', async (t) => {
   let time = performance.now() + 50;
-  const alarm = createAlarm(() => time);
+  const alarm = createDeadlineTimer(() => time);
   await alarm.sleep();
   t.ok(performance.now() >= time, 'not before its time');
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { createDeadLetterSender } from '../../../counter/flush/dead-letters.ts';
+import { createDeadLetterSender } from '../../../counter/maintenance/send-dead-letters.ts';
 import { connectToNats } from '../../../nats/connect.ts';
 import { startServers } from '../../support/servers.ts';
 import { openStreams } from '../../support/stream.ts';

@@ -2,11 +2,11 @@ import { randomUUIDv7 } from 'node:crypto';
 import { sql, type Kysely } from 'kysely';
 import t from 'tap';
 import { flush } from '../../../counter/flush/flush.ts';
-import { flushLoad, type FlushLoadOptions } from '../../../counter/flush/retry-flush.ts';
+import { flushWithRetries, type RetryOptions } from '../../../counter/flush/retry-flush.ts';
 import { TallyConflict } from '../../../counter/consume/tally.ts';
-import { takeDelivery } from '../../../counter/consume/accept-message.ts';
-import { createLoad, type Load } from '../../../counter/consume/flush-batch.ts';
-import type { Database } from '../../../schema/database/database.ts';
+import { acceptMessage } from '../../../counter/consume/accept-message.ts';
+import { createFlushBatch, type FlushBatch } from '../../../counter/consume/flush-batch.ts';
+import type { Database } from '../../../schema/database/tables.ts';
 import { encodeEnvelope, encodeIncrement } from '../../../schema/message/envelope.ts';
 import { createLog } from '../../../telemetry/log.ts';
 import { makeLoad } from '../../bench/harness/made-load.ts';
@@ -134,15 +134,15 @@ void t.test('a message that no check foresaw costs its neighbours nothing', asyn
       throw new RangeError('too deep');
     },
   });
-  await flushLoad(load, optionsOf(database));
+  await flushWithRetries(load, optionsOf(database));
   t.strictSame(await readCounters(database), new Map([[key, '101']]));
   t.strictSame(await readLetters(database), [{ sequence: '2', reason: 'not-countable' }]);
 });
 
 void t.test('a subject with a zero costs nobody a flush', async (t) => {
   const { database } = await startServers(t);
-  const load = createLoad();
-  takeDelivery(
+  const load = createFlushBatch();
+  acceptMessage(
     load,
     {
       data: Buffer.from('not JSON'),
@@ -171,7 +171,7 @@ void t.test('what the database refuses holds nothing up that comes beside it', a
     { sequence: 2, value: 10, key: full, deliveryCount: 2 },
     { sequence: 3, value: 100, deliveryCount: 2 },
   ]);
-  await flushLoad(load, optionsOf(database));
+  await flushWithRetries(load, optionsOf(database));
   t.equal((await readCounters(database)).get(key), '101');
   t.strictSame(await readLetters(database), [{ sequence: '2', reason: 'refused-by-database' }]);
 });
@@ -180,7 +180,7 @@ function readLetters(database: Kysely<Database>) {
   return database.selectFrom('dead_letters').select(['sequence', 'reason']).execute();
 }
 
-function optionsOf(database: Kysely<Database>): FlushLoadOptions {
+function optionsOf(database: Kysely<Database>): RetryOptions {
   return {
     database,
     readIncarnation: () => Promise.resolve(INCARNATION),
@@ -190,15 +190,15 @@ function optionsOf(database: Kysely<Database>): FlushLoadOptions {
   };
 }
 
-function loadOf(key: string, sent: Sent[]): Load {
-  const load = createLoad();
+function loadOf(key: string, sent: Sent[]): FlushBatch {
+  const load = createFlushBatch();
   for (const { sequence, id, value, once, deliveryCount = 1, ...other } of sent) {
     const increment = encodeIncrement({
       key: other.key ?? key,
       value,
       ...(once !== undefined && { once }),
     });
-    takeDelivery(
+    acceptMessage(
       load,
       {
         data: Buffer.from(encodeEnvelope(id ?? randomUUIDv7(), [increment])),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import t from 'tap';
-import { compareStores } from '../../../counter/settle/settled-floor.ts';
+import { compareStores } from '../../../counter/settle/compare-stores.ts';
 import type { StreamState } from '../../../counter/settle/stream-state.ts';
 import { startServers } from '../../support/servers.ts';
 import { until } from '../../support/wait.ts';

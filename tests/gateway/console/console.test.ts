@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Value } from 'typebox/value';
 import { connectToNats } from '../../../nats/connect.ts';
-import { BULLETIN_SUBJECT } from '../../../nats/broadcast.ts';
-import { Bulletin, type MeshEvent } from '../../../schema/message/heartbeat.ts';
+import { HEARTBEAT_SUBJECT } from '../../../nats/broadcast.ts';
+import { Heartbeat, type MeshEvent } from '../../../schema/message/heartbeat.ts';
 import { post, send } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
@@ -53,12 +53,12 @@ void t.test('events tell of the whole mesh', async (t) => {
   t.equal(events.headers['content-type'], 'text/event-stream');
   t.equal(events.headers['cache-control'], 'no-store');
 
-  const pids = (event: MeshEvent) => event.instances.map(({ figures }) => figures.pid);
+  const pids = (event: MeshEvent) => event.instances.map(({ stats }) => stats.pid);
   const whole = await events.until('everyone', (event) => pids(event).length === 3);
   t.strictSame(new Set(pids(whole)), new Set([gateway.pid, other.pid, counter.pid]));
   t.equal(whole.broker_connected, true);
   for (const instance of whole.instances) {
-    t.strictSame(Value.Errors(Bulletin, instance), [], `${instance.name} is as the schema has it`);
+    t.strictSame(Value.Errors(Heartbeat, instance), [], `${instance.name} is as the schema has it`);
   }
 
   const key = randomUUID();
@@ -66,21 +66,21 @@ void t.test('events tell of the whole mesh', async (t) => {
   t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
   const counted = await events.until('the increments', (event) =>
     event.instances.some(
-      (each) => each.name === 'counter' && each.figures.increments_committed === 2,
+      (each) => each.name === 'counter' && each.stats.increments_committed === 2,
     ),
   );
   const [told] = counted.instances.flatMap((each) => (each.name === 'counter' ? [each] : []));
-  t.strictSame(told?.news.growing_keys, [{ key, added: '4001' }]);
-  t.ok(told?.news.flushes.some(({ rows, staleness_ms: ms }) => rows === 1 && (ms ?? 0) > 0));
-  t.strictSame(told?.news.dead_letters, {});
+  t.strictSame(told?.activity.growing_keys, [{ key, added: '4001' }]);
+  t.ok(told?.activity.flushes.some(({ rows, staleness_ms: ms }) => rows === 1 && (ms ?? 0) > 0));
+  t.strictSame(told?.activity.dead_letters, {});
 
   counter.kill('SIGKILL');
   await events.until('its silence', (event) =>
-    event.instances.some((each) => each.figures.pid === counter.pid && each.silent_ms > 2_000),
+    event.instances.some((each) => each.stats.pid === counter.pid && each.silent_ms > 2_000),
   );
   await other.stop();
   await events.until('its farewell', (event) =>
-    event.instances.some((each) => each.figures.pid === other.pid && each.is_stopping),
+    event.instances.some((each) => each.stats.pid === other.pid && each.is_stopping),
   );
   servers.nats.kill('SIGKILL');
   await events.until('the broker away', (event) => !event.broker_connected);
@@ -127,12 +127,12 @@ void t.test('who watches needs to read, and there are not too many', async (t) =
   t.teardown(() => nats.close());
   const timer = setInterval(() => {
     for (let index = 0; index < 64; index++) {
-      nats.publish(BULLETIN_SUBJECT, JSON.stringify(bulletin(`i${index}`, 'x'.repeat(7_800))));
+      nats.publish(HEARTBEAT_SUBJECT, JSON.stringify(heartbeat(`i${index}`, 'x'.repeat(7_800))));
     }
   }, 500);
   t.teardown(() => clearInterval(timer));
-  nats.publish(BULLETIN_SUBJECT, 'not a bulletin');
-  nats.publish(BULLETIN_SUBJECT, JSON.stringify(bulletin('long', 'x'.repeat(10_000))));
+  nats.publish(HEARTBEAT_SUBJECT, 'not a heartbeat');
+  nats.publish(HEARTBEAT_SUBJECT, JSON.stringify(heartbeat('long', 'x'.repeat(10_000))));
 
   const slow = await open(`${url}/events`, as('admin'));
   t.equal(slow.statusCode, 200);
@@ -158,15 +158,15 @@ void t.test('who watches needs to read, and there are not too many', async (t) =
   t.equal(await until('the slow one let go', another, (status) => status === 200, 60_000), 200);
 });
 
-function bulletin(id: string, host: string): Bulletin {
-  const figures = { increments_accepted: 0, messages_published: 0, increments_waiting: 0 };
+function heartbeat(id: string, host: string): Heartbeat {
+  const stats = { increments_accepted: 0, messages_published: 0, increments_waiting: 0 };
   return {
     name: 'gateway',
     id,
     version: '0.1.0',
     uptime_ms: 1,
     is_stopping: false,
-    figures: { pid: 1, host, responses: {}, ...figures },
+    stats: { pid: 1, host, responses: {}, ...stats },
   };
 }
 

@@ -29,12 +29,12 @@ void t.test('what the commands tell of a mesh', async (t) => {
         {
           name: 'gateway',
           version,
-          figures: { pid: gateway.pid, increments_accepted: 1, responses: { 200: 1, 400: 1 } },
+          stats: { pid: gateway.pid, increments_accepted: 1, responses: { 200: 1, 400: 1 } },
         },
         {
           name: 'counter',
           version,
-          figures: { pid: counter.pid, increments_committed: 1, messages_held: 0, dead_letters: 0 },
+          stats: { pid: counter.pid, increments_committed: 1, messages_held: 0, dead_letters: 0 },
         },
       ],
       broker: {

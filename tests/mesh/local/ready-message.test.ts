@@ -1,5 +1,5 @@
 import t from 'tap';
-import { announce } from '../../../mesh/local/ready-message.ts';
+import { readyMessage } from '../../../mesh/local/ready-message.ts';
 import type { MeshFile } from '../../../mesh/local/mesh-file.ts';
 
 const MESH: MeshFile = {
@@ -12,7 +12,7 @@ const MESH: MeshFile = {
 
 void t.test('the lines to paste ask with a key where gateways ask for one', (t) => {
   const curlLines = (keysFile: string | undefined) =>
-    announce(MESH, '.mesh', { keysFile })
+    readyMessage(MESH, '.mesh', { keysFile })
       .split('\n')
       .filter((line) => line.startsWith('curl '));
   t.equal(curlLines(undefined).length, 2);
@@ -20,9 +20,9 @@ void t.test('the lines to paste ask with a key where gateways ask for one', (t) 
   t.equal(curlLines('keys.json').length, 2);
   for (const line of curlLines('keys.json')) t.match(line, '-H "authorization: Bearer $KEY"');
   t.match(
-    announce(MESH, '.mesh', { keysFile: 'keys.json' }),
+    readyMessage(MESH, '.mesh', { keysFile: 'keys.json' }),
     'npm run mesh -- keys add me --scopes write,read --file keys.json',
   );
-  t.notMatch(announce(MESH, '.mesh', { keysFile: undefined }), 'secret');
+  t.notMatch(readyMessage(MESH, '.mesh', { keysFile: undefined }), 'secret');
   t.end();
 });

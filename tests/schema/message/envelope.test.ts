@@ -5,10 +5,10 @@ import {
   decodeEnvelope,
   encodeEnvelope,
   encodeIncrement,
-  mintedAt,
   NewerEnvelope,
   UnacceptableEnvelope,
 } from '../../../schema/message/envelope.ts';
+import { mintedAt } from '../../../schema/message/message-id.ts';
 import type { Increment } from '../../../schema/increment.ts';
 import { INT64_MAX } from '../../../schema/int64.ts';
 

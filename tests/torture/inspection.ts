@@ -3,10 +3,13 @@ import { natsUrlOf, type MeshFile } from '../../mesh/local/mesh-file.ts';
 import { connectToNats } from '../../nats/connect.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { openDatabase } from '../../schema/database/database.ts';
-import type { Scene } from './verdict.ts';
+import type { Inspection } from './verdict.ts';
 
 /** What a judge sees of a mesh that `npm start` runs; it keeps its addresses from start to start. */
-export async function openScene(file: MeshFile, endings: (() => unknown)[]): Promise<Scene> {
+export async function openInspection(
+  file: MeshFile,
+  endings: (() => unknown)[],
+): Promise<Inspection> {
   const database = openDatabase(file.postgres.url, {
     name: 'torture',
     connectionsMax: 2,

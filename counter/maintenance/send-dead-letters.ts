@@ -1,0 +1,72 @@
+import { jetstream } from '@nats-io/jetstream';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { type Kysely, type Selectable } from 'kysely';
+import { DEAD_SUBJECT_PREFIX } from '../../nats/streams.ts';
+import type { Database, DeadLettersTable } from '../../schema/database/tables.ts';
+
+/** Letters under way at once: 32 MiB of the largest, which a slow disk has in time too. */
+const LETTERS_AT_ONCE = 16;
+const STORE_TIMEOUT_MS = 2_000;
+
+/** Of the broker's max_payload, what a letter's headers take at most besides the subject. */
+const HEADER_BYTES_MAX = 512;
+
+/** Far below the 4 KiB of a protocol line, at which the broker hangs up. A header has the whole of it. */
+const SUBJECT_LENGTH_MAX = 1_000;
+
+/**
+ * Returns a function that hands the broker all letters that are written down, and removes each once it
+ * is stored; one that can't be stored keeps no other back. Several counters may do so at once: the
+ * stream knows the ids for 30 days.
+ */
+export function createDeadLetterSender(database: Kysely<Database>, connection: NatsConnection) {
+  const client = jetstream(connection, { timeout: STORE_TIMEOUT_MS });
+
+  return async function sendDeadLetters(): Promise<void> {
+    let failure: unknown;
+    let triedThrough = '';
+    for (;;) {
+      const letters = await database
+        .selectFrom('dead_letters')
+        .selectAll()
+        .where('id', '>', triedThrough)
+        .orderBy('id')
+        .limit(LETTERS_AT_ONCE)
+        .execute();
+      const stored: string[] = [];
+      await Promise.all(
+        letters.map((letter) =>
+          store(letter).then(
+            () => stored.push(letter.id),
+            (error: unknown) => (failure ??= error),
+          ),
+        ),
+      );
+      // All were there, or the broker takes nothing now.
+      if (stored.length === 0) break;
+      await database.deleteFrom('dead_letters').where('id', 'in', stored).execute();
+      triedThrough = letters.at(-1)?.id ?? triedThrough;
+    }
+    if (failure !== undefined) throw failure;
+  };
+
+  async function store(letter: Selectable<DeadLettersTable>): Promise<void> {
+    const { id, reason, subject, sequence, stored_at: storedAt, payload } = letter;
+    const facts = headers();
+    facts.set('Dead-Letter-Reason', reason);
+    facts.set('Dead-Letter-Subject', subject);
+    facts.set('Dead-Letter-Sequence', sequence);
+    facts.set('Dead-Letter-Time', storedAt.toISOString());
+    const headerBytes = HEADER_BYTES_MAX + Buffer.byteLength(subject);
+    const bytesMax = (connection.info?.max_payload ?? 1_048_576) - headerBytes;
+    if (payload.length > bytesMax) facts.set('Dead-Letter-Truncated-From', String(payload.length));
+    await client.publish(deadSubject(subject), payload.subarray(0, bytesMax), {
+      msgID: id,
+      headers: facts,
+    });
+  }
+}
+
+function deadSubject(subject: string): string {
+  return DEAD_SUBJECT_PREFIX + subject.slice(0, SUBJECT_LENGTH_MAX).replace(/\.$/, '');
+}
