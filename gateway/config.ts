@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox';
 import { natsUrlSetting } from '../nats/nats-url.ts';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
 import { databaseUrlSetting } from '../schema/database/database-url.ts';
+import { isLoopback } from '../schema/settings/loopback.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
@@ -97,14 +98,11 @@ function isNetwork(text: string): boolean {
   return rest.length === 0 && /^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits;
 }
 
-/** Addresses that only this machine reaches. */
-const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
-
 /** @throws ConfigurationError with every problem of the environment at once. */
 export function readGatewayConfig(environment: NodeJS.ProcessEnv): GatewayConfig {
   const config = readEnvironment(GatewayConfig, environment);
   const problems: string[] = [];
-  if (!LOOPBACK.test(config.HOST) && config.API_KEYS_FILE === undefined && config.AUTH !== 'off') {
+  if (!isLoopback(config.HOST) && config.API_KEYS_FILE === undefined && config.AUTH !== 'off') {
     problems.push(
       `HOST is ${config.HOST}, which others can reach, and auth is off: set API_KEYS_FILE, or say AUTH=off`,
     );

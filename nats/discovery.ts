@@ -6,8 +6,8 @@
  * listed with one endpoint here, the hop of an increment that it serves, so that the figures of its
  * real work stand where the CLI shows them.
  */
-import { readFileSync } from 'node:fs';
 import { errors, nanos, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { readVersion } from '../schema/version.ts';
 import { listen } from './listen.ts';
 
 /** What tells one process of a kind from another. */
@@ -150,9 +150,4 @@ function isNobodyThere(error: unknown): boolean {
 function sortKey({ name, started, id }: ServiceStats): string {
   // Gateways come before counters, as the increments do.
   return `${name === 'gateway' ? 0 : 1} ${name} ${started} ${id}`;
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -10,6 +10,7 @@ import fastifyPlugin from 'fastify-plugin';
 import { BATCH_INCREMENTS_MAX } from '../../schema/message/envelope.ts';
 import { EXAMPLE_KEY, KEY_RULE, VALUE_RULE } from '../../schema/increment.ts';
 import type { ProblemCode } from '../../schema/http/problem.ts';
+import { readVersion } from '../../schema/version.ts';
 import { describeAnswers } from './describe-answers.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 
@@ -39,7 +40,7 @@ export const openapi = fastifyPlugin(async (app: FastifyInstance) => {
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'increment-mesh', version: '0.1.0', description: DESCRIPTION },
+      info: { title: 'increment-mesh', version: readVersion(), description: DESCRIPTION },
       components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } } },
     },
     transform: ({ schema, url, route }) => ({
