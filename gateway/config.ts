@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import proxyAddr from '@fastify/proxy-addr';
 import { Type, type Static } from 'typebox';
 import { natsUrlSetting } from '../nats/nats-url.ts';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
@@ -82,9 +82,9 @@ export const GatewayConfig = Type.Object({
     Type.Refine(
       Type.String({
         description:
-          'Addresses or networks of proxies whose X-Forwarded-For is believed; left out, none is',
+          'Addresses or networks of proxies whose X-Forwarded-For is trusted; left out, none is',
       }),
-      (list) => list.split(',').every(isNetwork),
+      isTrustList,
       () => 'it must be a list like 10.0.0.0/8, 192.0.2.1, 2001:db8::/32',
     ),
   ),
@@ -92,10 +92,14 @@ export const GatewayConfig = Type.Object({
 });
 export type GatewayConfig = Static<typeof GatewayConfig>;
 
-function isNetwork(text: string): boolean {
-  const [address = '', prefix = '1', ...rest] = text.trim().split('/');
-  const bits = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
-  return rest.length === 0 && /^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits;
+/** As Fastify itself reads the list. */
+function isTrustList(list: string): boolean {
+  try {
+    proxyAddr.compile(list.split(',').map((entry) => entry.trim()));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @throws ConfigurationError with every problem of the environment at once. */

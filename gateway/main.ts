@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import { sendHeartbeats } from '../nats/send-heartbeats.ts';
@@ -10,7 +8,7 @@ import {
   watchConnection,
 } from '../nats/connect.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
-import { HEARTBEAT_SUBJECT, createBroadcast, RATE_LIMIT_SUBJECT } from '../nats/broadcast.ts';
+import { HEARTBEAT_SUBJECT, openChannel, RATE_LIMIT_SUBJECT } from '../nats/channel.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
@@ -23,11 +21,13 @@ import { startTelemetry } from '../telemetry/start.ts';
 import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
 import { buildGateway } from './app.ts';
-import { readGatewayConfig, STOP_MS_MAX, type GatewayConfig } from './config.ts';
+import { readGatewayConfig, STOP_MS_MAX } from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
-import { createGatewayStats } from './telemetry/stats.ts';
+import { readTlsFiles } from './http-server.ts';
 import { createPublishQueues } from './increments/publish-queues.ts';
-import { createGatewayMetrics } from './telemetry/metrics.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { createReport } from './telemetry/report.ts';
+import { createStats } from './telemetry/stats.ts';
 import { tracePublisher } from './telemetry/tracing.ts';
 import { createReadiness } from './health/readiness.ts';
 
@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   const config = readGatewayConfig(process.env);
   const log = createLog('gateway', config.LOG_LEVEL);
   const stopTelemetry = await startTelemetry('gateway');
-  const tls = readTls(config);
+  const tls = readTlsFiles(config);
   const apiKeys =
     config.API_KEYS_FILE === undefined
       ? undefined
@@ -78,7 +78,7 @@ async function main(): Promise<void> {
     else log.warn('the broker is away: increments wait, then get a 503');
   });
   const stream = watchStream(connection, watch);
-  await tellOfStream(stream, log);
+  await followStream(stream, log);
 
   const database = openDatabase(config.DATABASE_URL, {
     name: 'increment-mesh gateway',
@@ -88,23 +88,23 @@ async function main(): Promise<void> {
   });
   stopSteps.push(() => database.destroy());
 
-  // The lane reports to the counts and the counts look at the lane.
-  const waiting = (): number => lane.waiting;
-  const { counts, service, readHeartbeat } = createGatewayStats(
-    createGatewayMetrics({ waiting, isBrokerConnected: () => watch.isConnected }),
-    { waiting },
-  );
+  const stats = createStats();
+  // The queues report to the stats, and what is reported looks at the queues.
+  const observe = { waiting: () => queues.waiting, isBrokerConnected: () => watch.isConnected };
+  const recordPackSize = createMetrics(stats, observe);
+  const { service, readHeartbeat } = createReport(stats, observe);
   const publisher = createPublisher(connection, stream);
-  const lane = createPublishQueues({
+  const queues = createPublishQueues({
     publisher: isTracing() ? tracePublisher(publisher) : publisher,
     ...(isTracing() && { readOrigin: activeTraceparent }),
     deadlineMs: config.PUBLISH_DEADLINE_MS,
-    // By the clock of the broker: counters refuse an id whose time is far from that of its storing.
+    // By the broker's clock: counter services refuse an id whose time is far from that of its storing.
     makeId: () => mintId(stream.brokerTimeMs()),
     waitingMax: config.WAITING_MAX,
-    onPublished: (pack) => {
-      readiness.published(pack.error);
-      counts.published(pack);
+    onPublished: (message) => {
+      readiness.published(message.error);
+      stats.published(message);
+      recordPackSize(message);
     },
   });
   const readiness = createReadiness({
@@ -114,25 +114,24 @@ async function main(): Promise<void> {
   });
 
   const app = await buildGateway({
-    queues: lane,
+    queues,
     waitingMax: config.WAITING_MAX,
     database,
-    counts,
+    stats,
     log,
     brokerTimeMs: stream.brokerTimeMs,
     rateLimit: {
       max: config.RATE_LIMIT_MAX,
       batchMax: config.RATE_LIMIT_BATCH_MAX,
       windowMs: config.RATE_LIMIT_WINDOW_MS,
-      exchange: createBroadcast(connection, RATE_LIMIT_SUBJECT),
-      nowMs: stream.brokerTimeMs,
+      channel: openChannel(connection, RATE_LIMIT_SUBJECT),
     },
     trustProxy: config.TRUST_PROXY,
     apiKeys,
     tls,
     readiness,
     meshView: createMeshView({
-      exchange: createBroadcast(connection, HEARTBEAT_SUBJECT),
+      heartbeats: openChannel(connection, HEARTBEAT_SUBJECT),
       readOwn: readHeartbeat,
       isBrokerConnected: () => watch.isConnected,
     }),
@@ -140,7 +139,7 @@ async function main(): Promise<void> {
   stopSteps.push(sendHeartbeats(connection, watch, readHeartbeat), async () => {
     await new Promise((resolve) => setTimeout(resolve, READINESS_NOTICE_MS));
     await app.close();
-    await lane.drain();
+    await queues.drain();
   });
   // Fastify hands its options on to Node, whose reusePort its types do not know yet.
   const address: FastifyListenOptions & { reusePort: boolean } = {
@@ -150,47 +149,32 @@ async function main(): Promise<void> {
   };
   await app.listen(address).catch((error: Error) => {
     throw new ConfigurationError([
-      `nobody can listen on ${config.HOST}:${config.PORT} (${error.message}): choose another PORT or HOST`,
+      `cannot listen on ${config.HOST}:${config.PORT} (${error.message}): choose another PORT or HOST`,
     ]);
   });
   answerDiscovery(connection, service);
   log.info({ address: app.server.address() }, 'the gateway is ready');
 }
 
-/** Waits a moment for the stream, then tells whenever it comes or goes. */
-async function tellOfStream(stream: StreamWatch, log: Log): Promise<void> {
-  const tell = (isThere: boolean) => {
+/** Waits a moment for the stream, then logs whenever it comes or goes. */
+async function followStream(stream: StreamWatch, log: Log): Promise<void> {
+  const report = (isThere: boolean) => {
     if (!isThere) {
-      const remedy = '`npm start` or `npm run provision` makes it, if it was never made';
       log.warn(
-        `no server stores the stream ${INCREMENTS}: increments wait, then get a 503. ${remedy}`,
+        `no server stores the stream ${INCREMENTS}: increments wait, then get a 503. If it was never ` +
+          'made, `npm start` or `npm run provision` makes it',
       );
       return;
     }
     log.info(`the stream ${INCREMENTS} is there`);
     const aheadS = Math.round(stream.clockAheadMs / 1000);
     if (Math.abs(aheadS) > CLOCK_AHEAD_S_MAX) {
-      log.warn(`this machine's clock is ${aheadS} s ahead of the broker's, whose time ids get`);
+      log.warn(`this machine's clock is ${aheadS} s ahead of the broker's, which ids are made by`);
     }
   };
   await connectionChange(stream, STREAM_MS_MAX);
-  tell(stream.isConnected);
-  stream.onChange(tell);
-}
-
-/** @throws ConfigurationError for files that can't be read, are no PEM, or don't belong together. */
-function readTls({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: GatewayConfig) {
-  if (certFile === undefined || keyFile === undefined) return undefined;
-  try {
-    const tls = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
-    createSecureContext(tls);
-    return tls;
-  } catch (error) {
-    const files = `TLS_CERT_FILE "${certFile}" and TLS_KEY_FILE "${keyFile}"`;
-    throw new ConfigurationError([
-      `${files} can't be used (${(error as Error).message}): give a certificate and its key in PEM`,
-    ]);
-  }
+  report(stream.isConnected);
+  stream.onChange(report);
 }
 
 main().catch((error: unknown) => {

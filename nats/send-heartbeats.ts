@@ -1,32 +1,33 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Heartbeat } from '../schema/message/heartbeat.ts';
 import type { ConnectionWatch } from './connect.ts';
-import { HEARTBEAT_SUBJECT, createBroadcast } from './broadcast.ts';
+import { HEARTBEAT_SUBJECT, openChannel } from './channel.ts';
 
-/** Often enough that a console misses a service within three seconds, and next to no work. */
-const ANNOUNCE_MS = 1_000;
+/** A console misses a silent service within three seconds, and a heartbeat is next to no work. */
+const HEARTBEAT_MS = 1_000;
 
 /**
- * Tells the mesh once a second how a service is, for whoever listens.
+ * Says once a second how a service is, below its name, to those who listen.
  *
- * @returns a function that ends it with a last heartbeat, so that nobody takes a stop for a crash.
+ * @returns a function that ends it with a last heartbeat, so that a stop is not taken for a crash.
  */
 export function sendHeartbeats(
   connection: NatsConnection,
   watch: ConnectionWatch,
   readHeartbeat: () => Heartbeat,
 ): () => Promise<void> {
-  const { publish } = createBroadcast(connection, HEARTBEAT_SUBJECT);
-  const tell = (isStopping: boolean) => {
+  const channel = openChannel(connection, HEARTBEAT_SUBJECT);
+  const send = (isStopping: boolean) => {
     // What is published while the broker is away would be sent on the reconnection, too late.
-    if (!watch.isConnected || connection.isClosed()) return;
-    publish(JSON.stringify({ ...readHeartbeat(), is_stopping: isStopping }));
+    if (!watch.isConnected) return;
+    const heartbeat = readHeartbeat();
+    channel.publish(heartbeat.name, JSON.stringify({ ...heartbeat, is_stopping: isStopping }));
   };
-  const timer = setInterval(tell, ANNOUNCE_MS, false);
-  tell(false);
+  const timer = setInterval(send, HEARTBEAT_MS, false);
+  send(false);
   return async () => {
     clearInterval(timer);
-    tell(true);
+    send(true);
     if (watch.isConnected) await connection.flush().catch(() => undefined);
   };
 }

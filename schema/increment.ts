@@ -41,11 +41,12 @@ export const IncrementBody = Type.Object(
 );
 export type IncrementBody = Static<typeof IncrementBody>;
 
-/** One addition to one counter; `once` is the scoped idempotency key, where it has one. */
+/** One addition to one counter. */
 export interface Increment {
   key: string;
   value: Exact;
-  once?: string | undefined;
+  /** Scoped by source and principal. */
+  idempotency_key?: string | undefined;
 }
 
 /** Whether a string is a counter's key, in either case. Keys are stored in lower case. */

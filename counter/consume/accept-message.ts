@@ -109,7 +109,7 @@ function needsBody(
   const { envelope } = body;
   if (envelope === undefined || body.refusal !== undefined || body.rejected.length > 0) return true;
   if (delivery.deliveryCount > 1 || delivery.storedAtMs < options.suspectBeforeMs) return true;
-  if (envelope.once !== undefined || envelope.increments.some(({ once }) => once !== undefined))
-    return true;
+  if (envelope.idempotency_key !== undefined) return true;
+  if (envelope.increments.some((increment) => increment.idempotency_key !== undefined)) return true;
   return batch.ids.has(envelope.id) || options.isHeldElsewhere(envelope.id);
 }

@@ -38,7 +38,7 @@ export async function claimIdempotencyKeys(
     if (message.body?.envelope === undefined) continue;
     const judged: JudgedMessage = { message, counted: [], repeated: 0, reused: [] };
     all.push(judged);
-    claims.push(...readClaims(judged, message.body.envelope.once));
+    claims.push(...readClaims(judged, message.body.envelope.idempotency_key));
   }
 
   const firsts = new Map<string, Claim>();
@@ -60,8 +60,8 @@ function readClaims(judged: JudgedMessage, batchKey: string | undefined): Claim[
   const increments = message.body?.envelope?.increments ?? [];
   const source = message.body?.subject.split('.').slice(1).join('.') ?? '';
   const storedAt = new Date(message.storedAtMs).toISOString();
-  const claim = (once: string, covered: Increment[]): Claim => ({
-    key: digest(`${source} ${once}`),
+  const claim = (idempotencyKey: string, covered: Increment[]): Claim => ({
+    key: digest(`${source} ${idempotencyKey}`),
     payload: digest(covered.map(canonical).join('\n')),
     storedAt,
     judged,
@@ -71,8 +71,8 @@ function readClaims(judged: JudgedMessage, batchKey: string | undefined): Claim[
 
   const claims: Claim[] = [];
   for (const increment of increments) {
-    if (increment.once === undefined) counted.push(increment);
-    else claims.push(claim(increment.once, [increment]));
+    if (increment.idempotency_key === undefined) counted.push(increment);
+    else claims.push(claim(increment.idempotency_key, [increment]));
   }
   return claims;
 }

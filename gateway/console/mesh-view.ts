@@ -4,7 +4,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { Value } from 'typebox/value';
-import type { Broadcast } from '../../nats/broadcast.ts';
+import type { Channel } from '../../nats/channel.ts';
 import { Heartbeat, type MeshEvent } from '../../schema/message/heartbeat.ts';
 
 const REPORT_MS = 500;
@@ -16,7 +16,7 @@ const INSTANCES_MAX = 256;
 const HEARTBEAT_LENGTH_MAX = 8 * 1024;
 
 export interface MeshViewOptions {
-  exchange: Pick<Broadcast, 'subscribe'>;
+  heartbeats: Pick<Channel, 'subscribe'>;
   /** This gateway's own heartbeat, which needs no broker. */
   readOwn: () => Heartbeat;
   isBrokerConnected: () => boolean;
@@ -28,7 +28,7 @@ export interface MeshView {
 }
 
 export function createMeshView({
-  exchange,
+  heartbeats,
   readOwn,
   isBrokerConnected,
 }: MeshViewOptions): MeshView {
@@ -39,7 +39,7 @@ export function createMeshView({
 
   function start(): void {
     listeningSince = performance.now();
-    const unsubscribe = exchange.subscribe(receive);
+    const unsubscribe = heartbeats.subscribe('*', receive);
     const timer = setInterval(report, REPORT_MS);
     stop = () => {
       clearInterval(timer);

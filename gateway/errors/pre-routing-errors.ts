@@ -7,7 +7,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { PROBLEM_CONTENT_TYPE, PROBLEMS, type ProblemCode } from '../../schema/http/problem.ts';
-import type { GatewayCounts } from '../telemetry/metrics.ts';
+import type { Stats } from '../telemetry/stats.ts';
 import { createProblem } from './problem-details.ts';
 
 /** By Node's codes. */
@@ -18,12 +18,12 @@ const CONNECTION_CODES: Record<string, ProblemCode> = {
 
 /** Fastify's options for it. */
 export function answerPreRoutingErrors(
-  counts: GatewayCounts,
+  stats: Stats,
   handleError: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void,
 ) {
   /** No time passed that could be told: it is refused as soon as it is understood. */
   const count = (status: number, method: string, problemCode: string | undefined) =>
-    counts.answered(status, {
+    stats.answered(status, {
       method,
       routeOptions: {},
       startedAt: performance.now(),

@@ -6,7 +6,7 @@ import {
   type Problem,
   type ProblemCode,
 } from '../../schema/http/problem.ts';
-import { NotAccepted } from '../increments/group-commit.ts';
+import { NotAccepted } from '../increments/not-accepted.ts';
 import { describeFaults } from './validation-faults.ts';
 
 /** IANA's registered problem types, where one fits; RFC 9457 has about:blank for the rest. */

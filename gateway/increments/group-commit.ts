@@ -1,34 +1,27 @@
 /*
  * Group commit: increments that wait together are stored together.
  *
- * A lane is a queue in front of the broker. What is submitted waits in it until one of the lane's
- * places is free; then as much as fits into one message leaves together, and each submission is
- * answered when the broker has acknowledged the message that holds it. There is no linger timer:
- * the acknowledgement's own latency is the window, so an idle mesh answers at once and a busy one
- * packs more.
+ * What is submitted waits until a slot for a message is free. Then as much as fits into one message
+ * leaves together, and each submission is answered when the broker has acknowledged the message that
+ * holds it. There is no linger timer: the acknowledgement's own latency is the window, so an idle
+ * mesh answers at once and a busy one packs more.
  *
- * A submission is in one of three states, and moves forward only:
- *   waiting    in `queue`; not in any message. Expires with an error that says "not stored".
- *   in flight  in exactly one message, whose id never changes. It expires with an error that says
- *              "outcome unknown", since the broker may store the message later.
- *   answered   never packed again.
+ * What waits and what is in flight is kept by submission-queue.ts; here are the clock, the timer and
+ * the broker.
  */
 import { performance } from 'node:perf_hooks';
-import type { Publisher } from '../../nats/publisher.ts';
-import { StreamFull } from '../../nats/publisher.ts';
+import { StreamFull, type Publisher } from '../../nats/publisher.ts';
+import { notAccepted, type NotAccepted } from './not-accepted.ts';
+import {
+  createSubmissionQueue,
+  type Pack,
+  type Submission,
+  type SubmissionQueueOptions,
+} from './submission-queue.ts';
 
-export interface PublishQueueOptions<Item> {
+export interface PublishQueueOptions<Item> extends SubmissionQueueOptions {
   publisher: Publisher;
   subject: string;
-  /** At most this many submissions share a message. */
-  packMax: number;
-  /** Messages under way at most, so that one hung publish does not spend everyone's time. */
-  inFlightMax: number;
-  /** A message leaves beside others only when the newest of them is this late. */
-  lateMs: number;
-  /** Submissions and bytes that may wait; more is refused at once. */
-  waitingMax: number;
-  waitingBytesMax: number;
   /** From submission to answer, at most. */
   deadlineMs: number;
   makeId: () => string;
@@ -37,8 +30,15 @@ export interface PublishQueueOptions<Item> {
   count: (item: Item) => number;
   /** Reads the trace context that a submission is made in; left out where traces are off. */
   readOrigin?: () => string | undefined;
-  /** Told of each message's fate, for metrics. */
-  onPublished?: (pack: { increments: number; durationMs: number; error?: unknown }) => void;
+  /** Called with the outcome of each message, for metrics. */
+  onPublished?: (message: PublishedMessage) => void;
+}
+
+export interface PublishedMessage {
+  increments: number;
+  durationMs: number;
+  /** Why it was not stored, or may not have been. */
+  error?: unknown;
 }
 
 export interface Receipt {
@@ -48,27 +48,12 @@ export interface Receipt {
   sequence: number;
 }
 
-/** Why a submission was not stored, or may not have been. */
-export class NotAccepted extends Error {
-  override readonly name = 'NotAccepted';
-  readonly code:
-    | 'body-too-large'
-    | 'stream-full'
-    | 'too-many-waiting'
-    | 'broker-unavailable'
-    | 'outcome-unknown'
-    | 'stopping';
-
-  constructor(code: NotAccepted['code'], detail: string) {
-    super(detail);
-    this.code = code;
-  }
-}
-
 export interface PublishQueue<Item> {
   readonly waiting: number;
   /**
-   * @param bytes the length of the item once encoded.
+   * Resolves when the item is on the broker's disk.
+   *
+   * @param bytes the length of the item once it is encoded.
    * @throws NotAccepted
    */
   submit: (item: Item, bytes: number) => Promise<Receipt>;
@@ -76,194 +61,115 @@ export interface PublishQueue<Item> {
   drain: () => Promise<void>;
 }
 
-interface Submission<Item> {
+interface WaitingItem<Item> extends Submission {
   item: Item;
-  bytes: number;
   origin: string | undefined;
-  /** A time of performance.now(). */
-  expiresAt: number;
   resolve: (receipt: Receipt) => void;
   reject: (error: NotAccepted) => void;
 }
 
 export function createPublishQueue<Item>(options: PublishQueueOptions<Item>): PublishQueue<Item> {
   const { publisher } = options;
-  const queue: Submission<Item>[] = [];
-  let queueBytes = 0;
-  const inFlight: Submission<Item>[][] = [];
-  /** When the newest message in flight becomes late; a time of performance.now(). */
-  let lateAt = 0;
-  let lateTimer: NodeJS.Timeout | undefined;
+  const queue = createSubmissionQueue<WaitingItem<Item>>(options);
+  const drained = Promise.withResolvers<void>();
+  let isDraining = false;
   let isScheduled = false;
-  let drained: Promise<void> | undefined;
-  let expiryTimer: NodeJS.Timeout | undefined;
-  let onIdle: (() => void) | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let timerAt = Infinity;
 
   publisher.onConnectionChange(schedule);
 
   function submit(item: Item, bytes: number): Promise<Receipt> {
-    if (drained !== undefined) return Promise.reject(refusal('stopping'));
-    if (queue.length >= options.waitingMax || queueBytes + bytes > options.waitingBytesMax) {
-      return Promise.reject(refusal('too-many-waiting'));
-    }
+    if (isDraining) return Promise.reject(notAccepted('stopping'));
     return new Promise((resolve, reject) => {
       const expiresAt = performance.now() + options.deadlineMs;
       const origin = options.readOrigin?.();
-      queue.push({ item, bytes, origin, expiresAt, resolve, reject });
-      queueBytes += bytes;
-      schedule();
+      if (queue.add({ item, bytes, origin, expiresAt, resolve, reject })) schedule();
+      else reject(notAccepted('too-many-waiting'));
     });
   }
 
-  /** Packs once per turn of the event loop, so that requests read together leave together. */
+  /** Packs once in a turn of the event loop, so that requests that were read together leave together. */
   function schedule(): void {
-    if (isScheduled || queue.length === 0) return;
+    if (isScheduled || queue.isIdle) return;
     isScheduled = true;
     setImmediate(() => {
       isScheduled = false;
-      expire();
-      while (queue.length > 0 && publisher.isConnected && hasPlace()) void publishPack(takePack());
-      watchExpiry();
+      work();
     });
   }
 
-  function hasPlace(): boolean {
-    if (inFlight.length === 0) return true;
-    if (inFlight.length >= options.inFlightMax) return false;
-    const earlyMs = lateAt - performance.now();
-    if (earlyMs <= 0) return true;
-    lateTimer ??= setTimeout(() => {
-      lateTimer = undefined;
-      schedule();
-    }, Math.ceil(earlyMs));
-    return false;
-  }
-
-  function takePack(): Submission<Item>[] {
-    let count = 0;
-    let bytes = 0;
-    while (count < Math.min(queue.length, options.packMax)) {
-      // One byte for the comma; the first always fits, since a request is far below the limit.
-      bytes += (queue[count]?.bytes ?? 0) + 1;
-      if (count > 0 && bytes > publisher.bodyBytesMax) break;
-      count++;
+  function work(): void {
+    const now = performance.now();
+    const { notStored, outcomeUnknown } = queue.expire(now);
+    for (const { reject } of notStored) reject(notAccepted('broker-unavailable'));
+    for (const { reject } of outcomeUnknown) reject(notAccepted('outcome-unknown'));
+    while (publisher.isConnected) {
+      const pack = queue.take(now, publisher.bodyBytesMax);
+      if (pack === undefined) break;
+      void publish(pack);
     }
-    return removeFromQueue(count);
+    setTimer(now);
+    if (isDraining && queue.isIdle) drained.resolve();
   }
 
-  async function publishPack(pack: Submission<Item>[]): Promise<void> {
+  /** A timer that rings too early does no harm, so it is only set anew where it would ring too late. */
+  function setTimer(now: number): void {
+    const wakeAt = queue.wakeAt(publisher.isConnected);
+    if (wakeAt >= timerAt) return;
+    clearTimeout(timer);
+    timerAt = wakeAt;
+    timer = setTimeout(ring, Math.ceil(wakeAt - now)).unref();
+  }
+
+  function ring(): void {
+    timerAt = Infinity;
+    work();
+  }
+
+  async function publish(pack: Pack<WaitingItem<Item>>): Promise<void> {
     const startedAt = performance.now();
     const id = options.makeId();
-    const body = options.encode(
+    const items = pack.map(({ item }) => item);
+    const message = {
+      subject: options.subject,
       id,
-      pack.map(({ item }) => item),
-    );
-    // The last has waited least: the message is worth storing for as long as one is not answered.
-    const deadline = pack.at(-1)?.expiresAt ?? startedAt;
+      body: options.encode(id, items),
+      ...(options.readOrigin && { origins: pack.map(({ origin }) => origin) }),
+    };
+    // The newest has waited least: the message is worth storing as long as one is not answered.
+    const deadline = pack.at(-1)!.expiresAt;
     let failure: unknown;
-    inFlight.push(pack);
-    lateAt = startedAt + options.lateMs;
     try {
-      const { sequence } = await publisher.publish(
-        {
-          subject: options.subject,
-          id,
-          body,
-          ...(options.readOrigin && { origins: pack.map(({ origin }) => origin) }),
-        },
-        deadline,
-      );
+      const { sequence } = await publisher.publish(message, deadline);
       const receipt = { id, sequence };
-      for (const submission of pack) submission.resolve(receipt);
+      for (const { resolve } of pack) resolve(receipt);
     } catch (error) {
       failure = error;
-      const reason = refusal(error instanceof StreamFull ? 'stream-full' : 'outcome-unknown');
-      for (const submission of pack) submission.reject(reason);
+      const reason = notAccepted(error instanceof StreamFull ? 'stream-full' : 'outcome-unknown');
+      for (const { reject } of pack) reject(reason);
     }
-    inFlight.splice(inFlight.indexOf(pack), 1);
+    queue.finish(pack);
     options.onPublished?.({
-      increments: pack.reduce((sum, { item }) => sum + options.count(item), 0),
+      increments: items.reduce((sum, item) => sum + options.count(item), 0),
       durationMs: performance.now() - startedAt,
       ...(failure !== undefined && { error: failure }),
     });
-    schedule();
-    settleIfIdle();
-  }
-
-  /** One timer for all: submissions expire in the order in which they came. */
-  function watchExpiry(): void {
-    if (expiryTimer !== undefined) return;
-    const now = performance.now();
-    let next = queue[0]?.expiresAt ?? Infinity;
-    for (const pack of inFlight) {
-      next = Math.min(next, pack.find(({ expiresAt }) => expiresAt > now)?.expiresAt ?? Infinity);
-    }
-    if (next === Infinity) return;
-    const waitMs = Math.max(1, Math.ceil(next - now));
-    expiryTimer = setTimeout(() => {
-      expiryTimer = undefined;
-      expire();
-      watchExpiry();
-    }, waitMs);
-  }
-
-  function expire(): void {
-    const now = performance.now();
-    let expired = 0;
-    while ((queue[expired]?.expiresAt ?? Infinity) <= now) expired++;
-    for (const submission of removeFromQueue(expired)) {
-      submission.reject(refusal('broker-unavailable'));
-    }
-    for (const pack of inFlight) {
-      for (const submission of pack) {
-        // Submissions are in the order of their expiry; answering one again changes nothing.
-        if (submission.expiresAt > now) break;
-        submission.reject(refusal('outcome-unknown'));
-      }
-    }
-    settleIfIdle();
-  }
-
-  function settleIfIdle(): void {
-    if (inFlight.length === 0 && queue.length === 0) onIdle?.();
-  }
-
-  function removeFromQueue(count: number): Submission<Item>[] {
-    const removed = queue.splice(0, count);
-    for (const { bytes } of removed) queueBytes -= bytes;
-    return removed;
+    if (isDraining && queue.isIdle) drained.resolve();
+    else schedule();
   }
 
   function drain(): Promise<void> {
-    drained ??= new Promise((resolve) => {
-      onIdle = resolve;
-      settleIfIdle();
-    });
-    return drained;
+    isDraining = true;
+    if (queue.isIdle) drained.resolve();
+    return drained.promise;
   }
 
   return {
     get waiting() {
-      return queue.length;
+      return queue.waiting;
     },
     submit,
     drain,
   };
-}
-
-const DETAILS = {
-  'stream-full':
-    'The stream is full until the counters have caught up. Nothing was stored; retry later.',
-  'too-many-waiting':
-    'Too many increments wait for the broker already. Nothing was stored; retry later.',
-  'broker-unavailable':
-    'The broker and its stream could not be reached in time. Nothing was stored; retry later.',
-  'outcome-unknown':
-    'The broker did not acknowledge in time, so the increment may or may not be counted. ' +
-    'Retry with the same Idempotency-Key to have it counted once.',
-  stopping: 'This gateway is stopping. Nothing was stored; retry at once on another connection.',
-};
-
-function refusal(code: keyof typeof DETAILS): NotAccepted {
-  return new NotAccepted(code, DETAILS[code]);
 }

@@ -1,25 +1,17 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { encodeIncrement } from '../../schema/message/envelope.ts';
 import { digest } from '../../schema/digest.ts';
-import { IncrementBody } from '../../schema/increment.ts';
 import { Accepted } from '../../schema/http/accepted.ts';
 import type { ProblemCode } from '../../schema/http/problem.ts';
+import { IncrementBody } from '../../schema/increment.ts';
+import { encodeIncrement } from '../../schema/message/envelope.ts';
+import { ProblemError } from '../errors/problem-details.ts';
+import type { Stats } from '../telemetry/stats.ts';
 import type { Receipt } from './group-commit.ts';
-import { createRecentKeys } from './recent-keys.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
 import type { PublishQueues } from './publish-queues.ts';
-import type { GatewayCounts } from '../telemetry/metrics.ts';
-import { ProblemError } from '../errors/problem-details.ts';
 import { readJsonBatch, readNdjsonBatch } from './read-batch.ts';
-
-/**
- * Whose idempotency keys these are: the API key's, by its name, which outlives a rotated secret; one
- * scope for everyone where auth is off. Never an address.
- */
-function scopeOf(request: FastifyRequest): string {
-  return request.apiKey === undefined ? 'public' : `key:${request.apiKey.name}`;
-}
+import { createRecentKeys } from './recent-keys.ts';
 
 const BATCH_BYTES_MAX = 1024 * 1024;
 const BODY_MISSING =
@@ -44,31 +36,33 @@ const PROBLEMS: ProblemCode[] = [
 /** `POST /increment` and `POST /increments`: a 200 means that what was sent is on disk. */
 export const incrementRoutes: FastifyPluginCallbackTypebox<{
   queues: PublishQueues;
-  counts: GatewayCounts;
+  stats: Stats;
   waitingMax: number;
-}> = (app, { queues: lane, counts, waitingMax }, done) => {
+}> = (app, { queues, stats, waitingMax }, done) => {
   const recentKeys = createRecentKeys(waitingMax);
   const response = { 200: Accepted };
   const config = { scope: 'write' as const, problems: PROBLEMS };
-  const schema = {
-    summary: 'Count one increment',
-    tags: ['Increments'],
-    operationId: 'increment',
-    body: IncrementBody,
-    response,
-  };
 
-  app.post('/increment', { schema, config }, (request, reply) => {
+  const one = {
+    schema: {
+      summary: 'Count one increment',
+      tags: ['Increments'],
+      operationId: 'increment',
+      body: IncrementBody,
+      response,
+    },
+    config,
+  };
+  app.post('/increment', one, (request, reply) => {
     const { key, value } = request.body;
     request.incrementCount = 1;
     return accept(request, reply, {
-      count: 1,
       readPayload: () => `${key.toLowerCase()} ${value}`,
-      commit: (once) => lane.commit({ key, value, once }),
+      commit: (idempotencyKey) => queues.commit({ key, value, idempotency_key: idempotencyKey }),
     });
   });
 
-  const batch = {
+  const many = {
     schema: {
       summary: 'Count up to 10 000 increments, all or none',
       tags: ['Increments'],
@@ -78,45 +72,51 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     bodyLimit: BATCH_BYTES_MAX,
     config: { ...config, isBatch: true },
   };
-  app.post<{ Body: string | undefined }>('/increments', batch, (request, reply) => {
+  app.post<{ Body: string | undefined }>('/increments', many, async (request, reply) => {
     // Without a content type there may be no body either.
     if (request.body === undefined) throw new ProblemError('invalid-json', BODY_MISSING);
     const isLines = request.mediaType === 'application/x-ndjson';
     const { increments, text } = (isLines ? readNdjsonBatch : readJsonBatch)(request.body);
     const count = increments.length;
     request.incrementCount = count;
-    app.limitBatch(request, reply, count);
+    await app.limitBatch(request, reply, count);
     return accept(request, reply, {
-      count,
       readPayload: () => digest(increments.map(encodeIncrement).join(',')),
-      commit: (once) => lane.commitBatch({ increments: text, count, once }),
+      commit: (idempotencyKey) => queues.commitBatch({ increments: text, count, idempotencyKey }),
     });
   });
 
   /** Commits what was sent, once where it has an Idempotency-Key, and answers for its message. */
   async function accept(request: FastifyRequest, reply: FastifyReply, sent: Sent) {
-    const { count, readPayload, commit } = sent;
-    const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
-    if (idempotencyKey === undefined) {
+    const { readPayload, commit } = sent;
+    const count = request.incrementCount;
+    const clientKey = readIdempotencyKey(request.headers['idempotency-key']);
+    if (clientKey === undefined) {
       const { id, sequence } = await commit(undefined);
-      counts.accepted(count);
+      stats.accepted(count);
       return { accepted: count, id, sequence };
     }
-    const once = `${scopeOf(request)}/${idempotencyKey}`;
-    const { receipt, isReplay } = await recentKeys.commitOnce(once, readPayload(), () =>
-      commit(once),
+    const key = `${scopeOf(request)}/${clientKey}`;
+    const { receipt, isReplay } = await recentKeys.commitOnce(key, readPayload(), () =>
+      commit(key),
     );
     if (isReplay) reply.header('idempotent-replayed', 'true');
-    else counts.accepted(count);
+    else stats.accepted(count);
     return { accepted: count, id: receipt.id, sequence: receipt.sequence };
   }
   done();
 };
 
 interface Sent {
-  /** How many increments it has. */
-  count: number;
   /** What a repeat under the same key must equal; only asked for where there is a key. */
   readPayload: () => string;
-  commit: (once: string | undefined) => Promise<Receipt>;
+  commit: (idempotencyKey: string | undefined) => Promise<Receipt>;
+}
+
+/**
+ * Whose idempotency keys these are: the API key's, by its name, which outlives a rotated secret; one
+ * scope for everyone where auth is off. Never an address.
+ */
+function scopeOf(request: FastifyRequest): string {
+  return request.apiKey === undefined ? 'public' : `key:${request.apiKey.name}`;
 }

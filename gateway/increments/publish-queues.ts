@@ -6,12 +6,8 @@ import {
 import type { Increment } from '../../schema/increment.ts';
 import type { Publisher } from '../../nats/publisher.ts';
 import { HTTP_SUBJECT } from '../../nats/streams.ts';
-import {
-  createPublishQueue,
-  NotAccepted,
-  type PublishQueueOptions,
-  type Receipt,
-} from './group-commit.ts';
+import { createPublishQueue, type PublishQueueOptions, type Receipt } from './group-commit.ts';
+import { tooLargeForBroker } from './not-accepted.ts';
 
 /** An increment with a long idempotency key. */
 const WAITING_BYTES_PER_INCREMENT = 1_024;
@@ -36,7 +32,7 @@ export interface PublishQueues {
 export interface EncodedBatch {
   increments: string;
   count: number;
-  once?: string | undefined;
+  idempotencyKey?: string | undefined;
 }
 
 export interface PublishQueuesOptions {
@@ -48,7 +44,7 @@ export interface PublishQueuesOptions {
   readOrigin?: PublishQueueOptions<string>['readOrigin'];
 }
 
-/** Two lanes: single increments, of which many share a message, and batches, one message each. */
+/** Two queues: single increments, of which many share a message, and batches, one message each. */
 export function createPublishQueues(options: PublishQueuesOptions): PublishQueues {
   const shared = {
     publisher: options.publisher,
@@ -74,7 +70,7 @@ export function createPublishQueues(options: PublishQueuesOptions): PublishQueue
     waitingMax: WAITING_BATCHES_MAX,
     waitingBytesMax: WAITING_BATCH_BYTES_MAX,
     encode: (id, packed) =>
-      packed.map(({ increments, once }) => encodeEnvelope(id, [increments], once)).join(''),
+      packed.map((batch) => encodeEnvelope(id, [batch.increments], batch.idempotencyKey)).join(''),
     count: ({ count }) => count,
   });
   return {
@@ -90,20 +86,11 @@ export function createPublishQueues(options: PublishQueuesOptions): PublishQueue
       const bytes = batch.increments.length;
       const bytesMax = options.publisher.bodyBytesMax;
       return bytes > bytesMax
-        ? Promise.reject(tooLarge(bytes, bytesMax))
+        ? Promise.reject(tooLargeForBroker(bytes, bytesMax))
         : batches.submit(batch, bytes);
     },
     drain: async () => {
       await Promise.all([singles.drain(), batches.drain()]);
     },
   };
-}
-
-/** Waiting would not help: the client library refuses such a message, each time it is tried. */
-function tooLarge(bytes: number, bytesMax: number): NotAccepted {
-  return new NotAccepted(
-    'body-too-large',
-    `The increments take ${bytes} bytes, more than the ${bytesMax} that the broker has room for in a message ` +
-      '(its max_payload). Nothing was stored; send smaller batches.',
-  );
 }

@@ -1,9 +1,10 @@
+import fastifyRateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
-import { isIPv6 } from 'node:net';
-import type { Broadcast } from '../../nats/broadcast.ts';
+import type { Channel } from '../../nats/channel.ts';
 import { ProblemError } from '../errors/problem-details.ts';
-import { createSharedLimit } from './shared-limit.ts';
+import { canonicalAddress } from './client-address.ts';
+import { createSharedLimit, type SharedLimit } from './shared-limit.ts';
 
 export interface RateLimitOptions {
   /** Requests in a window for each client, over all gateways; 0 turns the limit off. */
@@ -11,13 +12,20 @@ export interface RateLimitOptions {
   /** Increments in a window that a client may send in batches; 0 turns it off. */
   batchMax: number;
   windowMs: number;
-  exchange: Broadcast;
-  /** The clock that all gateways share. */
-  nowMs: () => number;
+  /** Where gateways share what clients have used. */
+  channel: Channel;
 }
 
-/** Takes a batch's increments from its client's budget. @throws ProblemError 429, or 413 for more than it ever has */
-export type LimitBatch = (request: FastifyRequest, reply: FastifyReply, increments: number) => void;
+/**
+ * Takes a batch's increments from its client's budget.
+ *
+ * @throws ProblemError 429, or 413 for more increments than the budget ever has.
+ */
+export type LimitBatch = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  increments: number,
+) => Promise<void>;
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -25,86 +33,123 @@ declare module 'fastify' {
   }
 }
 
+/** One limit as the header fields name it. */
+interface Policy {
+  name: 'default' | 'increments';
+  max: number;
+  windowMs: number;
+  /** What is counted. */
+  unit: string;
+}
+
 /**
  * Limits what a client may send, before its body is read: what is refused is never stored. Only
- * increments are limited; health and reads answer always.
+ * increments are limited; health and reads always answer.
  *
  * The `RateLimit` and `RateLimit-Policy` fields are those of draft-ietf-httpapi-ratelimit-headers.
  */
-export const rateLimit = fastifyPlugin((app: FastifyInstance, options: RateLimitOptions, done) => {
+export const rateLimit = fastifyPlugin(async (app: FastifyInstance, options: RateLimitOptions) => {
   const { max, batchMax, windowMs } = options;
-  const limit = createSharedLimit(windowMs, options.exchange, options.nowMs);
-  app.addHook('onClose', () => limit.close());
-  const windowS = Math.ceil(windowMs / 1000);
+  const shared = createSharedLimit(windowMs, options.channel);
+  app.addHook('onClose', () => shared.close());
 
-  app.decorate('limitBatch', (request: FastifyRequest, reply: FastifyReply, increments: number) => {
-    if (batchMax === 0) return;
-    // To come again later, as a 429 says, would never help.
-    if (increments > batchMax) {
-      const budget = `the ${batchMax} that a client may send by batches in ${windowS} s`;
-      const detail = `The batch has ${increments} increments, more than ${budget}: send smaller ones.`;
-      throw new ProblemError('body-too-large', detail);
-    }
-    const policy = `"increments";q=${batchMax};w=${windowS}`;
-    const taken = limit.take(`increments ${clientOf(request)}`, batchMax, increments);
-    const refusal = `More than ${batchMax} increments by batches in ${windowS} s.`;
-    applyLimit(reply, policy, 'increments', taken, refusal);
+  await app.register(fastifyRateLimit, { global: false, store: storeOf(shared) });
+  const takeRequest = app.createRateLimit({
+    timeWindow: windowMs,
+    max: (request) => limitOf(request, max),
+    keyGenerator: clientOf,
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.method !== 'POST' || limitOf(request, max) === 0) return;
+    const taken = await takeRequest(request);
+    if (taken.isAllowed) return;
+    const { remaining, isExceeded, ttl } = taken;
+    const policy: Policy = { name: 'default', max: taken.max, windowMs, unit: 'requests' };
+    sayWhatIsLeft(reply, policy, remaining, ttl);
+    if (isExceeded) throw tooMany(reply, policy, ttl);
   });
 
-  if (max > 0) {
-    app.addHook('onRequest', (request, reply, next) => {
-      if (request.method === 'POST') {
-        const allowed = request.apiKey?.rate_limit_max ?? max;
-        const policy = `"default";q=${allowed};w=${windowS}`;
-        const taken = limit.take(clientOf(request), allowed, 1);
-        applyLimit(
-          reply,
-          policy,
-          'default',
-          taken,
-          `More than ${allowed} requests in ${windowS} s.`,
-        );
-      }
-      next();
-    });
-  }
-  done();
+  const budget: Policy = {
+    name: 'increments',
+    max: batchMax,
+    windowMs,
+    unit: 'batched increments',
+  };
+  app.decorate('limitBatch', async (request: FastifyRequest, reply: FastifyReply, cost: number) => {
+    if (batchMax === 0) return;
+    if (cost > batchMax) throw largerThanBudget(budget, cost);
+    const client = `increments ${clientOf(request)}`;
+    const { remaining, isAllowed, ttlMs } = await shared.take(client, batchMax, cost);
+    sayWhatIsLeft(reply, budget, remaining, ttlMs);
+    if (!isAllowed) throw tooMany(reply, budget, ttlMs);
+  });
 });
 
-/**
- * Whose limit it is: the API key's, by its name, or where auth is off an address. Of IPv6 it is the
- * /64 network, since whoever has one address of it has them all.
- */
+/** A key's own limit holds also where everyone else has none. */
+function limitOf({ apiKey }: FastifyRequest, max: number): number {
+  return apiKey?.rate_limit_max ?? max;
+}
+
+/** Whose limit it is: the API key's, by its name, or where auth is off an address. */
 function clientOf(request: FastifyRequest): string {
   if (request.apiKey !== undefined) return `key ${request.apiKey.name}`;
-  // Whoever has reset the connection meanwhile has no address any more, whatever Fastify's types say.
-  const { ip = 'gone' } = request as { ip?: string };
-  if (!ip.includes(':') || !isIPv6(ip) || ip.includes('.')) return ip;
-  const [head = [], tail = []] = ip.split('::').map((half) => half.split(':').filter(Boolean));
-  const zeros = Array<string>(8 - head.length - tail.length).fill('0');
-  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;
+  return `address ${canonicalAddress((request as { ip?: string }).ip)}`;
 }
 
-function applyLimit(
+/** The library's store, on the limit that all gateways share. */
+function storeOf(shared: SharedLimit) {
+  return class SharedStore implements FastifyRateLimitStore {
+    incr(...[client, done, , max]: Parameters<FastifyRateLimitStore['incr']>): void {
+      const taken = shared.take(client, max, 1);
+      if (taken instanceof Promise) void taken.then(report);
+      else report(taken);
+
+      function report({ isAllowed, remaining, ttlMs }: Awaited<typeof taken>): void {
+        done(null, { current: isAllowed ? max - remaining : max + 1, ttl: ttlMs });
+      }
+    }
+
+    child(): FastifyRateLimitStore {
+      return this;
+    }
+  };
+}
+
+/** A batch has two limits, which the fields list. */
+function sayWhatIsLeft(
   reply: FastifyReply,
-  policy: string,
-  name: string,
-  { remaining, ttlMs }: { remaining: number; ttlMs: number },
-  refusal: string,
+  { name, max, windowMs }: Policy,
+  remaining: number,
+  ttlMs: number,
 ): void {
-  const ttlS = Math.max(1, Math.ceil(ttlMs / 1000));
-  addItem(reply, 'ratelimit-policy', policy);
-  addItem(reply, 'ratelimit', `"${name}";r=${Math.max(0, remaining)};t=${ttlS}`);
-  if (remaining >= 0) return;
-  reply.header('retry-after', ttlS);
-  throw new ProblemError(
-    'rate-limited',
-    `${refusal} Nothing was stored; retry after the time given.`,
-  );
+  const windowS = Math.ceil(windowMs / 1000);
+  addItem(reply, 'ratelimit-policy', `"${name}";q=${max};w=${windowS}`);
+  addItem(reply, 'ratelimit', `"${name}";r=${remaining};t=${inSeconds(ttlMs)}`);
 }
 
-/** A batch has two budgets, which the fields list. */
 function addItem(reply: FastifyReply, field: string, item: string): void {
   const before = reply.getHeader(field);
   reply.header(field, before === undefined ? item : `${String(before)}, ${item}`);
+}
+
+function tooMany(reply: FastifyReply, { max, windowMs, unit }: Policy, ttlMs: number) {
+  reply.header('retry-after', inSeconds(ttlMs));
+  return new ProblemError(
+    'rate-limited',
+    `More than ${max} ${unit} in ${windowMs / 1000} s. Nothing was stored; retry after the time given.`,
+  );
+}
+
+/** To come again later, as a 429 says, would never help. */
+function largerThanBudget({ max, windowMs }: Policy, cost: number): ProblemError {
+  return new ProblemError(
+    'body-too-large',
+    `The batch has ${cost} increments, more than the ${max} that a client may send by batches in ` +
+      `${windowMs / 1000} s: send smaller ones.`,
+  );
+}
+
+/** Never too early: a client that comes back then finds room. */
+function inSeconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1000));
 }

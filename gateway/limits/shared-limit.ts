@@ -1,161 +1,173 @@
 /*
- * A rate limit that holds for the mesh as a whole, and costs a request no message.
+ * A rate limit for the mesh as a whole.
  *
- * Time is cut into windows at the same moments everywhere. Each gateway counts what a client asks of
- * it in a window, granted or not, and a few times a second tells the others the counts that changed.
- * So every gateway knows its share of the client's demand and grants that share of the limit: what
- * all of them grant adds up to the limit, and a client whose whole demand is below it is never
- * refused. A gateway that is cut off goes on by what it knows, and in the end by its own counts.
+ * One gateway keeps the count of each client: its keeper, which every gateway finds by itself
+ * (limit-members.ts). The others ask it before they let a request through; what they ask within one turn
+ * of the event loop shares a message. So what passes is the limit, however small it is, however much a
+ * request costs, and wherever it comes in.
+ *
+ * Each gateway remembers what keepers said was used. By that it decides where a keeper does not answer,
+ * and a new keeper, which comes with a gateway that starts or ends, is told of it.
  */
 import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import { Type, type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { Broadcast } from '../../nats/broadcast.ts';
+import type { Channel } from '../../nats/channel.ts';
+import { joinLimitMembers } from './limit-members.ts';
+import { createSlidingWindows, type Taken } from './sliding-window.ts';
 
-/** What gateways tell each other: a client's count so far in a window, so a lost message is no harm. */
-const Report = Type.Object({
-  from: Type.String(),
-  window: Type.Integer(),
-  counts: Type.Array(Type.Tuple([Type.String(), Type.Number({ minimum: 0 })])),
+/** Longer than a message between gateways ever takes while their broker is well. */
+const ANSWER_MS_MAX = 250;
+/** Asks in one message: some 100 KB, far below the broker's limit. */
+const ASKS_MAX = 1_000;
+/** Clients whose usage is kept; others are forgotten first where they are below their limit. */
+const CLIENTS_MAX = 50_000;
+
+const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const Milliseconds = Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const MemberId = Type.String({ pattern: '^[A-Za-z0-9-]{1,64}$' });
+
+const Question = Type.Object({
+  from: MemberId,
+  number: Count,
+  asks: Type.Array(
+    Type.Object({
+      client: Type.String({ maxLength: 200 }),
+      limit: Count,
+      cost: Count,
+      /** What the keeper said before was used, and how long ago. */
+      used: Count,
+      usedAgeMs: Milliseconds,
+    }),
+    { maxItems: ASKS_MAX },
+  ),
 });
-type Report = Static<typeof Report>;
-const report = Compile(Report);
+type Ask = Static<typeof Question>['asks'][number];
+
+const Answer = Type.Object({
+  number: Count,
+  taken: Type.Array(
+    Type.Object({ isAllowed: Type.Boolean(), remaining: Count, ttlMs: Milliseconds }),
+    { maxItems: ASKS_MAX },
+  ),
+});
+
+const question = Compile(Question);
+const answer = Compile(Answer);
 
 export interface SharedLimit {
   /**
-   * Asks for some of a client's limit in the present window.
+   * Takes some of a client's limit. What is refused takes nothing.
    *
-   * @returns how much is left, less than 0 where it is refused, and when the window ends.
+   * @returns a promise only where another gateway must be asked.
    */
-  take: (client: string, limit: number, cost: number) => { remaining: number; ttlMs: number };
+  take: (client: string, limit: number, cost: number) => Taken | Promise<Taken>;
   close: () => void;
 }
 
-interface Usage {
-  asked: number;
-  granted: number;
-  /** What was asked here when others last told what was asked there. */
-  askedWhenTold: number;
-  /** By gateway. */
-  elsewhere: Map<string, number>;
+interface Pending {
+  ask: Ask;
+  resolve: (taken: Taken) => void;
 }
 
-const EXCHANGE_MS = 150;
-/** Clients that are counted in a window; more are only limited by their own gateway's oldest. */
-const CLIENTS_MAX = 50_000;
-/** Counts in one message, which stays far below the broker's limit. */
-const REPORT_COUNTS_MAX = 2_000;
+export function createSharedLimit(windowMs: number, channel: Channel): SharedLimit {
+  const own = randomUUID();
+  const windows = createSlidingWindows(windowMs, CLIENTS_MAX);
+  const members = joinLimitMembers(own, channel);
+  const unsent = new Map<string, Pending[]>();
+  const sent = new Map<number, Pending[]>();
+  let questions = 0;
 
-/** @param nowMs a clock that all gateways share; their own clocks may differ. */
-export function createSharedLimit(
-  windowMs: number,
-  exchange: Broadcast,
-  nowMs: () => number = Date.now,
-): SharedLimit {
-  const from = randomUUID();
-  let window = currentWindow();
-  let usages = new Map<string, Usage>();
-  let previous = new Map<string, Usage>();
-  const changed = new Set<string>();
-  let timer: NodeJS.Timeout | undefined;
-  exchange.subscribe(listen);
+  const stops = [
+    channel.subscribe(`ask.${own}`, answerQuestion),
+    channel.subscribe(`answer.${own}`, receiveAnswer),
+  ];
 
-  function take(client: string, limit: number, cost: number) {
-    turnWindow();
-    const usage = usageOf(usages, client);
-    usage.asked += cost;
-    changed.add(client);
-    timer ??= setTimeout(tell, EXCHANGE_MS).unref();
-    const elsewhere = Math.max(sum(usage.elsewhere), expectedElsewhere(client, limit, usage));
-    const share = usage.asked / (usage.asked + elsewhere);
-    const remaining = Math.floor(limit * share) - usage.granted - cost;
-    if (remaining >= 0) usage.granted += cost;
-    return { remaining, ttlMs: (window + 1) * windowMs - nowMs() };
+  function take(client: string, limit: number, cost: number): Taken | Promise<Taken> {
+    const keeper = members.keeperOf(client);
+    if (keeper === own) return windows.take(client, { limit, cost }, performance.now());
+    const ask = { client, limit, cost, ...readKnown(client) };
+    return new Promise((resolve) => {
+      const pending = unsent.get(keeper);
+      if (pending === undefined) {
+        unsent.set(keeper, [{ ask, resolve }]);
+        setImmediate(sendQuestions, keeper);
+      } else pending.push({ ask, resolve });
+    });
   }
 
-  /**
-   * What others tell arrives a little late. Of a client that was over its limit in the last window, or
-   * is on its way over it in this one, it is expected that it goes on spreading its demand as it did.
-   */
-  function expectedElsewhere(client: string, limit: number, usage: Usage): number {
-    const last = previous.get(client);
-    if (last !== undefined && last.asked > 0 && last.asked + sum(last.elsewhere) > limit) {
-      return (usage.asked * sum(last.elsewhere)) / last.asked;
-    }
-    const known = usage.asked + sum(usage.elsewhere);
-    const elapsed = (nowMs() % windowMs) / windowMs;
-    const isOnItsWayOver = known > limit / 2 && known > limit * elapsed;
-    if (!isOnItsWayOver || usage.askedWhenTold === 0) return 0;
-    return (usage.asked * sum(usage.elsewhere)) / usage.askedWhenTold;
+  /** Only a keeper that may be new is told: one that was the keeper all the time knows better. */
+  function readKnown(client: string): Pick<Ask, 'used' | 'usedAgeMs'> {
+    const now = performance.now();
+    if (now - members.changedAt > windowMs) return { used: 0, usedAgeMs: 0 };
+    const { used, usedAt } = windows.read(client, now);
+    return { used, usedAgeMs: now - usedAt };
   }
 
-  function turnWindow(): void {
-    const now = currentWindow();
-    // A clock that is corrected by a little does not bring the last window back.
-    if (now === window || now === window - 1) return;
-    tell();
-    previous = now === window + 1 ? usages : new Map();
-    usages = new Map();
-    window = now;
+  function takeHere({ client, limit, cost, used, usedAgeMs }: Ask): Taken {
+    const now = performance.now();
+    if (used > 0) windows.seed(client, used, now - usedAgeMs);
+    return windows.take(client, { limit, cost }, now);
   }
 
-  function tell(): void {
-    clearTimeout(timer);
-    timer = undefined;
-    const counts: Report['counts'] = [];
-    for (const client of changed) {
-      counts.push([client, usages.get(client)?.asked ?? 0]);
-      if (counts.length === REPORT_COUNTS_MAX) break;
-    }
-    for (const [client] of counts) changed.delete(client);
-    if (changed.size > 0) timer = setTimeout(tell, EXCHANGE_MS).unref();
-    if (counts.length > 0)
-      exchange.publish(JSON.stringify({ from, window, counts } satisfies Report));
-  }
-
-  function listen(text: string): void {
-    const told = readReport(text);
-    if (told === undefined || told.from === from) return;
-    turnWindow();
-    const target =
-      told.window === window ? usages : told.window === window - 1 ? previous : undefined;
-    if (target === undefined) return;
-    for (const [client, asked] of told.counts) {
-      const usage = usageOf(target, client);
-      usage.elsewhere.set(told.from, asked);
-      usage.askedWhenTold = usage.asked;
+  function sendQuestions(keeper: string): void {
+    const pending = unsent.get(keeper) ?? [];
+    unsent.delete(keeper);
+    for (let start = 0; start < pending.length; start += ASKS_MAX) {
+      const part = pending.slice(start, start + ASKS_MAX);
+      const number = ++questions;
+      sent.set(number, part);
+      setTimeout(decideAlone, ANSWER_MS_MAX, number, keeper).unref();
+      const asks = part.map(({ ask }) => ask);
+      channel.publish(`ask.${keeper}`, JSON.stringify({ from: own, number, asks }));
     }
   }
 
-  function currentWindow(): number {
-    return Math.floor(nowMs() / windowMs);
+  function answerQuestion(text: string): void {
+    const asked = parse(text);
+    if (!question.Check(asked)) return;
+    const { from, number, asks } = asked;
+    channel.publish(`answer.${from}`, JSON.stringify({ number, taken: asks.map(takeHere) }));
   }
 
-  return { take, close: () => clearTimeout(timer) };
+  function receiveAnswer(text: string): void {
+    const answered = parse(text);
+    if (!answer.Check(answered)) return;
+    const pending = sent.get(answered.number);
+    if (pending?.length !== answered.taken.length) return;
+    sent.delete(answered.number);
+    const at = performance.now();
+    for (const [index, { ask, resolve }] of pending.entries()) {
+      const taken = answered.taken[index]!;
+      windows.seed(ask.client, ask.limit - taken.remaining, at);
+      resolve(taken);
+    }
+  }
+
+  /** A keeper that is cut off or frozen costs its clients this time once, not each request. */
+  function decideAlone(number: number, keeper: string): void {
+    const pending = sent.get(number);
+    if (pending === undefined) return;
+    sent.delete(number);
+    members.suspect(keeper);
+    for (const { ask, resolve } of pending) resolve(takeHere({ ...ask, used: 0 }));
+  }
+
+  return {
+    take,
+    close: () => {
+      for (const stop of stops) stop();
+      members.close();
+    },
+  };
 }
 
-/** Whatever else is said on the subject is not for us. */
-function readReport(text: string): Report | undefined {
+/** Other programs may publish here as well; what is not of the shape is left out. */
+function parse(text: string): unknown {
   try {
-    const said: unknown = JSON.parse(text);
-    return report.Check(said) ? said : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
-}
-
-function usageOf(usages: Map<string, Usage>, client: string): Usage {
-  let usage = usages.get(client);
-  if (usage === undefined) {
-    usage = { asked: 0, granted: 0, askedWhenTold: 0, elsewhere: new Map() };
-    usages.set(client, usage);
-    if (usages.size > CLIENTS_MAX) usages.delete(usages.keys().next().value ?? client);
-  }
-  return usage;
-}
-
-function sum(counts: Map<string, number>): number {
-  let total = 0;
-  for (const count of counts.values()) total += count;
-  return total;
 }

@@ -1,76 +1,97 @@
-import { hostname } from 'node:os';
-import { HTTP_SUBJECT } from '../../nats/streams.ts';
-import { identify, type DiscoverableService, type Work } from '../../nats/discovery.ts';
-import type { Heartbeat, GatewayStats } from '../../schema/message/heartbeat.ts';
-import type { GatewayCounts } from './metrics.ts';
+import { INCREMENTS } from '../../nats/streams.ts';
+import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
+import { createCountedHistogram } from '../../telemetry/counted-histogram.ts';
+import type { PublishedMessage } from '../increments/group-commit.ts';
+import { createRequestDurations } from './request-durations.ts';
 
 /**
- * Counts for discovery and the console what goes on to the metrics.
- *
- * @returns the counts to tell instead of the ones given, the service as discovery shows it, and what
- * it tells the mesh.
+ * What a gateway has done since its start, in plain numbers, since it is counted on every request.
+ * Metrics, heartbeats and discovery read them.
  */
-export function createGatewayStats(
-  counts: GatewayCounts,
-  observe: { waiting: () => number },
-): { counts: GatewayCounts; service: DiscoverableService; readHeartbeat: () => Heartbeat } {
-  const stats: GatewayStats = {
-    pid: process.pid,
-    host: hostname(),
-    increments_accepted: 0,
-    messages_published: 0,
-    responses: {},
-    increments_waiting: 0,
-  };
-  const work: Omit<Work, 'stats'> = { requests: 0, errors: 0, lastError: '', processingMs: 0 };
+export interface Stats {
+  readonly incrementsAccepted: number;
+  /** Answers by HTTP status. */
+  readonly responses: Readonly<Record<string, number>>;
+  /** Answers that were a problem, by its code, and the increments in those requests. */
+  readonly refusals: ReadonlyMap<string, { requests: number; increments: number }>;
+  readonly messagesStored: number;
+  readonly messagesFailed: number;
+  readonly publishingMs: number;
+  readonly lastError: string;
+  /** Counts increments that were answered 200. */
+  accepted: (increments: number) => void;
+  answered: (status: number, request: AnsweredRequest) => void;
+  published: (message: PublishedMessage) => void;
+}
 
-  const counting: GatewayCounts = {
-    ...counts,
-    accepted: (increments) => {
-      stats.increments_accepted += increments;
-      counts.accepted(increments);
+/** What is read of a Fastify request. */
+export interface AnsweredRequest {
+  method: string;
+  /** Without a URL where no route fits. */
+  routeOptions: { url?: string | undefined };
+  /** A time of performance.now(). */
+  startedAt: number;
+  /** The stable code of the problem that it was answered with. */
+  problemCode: string | undefined;
+  /** How many increments it has, as far as that was understood. */
+  incrementCount: number;
+}
+
+/** The attributes of OpenTelemetry's conventions for a message that is stored, or is not. */
+export const STORED = {
+  'messaging.system': 'nats',
+  'messaging.operation.name': 'send',
+  'messaging.destination.name': INCREMENTS,
+};
+export const NOT_STORED = { ...STORED, 'error.type': 'not-stored' };
+
+export function createStats(): Stats {
+  const durationOf = createRequestDurations();
+  const publishing = createCountedHistogram({
+    name: 'messaging.client.operation.duration',
+    description: "From publishing a message to the broker's acknowledgement, after its fsync",
+    boundaries: SECONDS_BUCKETS,
+  });
+  const recordStored = publishing(STORED);
+  const recordNotStored = publishing(NOT_STORED);
+  const responses: Record<string, number> = {};
+  const refusals = new Map<string, { requests: number; increments: number }>();
+
+  const stats = {
+    incrementsAccepted: 0,
+    responses,
+    refusals,
+    messagesStored: 0,
+    messagesFailed: 0,
+    publishingMs: 0,
+    lastError: '',
+
+    accepted: (increments: number): void => {
+      stats.incrementsAccepted += increments;
     },
-    answered: (status, request) => {
-      stats.responses[status] = (stats.responses[status] ?? 0) + 1;
-      counts.answered(status, request);
+    answered: (status: number, request: AnsweredRequest): void => {
+      responses[status] = (responses[status] ?? 0) + 1;
+      const seconds = (performance.now() - request.startedAt) / 1000;
+      durationOf(request.routeOptions.url, request.method, status)(seconds);
+      if (request.problemCode !== undefined) refused(request.problemCode, request.incrementCount);
     },
-    published: (pack) => {
-      work.requests++;
-      work.processingMs += pack.durationMs;
-      if (pack.error !== undefined) {
-        work.errors++;
-        work.lastError = pack.error instanceof Error ? pack.error.message : 'not stored';
-      } else stats.messages_published++;
-      counts.published(pack);
+    published: ({ durationMs, error }: PublishedMessage): void => {
+      stats.publishingMs += durationMs;
+      (error === undefined ? recordStored : recordNotStored)(durationMs / 1000);
+      if (error === undefined) stats.messagesStored++;
+      else {
+        stats.messagesFailed++;
+        stats.lastError = error instanceof Error ? error.message : 'not stored';
+      }
     },
   };
-  const identity = identify();
-  const readStats = () => ({ ...stats, increments_waiting: observe.waiting() });
-  return {
-    counts: counting,
-    readHeartbeat: () => ({
-      name: 'gateway',
-      id: identity.id,
-      version: identity.version,
-      uptime_ms: Math.round(process.uptime() * 1000),
-      is_stopping: false,
-      stats: readStats(),
-    }),
-    service: {
-      ...identity,
-      name: 'gateway',
-      description: 'Takes increments over HTTP and stores them in the stream',
-      metadata: { project: 'increment-mesh', pid: String(process.pid), host: stats.host },
-      endpoint: {
-        name: 'increments',
-        subject: HTTP_SUBJECT,
-        queueGroup: 'http',
-        metadata: {
-          takes: 'POST /increment',
-          counts: 'messages stored, and the time until the broker had them on disk',
-        },
-      },
-      readWork: () => ({ ...work, stats: readStats() }),
-    },
-  };
+
+  function refused(code: string, increments: number): void {
+    const counts = refusals.get(code) ?? { requests: 0, increments: 0 };
+    counts.requests++;
+    counts.increments += increments;
+    refusals.set(code, counts);
+  }
+
+  return stats;
 }

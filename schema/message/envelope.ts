@@ -6,17 +6,17 @@ import { isIncrementValue, parseExactJson, stringifyExactJson } from '../int64.t
 export const PACK_INCREMENTS_MAX = 500;
 /** At most this many increments are in a client's bulk request, and so in any message. */
 export const BATCH_INCREMENTS_MAX = 10_000;
-/** A scoped idempotency key: source and principal before a key of at most 255 characters. */
-const ONCE_LENGTH_MAX = 512;
+/** A scoped idempotency key: the principal before a key of at most 255 characters. */
+const IDEMPOTENCY_KEY_LENGTH_MAX = 512;
 
 const VERSION = 1;
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-const ONCE = /^[\x21-\x7e]+$/;
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/;
 
-/** The message on the stream. `once` covers the whole of a client's batch. */
+/** The message on the stream. Its idempotency key covers the whole of a client's batch. */
 export interface Envelope {
   id: string;
-  once?: string;
+  idempotency_key?: string;
   increments: Increment[];
 }
 
@@ -58,14 +58,23 @@ export class NewerEnvelope extends Error {
 }
 
 /** One increment as it stands in an envelope. Keys are stored lower case, values keep every digit. */
-export function encodeIncrement({ key, value, once }: Increment): string {
+export function encodeIncrement({ key, value, idempotency_key: once }: Increment): string {
   const suffix = once === undefined ? '' : `,"once":${JSON.stringify(once)}`;
   return `{"key":"${key.toLowerCase()}","value":${value}${suffix}}`;
 }
 
-/** Joins encoded increments to a message's body; `once` is for a batch as a whole. */
-export function encodeEnvelope(id: string, encodedIncrements: string[], once?: string): string {
-  const batchKey = once === undefined ? '' : `"once":${JSON.stringify(once)},`;
+/**
+ * Joins encoded increments to a message's body.
+ *
+ * @param idempotencyKey of a batch as a whole.
+ */
+export function encodeEnvelope(
+  id: string,
+  encodedIncrements: string[],
+  idempotencyKey?: string,
+): string {
+  const batchKey =
+    idempotencyKey === undefined ? '' : `"once":${JSON.stringify(idempotencyKey)},`;
   return `{"version":${VERSION},"id":"${id}",${batchKey}"increments":[${encodedIncrements.join(',')}]}`;
 }
 
@@ -81,7 +90,8 @@ export function decodeEnvelope(text: string): {
   rejected: RejectedIncrement[];
 } {
   const message = parseMessage(text);
-  const { version, id, once, increments } = message;
+  const { version, id, increments } = message;
+  const idempotencyKey = readIdempotencyKey(message);
   if (Number.isSafeInteger(version) && (version as number) > VERSION) {
     throw new NewerEnvelope(
       `the message has version ${version as number}, this counter knows ${VERSION}`,
@@ -90,7 +100,8 @@ export function decodeEnvelope(text: string): {
   if (version !== VERSION) throw wrongShape(`version must be ${VERSION}`);
   if (typeof id !== 'string' || !UUID_V7.test(id))
     throw wrongShape('id must be a UUID of version 7');
-  if (once !== undefined && !isOnce(once)) throw wrongShape('once must be visible ASCII');
+  if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey))
+    throw wrongShape('idempotency_key must be visible ASCII, and not given twice');
   if (!Array.isArray(increments)) throw wrongShape('increments must be an array');
   if (increments.length < 1 || increments.length > BATCH_INCREMENTS_MAX) {
     throw wrongShape(`increments must have 1 to ${BATCH_INCREMENTS_MAX} items`);
@@ -99,19 +110,26 @@ export function decodeEnvelope(text: string): {
     throw wrongShape('the envelope has an unknown field');
 
   const envelope: Envelope = { id, increments: [] };
-  if (once !== undefined) envelope.once = once;
+  if (idempotencyKey !== undefined) envelope.idempotency_key = idempotencyKey;
   const rejected: RejectedIncrement[] = [];
   for (let index = 0; index < increments.length; index++) {
     const item: unknown = increments[index];
     const reason = refusalOf(item);
     if (reason !== undefined) rejected.push({ index, reason, text: written(item) });
-    else envelope.increments.push(lowerCased(item as Increment));
+    else envelope.increments.push(asIncrement(item as WrittenIncrement));
   }
   return { envelope, rejected };
 }
 
-const ENVELOPE_FIELDS = new Set(['version', 'id', 'once', 'increments']);
-const INCREMENT_FIELDS = new Set(['key', 'value', 'once']);
+/**
+ * Version 1 calls an idempotency key `once`. Its next version will call it `idempotency_key`, which is
+ * read already, so that this version's counter services understand what a newer gateway writes.
+ */
+interface WrittenIncrement extends Increment {
+  once?: string;
+}
+const ENVELOPE_FIELDS = new Set(['version', 'id', 'once', 'idempotency_key', 'increments']);
+const INCREMENT_FIELDS = new Set(['key', 'value', 'once', 'idempotency_key']);
 
 function parseMessage(text: string): Record<string, unknown> {
   let message: unknown;
@@ -128,10 +146,12 @@ function parseMessage(text: string): Record<string, unknown> {
 
 function refusalOf(item: unknown): DeadLetterReason | undefined {
   if (typeof item !== 'object' || item === null) return 'wrong-shape';
-  const { key, value, once } = item as Record<string, unknown>;
+  const { key, value } = item as Record<string, unknown>;
+  const idempotencyKey = readIdempotencyKey(item as Record<string, unknown>);
   if (!isKey(key)) return 'bad-key';
   if (!isIncrementValue(value)) return 'bad-value';
-  if (once !== undefined && !isOnce(once)) return 'bad-idempotency-key';
+  if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey))
+    return 'bad-idempotency-key';
   return hasOtherFields(item, INCREMENT_FIELDS) ? 'wrong-shape' : undefined;
 }
 
@@ -150,14 +170,29 @@ function written(item: unknown): string {
   }
 }
 
-function isOnce(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= ONCE_LENGTH_MAX && ONCE.test(value);
+/** Under either name; what has both is malformed, which null stands for. */
+function readIdempotencyKey(record: Record<string, unknown>): unknown {
+  const { once, idempotency_key: named } = record;
+  if (once === undefined) return named;
+  return named === undefined ? once : null;
 }
 
-function lowerCased(increment: Increment): Increment {
-  const key = increment.key.toLowerCase();
-  if (key !== increment.key) increment.key = key;
-  return increment;
+function isIdempotencyKey(value: unknown): value is string {
+  return (
+    typeof value === 'string' &&
+    value.length <= IDEMPOTENCY_KEY_LENGTH_MAX &&
+    IDEMPOTENCY_KEY.test(value)
+  );
+}
+
+/** In place where there is no idempotency key: most have none, and there are many. */
+function asIncrement(written: WrittenIncrement): Increment {
+  const key = written.key.toLowerCase();
+  const idempotencyKey = written.once ?? written.idempotency_key;
+  if (idempotencyKey !== undefined)
+    return { key, value: written.value, idempotency_key: idempotencyKey };
+  if (key !== written.key) written.key = key;
+  return written;
 }
 
 function wrongShape(detail: string): UnacceptableEnvelope {

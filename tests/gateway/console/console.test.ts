@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Value } from 'typebox/value';
 import { connectToNats } from '../../../nats/connect.ts';
-import { HEARTBEAT_SUBJECT } from '../../../nats/broadcast.ts';
+import { HEARTBEAT_SUBJECT } from '../../../nats/channel.ts';
 import { Heartbeat, type MeshEvent } from '../../../schema/message/heartbeat.ts';
 import { post, send } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
@@ -127,12 +127,18 @@ void t.test('who watches needs to read, and there are not too many', async (t) =
   t.teardown(() => nats.close());
   const timer = setInterval(() => {
     for (let index = 0; index < 64; index++) {
-      nats.publish(HEARTBEAT_SUBJECT, JSON.stringify(heartbeat(`i${index}`, 'x'.repeat(7_800))));
+      nats.publish(
+        `${HEARTBEAT_SUBJECT}.counter`,
+        JSON.stringify(heartbeat(`i${index}`, 'x'.repeat(7_800))),
+      );
     }
   }, 500);
   t.teardown(() => clearInterval(timer));
-  nats.publish(HEARTBEAT_SUBJECT, 'not a heartbeat');
-  nats.publish(HEARTBEAT_SUBJECT, JSON.stringify(heartbeat('long', 'x'.repeat(10_000))));
+  nats.publish(`${HEARTBEAT_SUBJECT}.counter`, 'not a heartbeat');
+  nats.publish(
+    `${HEARTBEAT_SUBJECT}.counter`,
+    JSON.stringify(heartbeat('long', 'x'.repeat(10_000))),
+  );
 
   const slow = await open(`${url}/events`, as('admin'));
   t.equal(slow.statusCode, 200);

@@ -18,7 +18,7 @@ const increment = fc.record<Increment>(
     value: fc
       .bigInt({ min: 1n, max: INT64_MAX })
       .map((value) => (value <= 9007199254740991n ? Number(value) : value)),
-    once: fc
+    idempotency_key: fc
       .string({ minLength: 1, maxLength: 100 })
       .map((text) => text.replace(/[^\x21-\x7e]/g, 'x')),
   },

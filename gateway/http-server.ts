@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import { ConfigurationError } from '../schema/settings/environment.ts';
+import type { GatewayConfig } from './config.ts';
+
+/** An increment is some 80 bytes; this leaves room for any formatting. */
+const BODY_BYTES_MAX = 4_096;
+const HEADER_BYTES_MAX = 16_384;
+export const CONNECTIONS_MAX = 10_000;
+/** From the first byte of a request to the last: a client that dribbles is cut off. */
+const REQUEST_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 5_000;
+/** Above the 60 s for which many load balancers keep idle connections. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+
+/** A client's own request id is kept where it is short and harmless in a log. */
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+
+/** Certificate and key in PEM. */
+export interface TlsFiles {
+  cert: Buffer;
+  key: Buffer;
+}
+
+/** Fastify's options for the server, its limits and its requests' ids. */
+export function serverOptions(tls: TlsFiles | undefined) {
+  const limits = {
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    // How often the time-outs are checked; by default only every 30 s.
+    connectionsCheckingInterval: 1_000,
+    // Node's own refusal would be an empty answer; the first hook refuses.
+    requireHostHeader: false,
+  };
+  return {
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionTimeout: 0,
+    forceCloseConnections: 'idle' as const,
+    return503OnClosing: false,
+    genReqId: createRequestIds(),
+    // Fastify's types tell HTTP and HTTPS apart; here they differ in the certificate only.
+    ...((tls === undefined ? { http: limits } : { https: { ...limits, ...tls } }) as {
+      http: typeof limits;
+    }),
+  };
+}
+
+/** @throws ConfigurationError for files that can't be read, are no PEM, or don't belong together. */
+export function readTlsFiles(config: GatewayConfig): TlsFiles | undefined {
+  const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = config;
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  try {
+    const tls = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+    createSecureContext(tls);
+    return tls;
+  } catch (error) {
+    const files = `TLS_CERT_FILE "${certFile}" and TLS_KEY_FILE "${keyFile}"`;
+    throw new ConfigurationError([
+      `${files} can't be used (${(error as Error).message}): give a certificate and its key in PEM`,
+    ]);
+  }
+}
+
+/** Ids that are unique over all gateways and cost next to nothing to make. */
+function createRequestIds() {
+  const prefix = randomUUID().slice(0, 8);
+  let count = 0;
+  return (request: { headers: Record<string, string | string[] | undefined> }) => {
+    const given = request.headers['x-request-id'];
+    if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+    return `${prefix}-${(++count).toString(36)}`;
+  };
+}

@@ -1,0 +1,32 @@
+import type { FastifyInstance } from 'fastify';
+import { parseExactJson } from '../../schema/int64.ts';
+import { ProblemError } from '../errors/problem-details.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route reads its body itself, as a batch of increments. */
+    isBatch?: boolean;
+  }
+}
+
+/** JSON and NDJSON, without rounding a number. A batch keeps its text, which goes into the message as it is. */
+export function addBodyParsers(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (request.routeOptions.config.isBatch === true) {
+      done(null, body);
+      return;
+    }
+    try {
+      done(null, parseExactJson(body as string));
+    } catch (error) {
+      // A RangeError is nesting that is too deep to walk.
+      const detail = `The body is not JSON: ${(error as Error).message}`;
+      done(new ProblemError('invalid-json', detail));
+    }
+  });
+  app.addContentTypeParser('application/x-ndjson', { parseAs: 'string' }, (request, body, done) => {
+    if (request.routeOptions.config.isBatch === true) done(null, body);
+    else done(new ProblemError('unsupported-media-type', 'Send application/json here.'));
+  });
+}

@@ -1,0 +1,146 @@
+/*
+ * The state of group commit, without a clock, a timer or a broker.
+ *
+ * A submission moves forward only:
+ *   waiting    in no message yet. When its time is up, it was certainly not stored.
+ *   in flight  in exactly one message, whose id never changes. When its time is up, the outcome is
+ *              unknown, since the broker may still store the message.
+ *   answered   never packed again.
+ */
+
+/** All times are those of performance.now(). */
+export interface Submission {
+  /** The length of the item once it is encoded. */
+  bytes: number;
+  expiresAt: number;
+}
+
+export interface SubmissionQueueOptions {
+  /** Submissions and bytes that may wait. */
+  waitingMax: number;
+  waitingBytesMax: number;
+  /** At most this many submissions share a message. */
+  packMax: number;
+  /** Messages in flight at most, so that one hung publish does not use up everyone's time. */
+  inFlightMax: number;
+  /** A message leaves beside others only when the newest of them has been in flight this long. */
+  lateMs: number;
+}
+
+/** Submissions that share a message, oldest first. */
+export type Pack<Item extends Submission> = Item[];
+
+export interface SubmissionQueue<Item extends Submission> {
+  readonly waiting: number;
+  /** Whether every submission is answered or expired, and no message is in flight. */
+  readonly isIdle: boolean;
+  /** @returns false where too much is waiting. */
+  add: (submission: Item) => boolean;
+  /** Takes what fits into one message; undefined where nothing waits or no slot is free. */
+  take: (now: number, packBytesMax: number) => Pack<Item> | undefined;
+  /** Frees the slot of a message that was acknowledged or failed. */
+  finish: (pack: Pack<Item>) => void;
+  /** Removes what has expired. Each submission is returned once at most. */
+  expire: (now: number) => { notStored: Item[]; outcomeUnknown: Item[] };
+  /**
+   * When `expire` or, while messages can be sent, `take` will have something to do. Infinity where only
+   * an event can change that.
+   */
+  wakeAt: (canSend: boolean) => number;
+}
+
+interface Flight<Item extends Submission> {
+  pack: Pack<Item>;
+  /** So many of the pack have expired; they are the oldest. */
+  expired: number;
+}
+
+export function createSubmissionQueue<Item extends Submission>(
+  options: SubmissionQueueOptions,
+): SubmissionQueue<Item> {
+  const { waitingMax, waitingBytesMax, packMax, inFlightMax, lateMs } = options;
+  const queue: Item[] = [];
+  const inFlight: Flight<Item>[] = [];
+  let queuedBytes = 0;
+  /** When the newest message in flight becomes late. */
+  let lateAt = 0;
+
+  function add(submission: Item): boolean {
+    const isFull = queue.length >= waitingMax || queuedBytes + submission.bytes > waitingBytesMax;
+    if (isFull) return false;
+    queue.push(submission);
+    queuedBytes += submission.bytes;
+    return true;
+  }
+
+  function take(now: number, packBytesMax: number): Pack<Item> | undefined {
+    if (queue.length === 0 || slotFreeAt() > now) return undefined;
+    let count = 0;
+    let bytes = 0;
+    while (count < Math.min(queue.length, packMax)) {
+      // One byte for the comma. The first always fits: a request is far below the limit.
+      bytes += queue[count]!.bytes + 1;
+      if (count > 0 && bytes > packBytesMax) break;
+      count++;
+    }
+    const pack = removeOldest(count);
+    inFlight.push({ pack, expired: 0 });
+    lateAt = now + lateMs;
+    return pack;
+  }
+
+  function finish(pack: Pack<Item>): void {
+    const index = inFlight.findIndex((flight) => flight.pack === pack);
+    if (index !== -1) inFlight.splice(index, 1);
+  }
+
+  /** Submissions expire in the order in which they came, so each list is looked at from its front. */
+  function expire(now: number): { notStored: Item[]; outcomeUnknown: Item[] } {
+    let count = 0;
+    while (count < queue.length && queue[count]!.expiresAt <= now) count++;
+    const outcomeUnknown: Item[] = [];
+    for (const flight of inFlight) {
+      while ((oldestOf(flight)?.expiresAt ?? Infinity) <= now) {
+        outcomeUnknown.push(oldestOf(flight)!);
+        flight.expired++;
+      }
+    }
+    return { notStored: removeOldest(count), outcomeUnknown };
+  }
+
+  function wakeAt(canSend: boolean): number {
+    const firstInFlight = inFlight.map((flight) => oldestOf(flight)?.expiresAt ?? Infinity);
+    const slotAt = canSend && queue.length > 0 ? slotFreeAt() : Infinity;
+    return Math.min(queue[0]?.expiresAt ?? Infinity, slotAt, ...firstInFlight);
+  }
+
+  function slotFreeAt(): number {
+    if (inFlight.length === 0) return -Infinity;
+    return inFlight.length < inFlightMax ? lateAt : Infinity;
+  }
+
+  function removeOldest(count: number): Item[] {
+    const removed = queue.splice(0, count);
+    for (const { bytes } of removed) queuedBytes -= bytes;
+    return removed;
+  }
+
+  return {
+    get waiting() {
+      return queue.length;
+    },
+    get isIdle() {
+      return queue.length === 0 && inFlight.length === 0;
+    },
+    add,
+    take,
+    finish,
+    expire,
+    wakeAt,
+  };
+}
+
+/** The oldest submission of a message that has not expired. */
+function oldestOf<Item extends Submission>({ pack, expired }: Flight<Item>): Item | undefined {
+  return pack[expired];
+}

@@ -1,0 +1,54 @@
+import { hostname } from 'node:os';
+import { identify, type DiscoverableService } from '../../nats/discovery.ts';
+import { HTTP_SUBJECT } from '../../nats/streams.ts';
+import type { GatewayStats, Heartbeat } from '../../schema/message/heartbeat.ts';
+import type { Stats } from './stats.ts';
+
+/** What a gateway says of itself: to the nats CLI, which asks, and once a second to consoles. */
+export function createReport(
+  stats: Stats,
+  observe: { waiting: () => number },
+): { service: DiscoverableService; readHeartbeat: () => Heartbeat } {
+  const identity = identify();
+  const host = hostname();
+  const readStats = (): GatewayStats => ({
+    pid: process.pid,
+    host,
+    increments_accepted: stats.incrementsAccepted,
+    messages_published: stats.messagesStored,
+    responses: { ...stats.responses },
+    increments_waiting: observe.waiting(),
+  });
+  return {
+    readHeartbeat: () => ({
+      name: 'gateway',
+      id: identity.id,
+      version: identity.version,
+      uptime_ms: Math.round(process.uptime() * 1000),
+      is_stopping: false,
+      stats: readStats(),
+    }),
+    service: {
+      ...identity,
+      name: 'gateway',
+      description: 'Takes increments over HTTP and stores them in the stream',
+      metadata: { project: 'increment-mesh', pid: String(process.pid), host },
+      endpoint: {
+        name: 'increments',
+        subject: HTTP_SUBJECT,
+        queueGroup: 'http',
+        metadata: {
+          takes: 'POST /increment',
+          counts: 'messages stored, and the time until the broker had them on disk',
+        },
+      },
+      readWork: () => ({
+        requests: stats.messagesStored + stats.messagesFailed,
+        errors: stats.messagesFailed,
+        lastError: stats.lastError,
+        processingMs: stats.publishingMs,
+        stats: readStats(),
+      }),
+    },
+  };
+}

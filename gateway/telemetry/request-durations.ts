@@ -1,0 +1,40 @@
+import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
+import { createCountedHistogram, type RecordSeconds } from '../../telemetry/counted-histogram.ts';
+
+/** Methods that are told apart. All others share a series, so that no client makes series. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']);
+
+/** Returns a function that finds the series of a request; it makes each once. */
+export function createRequestDurations() {
+  const createSeries = createCountedHistogram({
+    name: 'http.server.request.duration',
+    description: 'From the headers of a request to its answer, ready to be sent',
+    boundaries: SECONDS_BUCKETS,
+  });
+  const routes = new Map<string | undefined, Map<string, Map<number, RecordSeconds>>>();
+
+  return (route: string | undefined, method: string, status: number): RecordSeconds => {
+    const known = routes.get(route)?.get(method)?.get(status);
+    return known ?? seriesOf(route, METHODS.has(method) ? method : '_OTHER', status);
+  };
+
+  function seriesOf(route: string | undefined, method: string, status: number): RecordSeconds {
+    const methods = getOrAdd(routes, route, () => new Map<string, Map<number, RecordSeconds>>());
+    const statuses = getOrAdd(methods, method, () => new Map<number, RecordSeconds>());
+    return getOrAdd(statuses, status, () =>
+      createSeries({
+        'http.request.method': method,
+        'http.response.status_code': status,
+        ...(route !== undefined && { 'http.route': route }),
+      }),
+    );
+  }
+}
+
+function getOrAdd<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const found = map.get(key);
+  if (found !== undefined) return found;
+  const made = make();
+  map.set(key, made);
+  return made;
+}

@@ -1,0 +1,124 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import t from 'tap';
+import { createPublishQueue } from '../../../gateway/increments/group-commit.ts';
+import { StreamFull, type Publisher, type Stored } from '../../../nats/publisher.ts';
+
+/** Timers of the code keep no process alive; its sockets do. */
+const alive = setInterval(() => undefined, 1_000);
+t.teardown(() => clearInterval(alive));
+
+/** A broker of one's own making: each message stays in flight until the test answers it. */
+function createBroker({ deadlineMs = 60_000 } = {}) {
+  const messages: { body: string; answer: (outcome: Stored | Error) => void }[] = [];
+  let onChange = (_isConnected: boolean): void => undefined;
+  let isConnected = true;
+  const publisher: Publisher = {
+    get isConnected() {
+      return isConnected;
+    },
+    bodyBytesMax: 100,
+    onConnectionChange: (listener) => (onChange = listener),
+    publish: ({ body }) =>
+      new Promise((resolve, reject) => {
+        const answer = (outcome: Stored | Error) =>
+          outcome instanceof Error ? reject(outcome) : resolve(outcome);
+        messages.push({ body, answer });
+      }),
+  };
+  const setConnected = (value: boolean) => {
+    isConnected = value;
+    onChange(value);
+  };
+  let made = 0;
+  const queue = createPublishQueue<string>({
+    publisher,
+    subject: 'increments.http',
+    packMax: 500,
+    inFlightMax: 2,
+    lateMs: 1_000,
+    waitingMax: 100,
+    waitingBytesMax: 1_000,
+    deadlineMs,
+    makeId: () => `id-${++made}`,
+    encode: (id, items) => `${id}: ${items.join(',')}`,
+    count: () => 1,
+  });
+  const submit = (item: string) => queue.submit(item, item.length);
+  return { queue, messages, setConnected, submit };
+}
+
+void t.test('what is submitted in one turn shares a message and its receipt', async (t) => {
+  const { messages, submit } = createBroker();
+  const receipts = Promise.all(['a', 'b', 'c'].map(submit));
+  await nextTurn();
+  t.strictSame(
+    messages.map(({ body }) => body),
+    ['id-1: a,b,c'],
+  );
+  const later = submit('d');
+  await nextTurn();
+  t.equal(messages.length, 1, 'what comes meanwhile waits for the acknowledgement');
+  messages[0]?.answer({ sequence: 7 });
+  t.strictSame(
+    await receipts,
+    Array.from({ length: 3 }, () => ({ id: 'id-1', sequence: 7 })),
+  );
+  await nextTurn();
+  t.equal(messages[1]?.body, 'id-2: d');
+  messages[1]?.answer({ sequence: 8 });
+  t.strictSame(await later, { id: 'id-2', sequence: 8 });
+});
+
+void t.test(
+  'a full stream says that nothing was stored, any other failure that it is unknown',
+  async (t) => {
+    const { messages, submit } = createBroker();
+    for (const [error, code] of [
+      [new StreamFull('full'), 'stream-full'],
+      [new Error('no answer'), 'outcome-unknown'],
+    ] as const) {
+      const refused = submit('a').catch((reason: unknown) => reason);
+      await nextTurn();
+      messages.at(-1)?.answer(error);
+      t.match(await refused, { name: 'NotAccepted', code });
+    }
+  },
+);
+
+void t.test(
+  'a deadline is kept: not stored while it waited, unknown once it was sent',
+  async (t) => {
+    const { messages, submit, setConnected } = createBroker();
+    setConnected(false);
+    await t.rejects(submit('a'), { code: 'broker-unavailable' });
+    t.equal(messages.length, 0, 'nothing is sent while disconnected');
+    setConnected(true);
+    await t.rejects(submit('b'), { code: 'outcome-unknown' });
+    t.equal(messages.length, 1);
+  },
+);
+
+void t.test('what waited for the connection leaves when it is back', async (t) => {
+  const { messages, submit, setConnected } = createBroker();
+  setConnected(false);
+  const stored = submit('a');
+  await nextTurn();
+  setConnected(true);
+  await nextTurn();
+  messages[0]?.answer({ sequence: 1 });
+  t.match(await stored, { sequence: 1 });
+});
+
+void t.test('a drain refuses what is new and waits for what is not answered', async (t) => {
+  const { queue, messages, submit } = createBroker();
+  const stored = submit('a');
+  await nextTurn();
+  let isDrained = false;
+  const drained = queue.drain().then(() => (isDrained = true));
+  await t.rejects(submit('b'), { code: 'stopping' });
+  await nextTurn();
+  t.notOk(isDrained);
+  messages[0]?.answer({ sequence: 1 });
+  await Promise.all([stored, drained]);
+  await queue.drain();
+});
