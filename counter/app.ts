@@ -1,7 +1,7 @@
 /*
- * A counter: pulls, holds, flushes, settles. Two loops, one that pulls (pulling.ts) and one that
- * flushes (flushing.ts), share what is held (buffer.ts) and what is known of broker and database
- * (stores.ts). Beside them runs the housekeeping.
+ * A counter service: pulls, holds, flushes, settles. Two loops, one that pulls (consume/pull-loop.ts) and
+ * one that flushes (flush/flush-loop.ts), share what is held (consume/message-buffer.ts) and what is known
+ * of broker and database (settle/store-health.ts). Beside them runs the maintenance.
  */
 import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
@@ -12,16 +12,18 @@ import type { Database } from '../schema/database/tables.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createDeadlineTimer } from './consume/deadline-timer.ts';
 import { createFlushClock } from './consume/flush-clock.ts';
-import { flushUntilStopped } from './flush/flush-loop.ts';
 import { createMessageBuffer } from './consume/message-buffer.ts';
-import { startMaintenance } from './maintenance/maintenance.ts';
-import type { CounterMetrics, CounterObservation } from './telemetry/metrics.ts';
 import { pullUntilStopped } from './consume/pull-loop.ts';
+import { flushUntilStopped } from './flush/flush-loop.ts';
+import { startMaintenance } from './maintenance/maintenance.ts';
 import { createSettler } from './settle/settle.ts';
 import { openStores } from './settle/store-health.ts';
 import { purgeThrough } from './settle/stream-state.ts';
+import type { Held } from './telemetry/metrics.ts';
+import type { Stats } from './telemetry/stats.ts';
+import type { FlushTracing } from './telemetry/tracing.ts';
 
-/** How long a stop waits for other counters' commits to make its acknowledgements one purge. */
+/** How long a stop waits for others' commits to make its acknowledgements one purge. */
 const SETTLE_AT_STOP_MS = 2_000;
 
 export interface CounterOptions {
@@ -31,28 +33,33 @@ export interface CounterOptions {
   watch: ConnectionWatch;
   /** Publishes to an acknowledgement's reply subject. */
   send: (reply: string, kind: string) => void;
-  /** Hands the broker the dead letters that flushes have written down. */
+  /** Publishes the dead letters that flushes have written. */
   sendDeadLetters: () => Promise<void>;
   flushIntervalMs: number;
   ackWaitMs: number;
   keysHeldMax: number;
   messagesHeldMax: number;
   idempotencyKeptMs: number;
-  metrics: CounterMetrics;
+  stats: Stats;
+  /** Left out where traces are off. */
+  tracing?: FlushTracing;
   log: Log;
 }
 
-export interface Counter {
-  readonly held: CounterObservation;
-  /** Resolves when the counter has stopped: what it held is committed and settled, or given back. */
+export interface CounterService {
+  readonly held: Held;
+  /** Resolves when it has stopped: what it held is committed and settled, or back at the broker. */
   stop: () => Promise<void>;
-  /** Rejects where the counter can't go on. */
+  /** Rejects where it can't go on. */
   readonly failed: Promise<never>;
 }
 
-/** Prepares a counter, which waits for both servers, and lets it run. @throws StoresDisagree */
-export async function startCounter(options: CounterOptions, signal: AbortSignal): Promise<Counter> {
-  const { manager, puller, watch, send, metrics, log } = options;
+/** Waits for both servers, then lets the service run. @throws StoresDisagree */
+export async function startCounter(
+  options: CounterOptions,
+  signal: AbortSignal,
+): Promise<CounterService> {
+  const { manager, puller, watch, send, stats, tracing, log } = options;
   const failure = Promise.withResolvers<never>();
   const stores = await openStores({ ...options, onDisagreement: failure.reject }, signal);
   const settler = createSettler({ ackWaitMs: options.ackWaitMs, purge: purgeSettled, send, log });
@@ -60,24 +67,28 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
     messagesMax: options.messagesHeldMax,
     keysMax: options.keysHeldMax,
     settler,
-    onSkew: metrics.skewSeen,
+    onSkew: stats.skewSeen,
   });
   const clock = createFlushClock(options.flushIntervalMs);
   const stopping = new AbortController();
-  const timer = createDeadlineTimer(() => (stopping.signal.aborted ? 0 : buffer.dueAt(clock)));
+  const flushTimer = createDeadlineTimer(() => (stopping.signal.aborted ? 0 : buffer.dueAt(clock)));
 
   const shared = { ...options, stores, buffer, stopping: stopping.signal };
-  const housekeeping = startMaintenance(shared);
-  const pulling = pullUntilStopped({ ...shared, onTaken: timer.check });
+  const maintenance = startMaintenance(shared);
+  const pulling = pullUntilStopped({ ...shared, onTaken: flushTimer.check });
   const flushing = flushUntilStopped({
     ...shared,
     settler,
     clock,
-    timer,
+    flushTimer,
     pulling,
+    onCommitted: (result, times) => {
+      stats.flushed(result, times);
+      tracing?.flushed(result, times);
+    },
     onFlushed: () => {
       void settler.settle();
-      void housekeeping.sendDeadLetters();
+      void maintenance.sendDeadLetters();
     },
   });
   pulling.catch(failure.reject);
@@ -88,17 +99,19 @@ export async function startCounter(options: CounterOptions, signal: AbortSignal)
     if (floor < stream.firstSequence) return floor;
     const startedAt = performance.now();
     await purgeThrough(manager, floor);
-    metrics.purged(performance.now() - startedAt);
+    const durationMs = performance.now() - startedAt;
+    stats.purged(durationMs);
+    tracing?.purged(durationMs);
     return floor;
   }
 
   /** In order: no new pull, the last flush, the acknowledgements. */
   async function stop(): Promise<void> {
     stopping.abort();
-    timer.check();
-    housekeeping.stop();
+    flushTimer.check();
+    maintenance.stop();
     await flushing.catch(() => undefined);
-    await housekeeping.sendDeadLetters();
+    await maintenance.sendDeadLetters();
     await settler.finish(SETTLE_AT_STOP_MS);
     puller.close();
   }

@@ -11,19 +11,29 @@ import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { isTracing } from '../telemetry/tracing.ts';
-import { startCounter, type Counter } from './app.ts';
+import { startCounter, type CounterService } from './app.ts';
 import { CounterConfig, STOP_MS_MAX } from './config.ts';
 import { readConsumerAckWait } from './startup/check-consumer.ts';
 import { createDeadLetterSender } from './maintenance/send-dead-letters.ts';
-import { countFigures } from './telemetry/stats.ts';
-import { createCounterMetrics } from './telemetry/metrics.ts';
 import { StoresDisagree } from './settle/compare-stores.ts';
-import { traceFlushes, tracePuller } from './telemetry/tracing.ts';
+import { createMetrics, type Held } from './telemetry/metrics.ts';
+import { createReport } from './telemetry/report.ts';
+import { createStats } from './telemetry/stats.ts';
+import { createFlushTracing, tracePuller } from './telemetry/tracing.ts';
 
 /** One each for the flush, purging, pruning, and dead letters or probes. */
 const DATABASE_CONNECTIONS_MAX = 4;
 /** Above the role's transaction_timeout of 15 s: the server gives up first, unless it hangs. */
 const DATABASE_QUERY_TIMEOUT_MS = 16_000;
+
+const NOTHING_HELD: Held = {
+  messages: 0,
+  keys: 0,
+  pending: 0,
+  oldestAgeMs: 0,
+  isBrokerConnected: true,
+  isDatabaseConnected: true,
+};
 
 async function main(): Promise<void> {
   const config = readEnvironment(CounterConfig, process.env);
@@ -68,19 +78,13 @@ async function main(): Promise<void> {
     log,
     signal: startup.signal,
   });
-  let counter: Counter | undefined;
-  const nothingHeld = {
-    messages: 0,
-    keys: 0,
-    pending: 0,
-    oldestAgeMs: 0,
-    isBrokerConnected: true,
-    isDatabaseConnected: true,
-  };
-  const held = () => counter?.held ?? nothingHeld;
-  const { metrics, service, readHeartbeat } = countFigures(createCounterMetrics(held), held);
+  let service: CounterService | undefined;
+  const readHeld = () => service?.held ?? NOTHING_HELD;
+  const stats = createStats();
+  createMetrics(stats, readHeld);
+  const report = createReport(stats, readHeld);
   const puller = createPuller(connection, watch);
-  counter = await startCounter(
+  service = await startCounter(
     {
       database,
       manager,
@@ -93,15 +97,16 @@ async function main(): Promise<void> {
       keysHeldMax: config.KEYS_HELD_MAX,
       messagesHeldMax: config.MESSAGES_HELD_MAX,
       idempotencyKeptMs: config.IDEMPOTENCY_KEY_KEPT_MS,
-      metrics: isTracing() ? traceFlushes(metrics) : metrics,
+      stats,
+      ...(isTracing() && { tracing: createFlushTracing() }),
       log,
     },
     startup.signal,
   );
-  stopSteps.push(sendHeartbeats(connection, watch, readHeartbeat), counter.stop);
-  answerDiscovery(connection, service);
+  stopSteps.push(sendHeartbeats(connection, watch, report.readHeartbeat), service.stop);
+  answerDiscovery(connection, report.service);
   log.info('the counter is ready');
-  await counter.failed;
+  await service.failed;
 }
 
 main().catch((error: unknown) => {

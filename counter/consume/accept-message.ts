@@ -1,7 +1,7 @@
 /*
- * Intake: what a delivery becomes.
+ * What a delivery becomes.
  *
- * A message is held in one of two ways. Eagerly: its increments are in the tally, and only its
+ * A message is held in one of two ways. Tallied: its increments are in the tally, and only its
  * facts are kept. With its body: it joins the tally after the ledger has said that it is new.
  * Bodies are kept where the message may have been counted before (delivered again, or stored before
  * the last reconnection, since a broker that crashed marks such copies as first deliveries), where
@@ -28,7 +28,7 @@ export const MINTED_SKEW_MS_MAX = 30 * 60_000;
 export interface AcceptOptions {
   /** Messages stored before this time (since 1970) may have been delivered before. */
   suspectBeforeMs: number;
-  /** Told how long after it was made a message was stored, as the two clocks have it. */
+  /** Called with how long after it was made a message was stored, as the two clocks have it. */
   onSkew?: (skewMs: number) => void;
   /** Whether an id is held elsewhere: in the batch that is being flushed. */
   isHeldElsewhere: (id: string) => boolean;
@@ -39,7 +39,7 @@ const decoder = new TextDecoder();
 /**
  * Takes a delivery into a batch.
  *
- * @returns false for a message of a newer version, which is for another counter.
+ * @returns false for a message of a newer version, which is for another counter service.
  */
 export function acceptMessage(
   batch: FlushBatch,
@@ -92,7 +92,7 @@ function createMessage(delivery: Delivery, body: HeldBody): HeldMessage {
     reply: delivery.reply,
     storedAtMs: delivery.storedAtMs,
     bornAt: now - age,
-    claimedAt: now,
+    ackWaitFrom: now,
     digest: digest(delivery.data),
     increments: increments.length,
     total: sumOf(increments),

@@ -17,7 +17,7 @@ export interface HeldMessage {
   /** When the increment became old, as a time of performance.now() that no clock can move. */
   bornAt: number;
   /** When its ack_wait began: at the delivery or the last sign of work. */
-  claimedAt: number;
+  ackWaitFrom: number;
   digest: string;
   increments: number;
   total: Exact;

@@ -1,9 +1,9 @@
 /*
- * What a counter holds. A delivered message is in one place at a time and moves forward only:
+ * What a counter service holds. A delivered message is in one place at a time and moves forward only:
  *   collecting  the batch that deliveries go into;
  *   flushing    the batch that a transaction is being made of, one at a time;
  *   settled     committed, and waiting in the settler to be purged.
- * A batch that can't be flushed is given back to the broker and forgotten.
+ * A batch that can't be flushed goes back to the broker and is forgotten.
  */
 import { performance } from 'node:perf_hooks';
 import type { Delivery } from '../../nats/pull.ts';
@@ -22,7 +22,7 @@ export interface MessageBufferOptions {
   messagesMax: number;
   keysMax: number;
   settler: Settler;
-  /** Told how long after it was made a message was stored, as the two clocks have it. */
+  /** Called with how long after it was made a message was stored, as the two clocks have it. */
   onSkew: (skewMs: number) => void;
 }
 
@@ -36,12 +36,12 @@ export interface MessageBuffer {
   /** When the batch should be flushed, as a time of performance.now(): for its age or its size. */
   dueAt: (clock: FlushClock) => number;
   /** @returns false for a message of a newer version, which is not held. */
-  take: (delivery: Delivery, suspectBeforeMs: number) => boolean;
+  accept: (delivery: Delivery, suspectBeforeMs: number) => boolean;
   /** Begins a new batch and returns the one that is to be flushed. */
   startFlush: () => FlushBatch;
   endFlush: () => void;
   /** Messages whose ack_wait began before a time of performance.now(). */
-  claimedBefore: (time: number) => HeldMessage[];
+  ackWaitBegunBefore: (time: number) => HeldMessage[];
   /** Forgets the batch that is being collected and returns its messages. */
   dropCollecting: () => HeldMessage[];
 }
@@ -51,13 +51,13 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
   let collecting = createFlushBatch();
   let flushing: FlushBatch | undefined;
 
-  function take(delivery: Delivery, suspectBeforeMs: number): boolean {
+  function accept(delivery: Delivery, suspectBeforeMs: number): boolean {
     const { sequence, reply } = delivery;
     // The broker may have crashed and forgotten that it delivered this; only its address is new.
     const held = collecting.messages.get(sequence) ?? flushing?.messages.get(sequence);
     if (held !== undefined) {
       held.reply = reply;
-      held.claimedAt = performance.now();
+      held.ackWaitFrom = performance.now();
       return true;
     }
     if (settler.renew(sequence, reply)) return true;
@@ -76,11 +76,11 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     );
   }
 
-  function claimedBefore(time: number): HeldMessage[] {
+  function ackWaitBegunBefore(time: number): HeldMessage[] {
     const found: HeldMessage[] = [];
     for (const batch of [flushing, collecting]) {
       for (const message of batch?.messages.values() ?? []) {
-        if (message.claimedAt < time) found.push(message);
+        if (message.ackWaitFrom < time) found.push(message);
       }
     }
     return found;
@@ -106,7 +106,7 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
       return isFull ? 0 : Math.max(0, messagesMax - this.messages);
     },
     dueAt: (clock) => (isLarge(collecting) ? 0 : collecting.oldestBornAt + clock.dueAgeMs()),
-    take,
+    accept,
     startFlush: () => {
       flushing = collecting;
       collecting = createFlushBatch();
@@ -115,7 +115,7 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     endFlush: () => {
       flushing = undefined;
     },
-    claimedBefore,
+    ackWaitBegunBefore,
     dropCollecting: () => {
       const dropped = [...collecting.messages.values()];
       collecting = createFlushBatch();

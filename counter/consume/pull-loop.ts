@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { nakAfter } from '../../nats/acknowledgement.ts';
 import { connectionChange, type ConnectionWatch } from '../../nats/connect.ts';
 import type { Delivery, PullEnd, Puller } from '../../nats/pull.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { MessageBuffer } from './message-buffer.ts';
-import type { CounterMetrics } from '../telemetry/metrics.ts';
+import type { Stats } from '../telemetry/stats.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 
 const PULL_MESSAGES_MAX = 500;
@@ -22,31 +23,30 @@ const LAST_PULL_EXPIRES_MS = 0;
 const FULL_TICK_MS = 25;
 const REFUSED_MS = 1_000;
 
-const NAK = '-NAK';
 /** A message of a newer version is offered again after this long. */
-const NEWER_VERSION_DELAY_NS = 5_000_000_000;
+const NEWER_VERSION_DELAY_MS = 5_000;
 
 export interface PullLoopOptions {
   puller: Puller;
   watch: ConnectionWatch;
   stores: StoreHealth;
   buffer: MessageBuffer;
-  /** Told after each message that is held. */
+  /** Called after each message that is held. */
   onTaken: () => void;
   /** Publishes to an acknowledgement's reply subject. */
   send: (reply: string, kind: string) => void;
   stopping: AbortSignal;
-  metrics: CounterMetrics;
+  stats: Stats;
   log: Log;
 }
 
 /**
  * Takes what the shared consumer offers. Pauses while a bound is reached, while the broker is away,
- * and after a batch was given back because of the database, until a query of our own succeeds: healthy
- * counters get the work.
+ * and after a batch went back because of the database, until a query succeeds: healthy counter services
+ * get the work.
  */
 export async function pullUntilStopped(options: PullLoopOptions): Promise<void> {
-  const { puller, watch, stores, buffer, stopping, metrics, log } = options;
+  const { puller, watch, stores, buffer, stopping, stats, log } = options;
 
   function pull(expiresMs: number): Promise<PullEnd> {
     const messagesMax = Math.min(PULL_MESSAGES_MAX, buffer.room);
@@ -62,15 +62,15 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
   }
 
   function take(delivery: Delivery): void {
-    metrics.received(delivery.deliveryCount > 1);
-    if (buffer.take(delivery, stores.reconnectedAtMs)) {
+    stats.received(delivery.deliveryCount > 1);
+    if (buffer.accept(delivery, stores.reconnectedAtMs)) {
       log.debug({ sequence: delivery.sequence, deliveries: delivery.deliveryCount }, 'taken');
       options.onTaken();
       return;
     }
     const { sequence, reply } = delivery;
-    log.warn({ sequence }, 'a message of a newer version is left to a newer counter');
-    options.send(reply, `${NAK} {"delay":${NEWER_VERSION_DELAY_NS}}`);
+    log.warn({ sequence }, 'a message of a newer version is left to a newer counter service');
+    options.send(reply, nakAfter(NEWER_VERSION_DELAY_MS));
   }
 
   while (!stopping.aborted) {

@@ -15,12 +15,3 @@ export function sumOf(values: Iterable<{ value: Exact }>): Exact {
   for (const { value } of values) sum = addExact(sum, value);
   return sum;
 }
-
-/**
- * Raised where a batch must come back from the broker with its bodies: its tally holds a message that
- * must not be added beside others that must, and sums can't be taken apart again; or the database
- * changed between two statements.
- */
-export class TallyConflict extends Error {
-  override readonly name = 'TallyConflict';
-}

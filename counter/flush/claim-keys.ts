@@ -1,11 +1,11 @@
 import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
-import { encodeIncrement } from '../../schema/message/envelope.ts';
 import { digest } from '../../schema/digest.ts';
 import type { Increment } from '../../schema/increment.ts';
-import { claimKeys, findKeyPayloads, type KeyClaim } from './ledger.ts';
+import { encodeIncrement } from '../../schema/message/envelope.ts';
 import type { HeldMessage } from '../consume/flush-batch.ts';
-import { TallyConflict } from '../consume/tally.ts';
+import { FlushConflict } from './flush-conflict.ts';
+import { claimKeys, findKeyPayloads, type KeyClaim } from './ledger.ts';
 
 /** A message with a body, after its idempotency keys were looked at. */
 export interface JudgedMessage {
@@ -19,7 +19,7 @@ export interface JudgedMessage {
 }
 
 /** What one key decides about: an increment, or a batch as a whole. */
-interface Claim extends KeyClaim {
+export interface Claim extends KeyClaim {
   judged: JudgedMessage;
   increments: Increment[];
 }
@@ -27,42 +27,47 @@ interface Claim extends KeyClaim {
 /**
  * Step 2 of the flush: claims the idempotency keys of fresh messages and judges their increments.
  * Payloads are compared as increments, not as bytes. Increments without a key are counted.
+ *
+ * @throws FlushConflict where a key was pruned between the two statements; the messages come again.
  */
 export async function claimIdempotencyKeys(
   db: Kysely<Database>,
   fresh: HeldMessage[],
 ): Promise<JudgedMessage[]> {
-  const all: JudgedMessage[] = [];
-  const claims: Claim[] = [];
-  for (const message of fresh) {
-    if (message.body?.envelope === undefined) continue;
-    const judged: JudgedMessage = { message, counted: [], repeated: 0, reused: [] };
-    all.push(judged);
-    claims.push(...readClaims(judged, message.body.envelope.idempotency_key));
-  }
-
-  const firsts = new Map<string, Claim>();
-  for (const claim of claims) if (!firsts.has(claim.key)) firsts.set(claim.key, claim);
+  const { messages, claims } = readClaims(fresh);
+  const firsts = firstOfEachKey(claims);
   const known = await claimKeys(
     db,
     [...firsts.values()].toSorted((left, right) => (left.key < right.key ? -1 : 1)),
   );
   const payloads = await findKeyPayloads(db, known);
-  // Pruned between the two statements; the messages come again.
-  if (payloads.size < known.length) throw new TallyConflict('an idempotency key vanished');
-
-  for (const claim of claims) judge(claim, firsts, payloads);
-  return all;
+  if (payloads.size < known.length) throw new FlushConflict('idempotency-key-pruned');
+  judge(claims, payloads);
+  return messages;
 }
 
-function readClaims(judged: JudgedMessage, batchKey: string | undefined): Claim[] {
+/** What needs no claim is counted already in the messages that are returned. */
+export function readClaims(fresh: HeldMessage[]): { messages: JudgedMessage[]; claims: Claim[] } {
+  const messages: JudgedMessage[] = [];
+  const claims: Claim[] = [];
+  for (const message of fresh) {
+    if (message.body?.envelope === undefined) continue;
+    const judged: JudgedMessage = { message, counted: [], repeated: 0, reused: [] };
+    messages.push(judged);
+    claims.push(...claimsOf(judged));
+  }
+  return { messages, claims };
+}
+
+function claimsOf(judged: JudgedMessage): Claim[] {
   const { message, counted } = judged;
-  const increments = message.body?.envelope?.increments ?? [];
-  const source = message.body?.subject.split('.').slice(1).join('.') ?? '';
+  const { idempotency_key: batchKey, increments } = message.body!.envelope!;
+  const source = message.body!.subject.split('.').slice(1).join('.');
+  // Made once: a message may have thousands of keys, and it costs more than all else here.
   const storedAt = new Date(message.storedAtMs).toISOString();
   const claim = (idempotencyKey: string, covered: Increment[]): Claim => ({
     key: digest(`${source} ${idempotencyKey}`),
-    payload: digest(covered.map(canonical).join('\n')),
+    payload: digest(covered.map(payloadOf).join('\n')),
     storedAt,
     judged,
     increments: covered,
@@ -77,21 +82,30 @@ function readClaims(judged: JudgedMessage, batchKey: string | undefined): Claim[
   return claims;
 }
 
-function judge(
-  claim: Claim,
-  firsts: Map<string, Claim>,
-  /** Of the claims that were there before. */
-  payloads: Map<string, string>,
-): void {
-  const { judged, key, payload, increments } = claim;
-  const first = firsts.get(key);
-  const before = payloads.get(key);
-  const winner = before ?? first?.payload;
-  if (first === claim && before === undefined) judged.counted.push(...increments);
-  else if (winner === payload) judged.repeated += increments.length;
-  else judged.reused.push(...increments.map(encodeIncrement));
+/**
+ * Sorts increments into what is counted, what is a repeat and what reuses a key: the first payload of a key
+ * decides, one of before or else the first in the batch.
+ *
+ * @param payloads by key, of the claims that were there before.
+ */
+export function judge(claims: Claim[], payloads: Map<string, string>): void {
+  const firsts = firstOfEachKey(claims);
+  for (const claim of claims) {
+    const { judged, key, payload, increments } = claim;
+    const before = payloads.get(key);
+    const winner = before ?? firsts.get(key)?.payload;
+    if (before === undefined && firsts.get(key) === claim) judged.counted.push(...increments);
+    else if (winner === payload) judged.repeated += increments.length;
+    else judged.reused.push(...increments.map(encodeIncrement));
+  }
 }
 
-function canonical({ key, value }: Increment): string {
+function firstOfEachKey(claims: Claim[]): Map<string, Claim> {
+  const firsts = new Map<string, Claim>();
+  for (const claim of claims) if (!firsts.has(claim.key)) firsts.set(claim.key, claim);
+  return firsts;
+}
+
+function payloadOf({ key, value }: Increment): string {
   return encodeIncrement({ key, value });
 }

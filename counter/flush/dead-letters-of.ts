@@ -1,11 +1,11 @@
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
-import type { DeadLetter } from './dead-letters.ts';
-import type { JudgedMessage } from './claim-keys.ts';
 import type { HeldMessage } from '../consume/flush-batch.ts';
+import type { JudgedMessage } from './claim-keys.ts';
+import type { DeadLetter } from './write-dead-letters.ts';
 
 /**
- * The increments of a message that can't be counted: a letter for each reason, with the increment or
- * an array of them. So a message has a handful of letters, together no larger than itself.
+ * The increments of a message that can't be counted: a dead letter for each reason, with the increment or
+ * an array of them. So a message has a handful of dead letters, together no larger than itself.
  */
 export function deadLettersOfParts(
   { message, reused }: JudgedMessage,
@@ -25,10 +25,14 @@ export function deadLettersOfParts(
 }
 
 /** A whole message that can't be counted. */
-export function deadLetterOf(message: HeldMessage, incarnation: number): DeadLetter {
+export function deadLetterOf(
+  message: HeldMessage,
+  incarnation: number,
+  reason: DeadLetterReason = message.body?.refusal ?? 'wrong-shape',
+): DeadLetter {
   return {
     id: `${incarnation}-${message.sequence}`,
-    reason: message.body?.refusal ?? 'wrong-shape',
+    reason,
     // The broker takes a zero in a subject, PostgreSQL none in a text.
     subject: message.body?.subject.replaceAll('\0', '\uFFFD') ?? '',
     sequence: message.sequence,
@@ -37,9 +41,9 @@ export function deadLetterOf(message: HeldMessage, incarnation: number): DeadLet
   };
 }
 
-export function countReasons(letters: DeadLetter[]): Partial<Record<DeadLetterReason, number>> {
+export function countReasons(deadLetters: DeadLetter[]): Partial<Record<DeadLetterReason, number>> {
   const counts: Partial<Record<DeadLetterReason, number>> = {};
-  for (const { reason } of letters) counts[reason] = (counts[reason] ?? 0) + 1;
+  for (const { reason } of deadLetters) counts[reason] = (counts[reason] ?? 0) + 1;
   return counts;
 }
 

@@ -1,32 +1,30 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
+import { IN_PROGRESS, NAK } from '../../nats/acknowledgement.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { DeadlineTimer } from '../consume/deadline-timer.ts';
+import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
 import type { FlushClock } from '../consume/flush-clock.ts';
-import { flushWithRetries } from './retry-flush.ts';
 import type { MessageBuffer } from '../consume/message-buffer.ts';
-import type { HeldMessage, FlushBatch } from '../consume/flush-batch.ts';
-import type { CounterMetrics } from '../telemetry/metrics.ts';
 import type { Settler } from '../settle/settle.ts';
-import { StoresDisagree } from '../settle/compare-stores.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
-import { TallyConflict } from '../consume/tally.ts';
+import type { FlushTimes, Stats } from '../telemetry/stats.ts';
+import { FlushAborted } from './flush-failure.ts';
+import type { FlushResult } from './flush.ts';
+import { flushWithRetries } from './flush-with-retries.ts';
 
-/** At most four flushes a second, however old what comes again may be. */
+/** At most four flushes a second, however old redelivered messages may be. */
 const FLUSH_SPACING_MS = 250;
 /** At a stop: how soon what is due, or the end of the pulls, is noticed. */
 const STOP_TICK_MS = 25;
-/** A batch that could not be flushed in this time is given back; at a stop, sooner. */
+/** A batch that could not be flushed in this time goes back to the broker; at a stop, sooner. */
 const FLUSH_TRIES_MS = 30_000;
 const LAST_FLUSH_TRIES_MS = 10_000;
-/** What is held is claimed again this long before the broker would offer it to others. */
+/** Ack deadlines are extended this long before the broker would offer a message to others. */
 const EXTEND_MARGIN_MS = 2_000;
 const EXTEND_TICK_MS = 500;
-
-const NAK = '-NAK';
-const PROGRESS = '+WPI';
 
 export interface FlushLoopOptions {
   database: Kysely<Database>;
@@ -35,16 +33,18 @@ export interface FlushLoopOptions {
   settler: Settler;
   clock: FlushClock;
   /** Set to when the next flush is due. */
-  timer: DeadlineTimer;
+  flushTimer: DeadlineTimer;
   ackWaitMs: number;
   /** Publishes to an acknowledgement's reply subject. */
   send: (reply: string, kind: string) => void;
-  /** Told after each flush, whether it succeeded or not. */
+  /** Called for each part of a batch that is committed. */
+  onCommitted: (result: FlushResult, times: FlushTimes) => void;
+  /** Called after each flush, whether it succeeded or not. */
   onFlushed: () => void;
-  /** Resolves when nothing more is taken. */
+  /** Resolves when no more messages are taken. */
   pulling: Promise<void>;
   stopping: AbortSignal;
-  metrics: CounterMetrics;
+  stats: Stats;
   log: Log;
 }
 
@@ -54,13 +54,13 @@ export interface FlushLoopOptions {
  * @throws StoresDisagree
  */
 export async function flushUntilStopped(options: FlushLoopOptions): Promise<void> {
-  const { buffer, clock, timer, stopping, pulling } = options;
+  const { buffer, clock, flushTimer, stopping, pulling } = options;
   const isDue = () => buffer.dueAt(clock) <= performance.now();
   while (!stopping.aborted) {
     if (isDue()) {
       await flushCollected(options);
       await delay(FLUSH_SPACING_MS);
-    } else await timer.sleep();
+    } else await flushTimer.sleep();
   }
   // The pull under way and the last one may take a second; what is due does not wait for them.
   let isPulling = true;
@@ -75,10 +75,10 @@ export async function flushUntilStopped(options: FlushLoopOptions): Promise<void
 }
 
 async function flushCollected(options: FlushLoopOptions): Promise<void> {
-  const { buffer, settler, stores, stopping, metrics, log } = options;
+  const { buffer, settler, stores, stopping, log } = options;
   const startedAt = performance.now();
   const batch = buffer.startFlush();
-  const claims = setInterval(() => extendAckDeadlines(options), EXTEND_TICK_MS);
+  const extending = setInterval(extendAckDeadlines, EXTEND_TICK_MS, options);
   try {
     await flushWithRetries(batch, {
       database: options.database,
@@ -88,7 +88,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
       onCommitted: (part, result) => {
         const now = performance.now();
         const times = { durationMs: now - startedAt, stalenessMs: now - result.oldestBornAt };
-        metrics.flushed(result, times);
+        options.onCommitted(result, times);
         const { messages, increments, keys, alreadyApplied, deadLetters, stepsMs } = result;
         const counts = { messages, increments, keys, alreadyApplied, deadLetters };
         log.debug({ ...counts, ...times, stepsMs }, 'flushed');
@@ -97,36 +97,54 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
     });
     options.clock.record(performance.now() - startedAt);
   } catch (error) {
-    nakAll(error, batch, options);
-    if (error instanceof StoresDisagree) throw error;
+    handOver(error, batch, options);
   } finally {
-    clearInterval(claims);
+    clearInterval(extending);
     buffer.endFlush();
   }
   options.onFlushed();
 }
 
-/** What is not committed goes back to the broker; what was committed after all, the ledger knows. */
-function nakAll(error: unknown, batch: FlushBatch, options: FlushLoopOptions): void {
-  const { buffer, settler, stores, send, metrics, log } = options;
-  let messages: HeldMessage[] = [...batch.messages.values()];
-  if (error instanceof TallyConflict) {
-    log.warn({ err: error }, 'a batch is taken again, message by message');
-  } else if (!(error instanceof StoresDisagree)) {
-    log.error({ err: error }, 'a batch could not be flushed and is given back');
-    messages = [...messages, ...buffer.dropCollecting()];
-    stores.isDatabaseAway = true;
+/**
+ * What is not committed goes back to the broker; what was committed after all, the ledger knows.
+ *
+ * @throws the cause, where the counter service must end.
+ */
+function handOver(error: unknown, batch: FlushBatch, options: FlushLoopOptions): void {
+  const { buffer, stores, stats, log } = options;
+  if (!(error instanceof FlushAborted)) throw error;
+  const { consequence, cause } = error;
+  if (consequence === 'take-again') {
+    log.warn({ err: cause }, 'a batch is taken again, message by message');
+    nakAll(batch.messages.values(), options);
+    return;
   }
-  for (const { sequence, reply } of messages) if (!settler.has(sequence)) send(reply, NAK);
-  metrics.gaveBack(messages.length);
-  if (!(error instanceof TallyConflict)) metrics.flushFailed();
+  stats.flushFailed();
+  if (consequence === 'end') {
+    nakAll(batch.messages.values(), options);
+    throw cause;
+  }
+  log.error({ err: cause }, 'a batch could not be flushed and goes back to the broker');
+  stores.isDatabaseAway = true;
+  nakAll([...batch.messages.values(), ...buffer.dropCollecting()], options);
+}
+
+/** But for those of a part of the batch that is committed. */
+function nakAll(messages: Iterable<HeldMessage>, { settler, send, stats }: FlushLoopOptions): void {
+  let count = 0;
+  for (const { sequence, reply } of messages) {
+    if (settler.has(sequence)) continue;
+    send(reply, NAK);
+    count++;
+  }
+  stats.nakked(count);
 }
 
 /** While a flush runs, nothing that is held may be offered to others. */
 function extendAckDeadlines({ buffer, ackWaitMs, send }: FlushLoopOptions): void {
   const now = performance.now();
-  for (const message of buffer.claimedBefore(now - ackWaitMs + EXTEND_MARGIN_MS)) {
-    message.claimedAt = now;
-    send(message.reply, PROGRESS);
+  for (const message of buffer.ackWaitBegunBefore(now - ackWaitMs + EXTEND_MARGIN_MS)) {
+    message.ackWaitFrom = now;
+    send(message.reply, IN_PROGRESS);
   }
 }

@@ -1,22 +1,25 @@
 import { GROWING_KEYS_MAX } from '../../schema/message/heartbeat.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
 import type { Exact } from '../../schema/int64.ts';
-import type { DeadLetter } from './dead-letters.ts';
+import type { DeadLetter } from './write-dead-letters.ts';
 import type { Tally } from '../consume/tally.ts';
 
-const LETTERS_MAX = 10;
+const DEAD_LETTERS_MAX = 10;
 
-/** What a flush has to tell the curious; bounded, however large the flush. */
+/** What the console shows of a flush; bounded, however large the flush. */
 export interface FlushSummary {
   /** The keys that grew most, with what was added; largest first. */
   growing: { key: string; added: Exact }[];
   /** The last few dead letters. */
-  letters: { reason: DeadLetterReason; sequence: number }[];
+  deadLetters: { reason: DeadLetterReason; sequence: number }[];
 }
 
-export function summarizeFlush(tally: Tally, letters: DeadLetter[]): FlushSummary {
-  const latest = letters.slice(-LETTERS_MAX).map(({ reason, sequence }) => ({ reason, sequence }));
-  return { growing: largestOf(tally), letters: latest };
+export function summarizeFlush(tally: Tally, deadLetters: DeadLetter[]): FlushSummary {
+  const latest = deadLetters.slice(-DEAD_LETTERS_MAX);
+  return {
+    growing: largestOf(tally),
+    deadLetters: latest.map(({ reason, sequence }) => ({ reason, sequence })),
+  };
 }
 
 /** One pass with a comparison for each key: some milliseconds for 100 000 keys, whose flush takes a second. */

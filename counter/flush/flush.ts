@@ -1,23 +1,25 @@
 /*
  * The flush: one transaction that makes a batch part of the database, or leaves no trace.
  *
- * 1. Message ids are inserted. What is there already was counted by an earlier delivery.
+ * 1. Message ids are inserted. A message whose id is there already was counted by an earlier delivery.
  * 2. Idempotency keys of what remains are claimed. What is claimed already was counted before.
  * 3. Each message's ledger total is summed from its own increments, never from the tally: the audit
  *    compares the two.
- * 4. The sums are added to the counters, keys sorted, so that two counters can't deadlock.
- * 5. Dead letters are written down beside. Only a commit makes what was judged final, so the broker
- *    gets them after it (dead-letters.ts).
+ * 4. The sums are added to the counters, keys sorted, so that two counter services can't deadlock.
+ * 5. Dead letters are written beside. Only a commit makes final what was judged, so the broker gets them
+ *    after it (maintenance/send-dead-letters.ts).
  * 6. Commit. Before it nothing is acknowledged, and after it nothing can be counted again.
  */
 import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
-import { type DeadLetterReason } from '../../schema/message/envelope.ts';
 import { digest } from '../../schema/digest.ts';
-import { writeDeadLetters, type DeadLetter } from './dead-letters.ts';
+import type { DeadLetterReason } from '../../schema/message/envelope.ts';
+import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
+import { addToTally, sumOf, type Tally } from '../consume/tally.ts';
 import { claimIdempotencyKeys, type JudgedMessage } from './claim-keys.ts';
+import { classify, deduplicate, type Classified } from './classify.ts';
+import { countReasons, deadLetterOf, deadLettersOfParts } from './dead-letters-of.ts';
 import { summarizeFlush, type FlushSummary } from './flush-summary.ts';
-import { startStepTimer } from './step-timer.ts';
 import {
   correctTotals,
   findMessages,
@@ -25,13 +27,12 @@ import {
   upsertCounters,
   type LedgerRow,
 } from './ledger.ts';
-import { countReasons, deadLetterOf, deadLettersOfParts } from './dead-letters-of.ts';
-import type { HeldMessage, FlushBatch } from '../consume/flush-batch.ts';
 import { confirmReplication } from './replication.ts';
-import { addToTally, sumOf, TallyConflict } from '../consume/tally.ts';
+import { startStepTimer } from './step-timer.ts';
+import { writeDeadLetters, type DeadLetter } from './write-dead-letters.ts';
 
 /** What a flush's time goes to: the steps above, and the beginning of the transaction. */
-export type FlushStep = 'begin' | 'fence' | 'keys' | 'upsert' | 'letters' | 'commit';
+export type FlushStep = 'begin' | 'deduplicate' | 'keys' | 'upsert' | 'dead-letters' | 'commit';
 
 /** As many as a span has links. */
 const TRACEPARENTS_MAX = 128;
@@ -50,144 +51,101 @@ export interface FlushResult {
   stepsMs: Partial<Record<FlushStep, number>>;
   /** The trace contexts of the messages that it added, as many as a trace can use. */
   traceparents: string[];
-  activity: FlushSummary;
+  summary: FlushSummary;
 }
 
-/** @throws TallyConflict, or the database's error; either way nothing was changed. */
+/** @throws FlushConflict, or the database's error; either way nothing was changed. */
 export async function flush(
   database: Kysely<Database>,
   batch: FlushBatch,
   incarnation: number,
 ): Promise<FlushResult> {
   const timer = startStepTimer<FlushStep>();
-  const { tally, letters, ...result } = await database
-    .transaction()
-    .execute(async (transaction) => {
-      timer.end('begin');
-      const {
-        fresh,
-        known,
-        letters: ofMessages,
-      } = await fenceMessages(transaction, batch, incarnation);
-      timer.end('fence');
+  const { tally, written, ...result } = await database.transaction().execute(async (db) => {
+    timer.end('begin');
+    const { fresh, tallied, ...settled } = await insertIds(db, batch, incarnation);
+    timer.end('deduplicate');
 
-      const eager = fresh.filter(({ body }) => body === undefined);
-      const judged = await claimIdempotencyKeys(transaction, fresh);
-      const tally =
-        judged.length === 0 && eager.length > 0
-          ? batch.tally
-          : new Map(eager.length > 0 ? batch.tally : []);
-      for (const { counted } of judged) {
-        for (const { key, value } of counted) addToTally(tally, key, value);
-      }
-      await correctTotals(transaction, judged.filter(isReduced).map(asTotal));
-      timer.end('keys');
+    const judged = await claimIdempotencyKeys(db, fresh);
+    await correctTotals(db, judged.filter(isReduced).map(asTotal));
+    timer.end('keys');
 
-      await upsertCounters(transaction, tally);
-      timer.end('upsert');
+    const tally = addUp(tallied.length > 0 ? batch.tally : new Map(), judged);
+    await upsertCounters(db, tally);
+    timer.end('upsert');
 
-      const ofParts = judged.flatMap((each) => deadLettersOfParts(each, incarnation));
-      const letters = [...ofMessages, ...ofParts];
-      await writeDeadLetters(transaction, letters);
-      const alreadyApplied = known + judged.reduce((sum, { repeated }) => sum + repeated, 0);
-      if (alreadyApplied > 0) await confirmReplication(transaction);
-      timer.end('letters');
+    const written = [
+      ...settled.deadLetters,
+      ...judged.flatMap((message) => deadLettersOfParts(message, incarnation)),
+    ];
+    await writeDeadLetters(db, written);
+    const repeated = judged.reduce((sum, message) => sum + message.repeated, 0);
+    const alreadyApplied = settled.alreadyApplied + repeated;
+    if (alreadyApplied > 0) await confirmReplication(db);
+    timer.end('dead-letters');
 
-      return {
-        messages: fresh.length,
-        increments: countIncrements(eager, judged),
-        alreadyApplied,
-        deadLetters: letters.length,
-        reasons: countReasons(letters),
-        keys: tally.size,
-        oldestBornAt: fresh.reduce((oldest, { bornAt }) => Math.min(oldest, bornAt), Infinity),
-        traceparents: tracesOf(fresh),
-        tally,
-        letters,
-      };
-    });
+    return {
+      messages: fresh.length,
+      increments: countIncrements(tallied, judged),
+      alreadyApplied,
+      oldestBornAt: fresh.reduce((oldest, { bornAt }) => Math.min(oldest, bornAt), Infinity),
+      traceparents: readTraceparents(fresh),
+      tally,
+      written,
+    };
+  });
   timer.end('commit');
-  return { ...result, activity: summarizeFlush(tally, letters), stepsMs: timer.ms };
-}
-
-interface FencedMessages {
-  /** New to the ledger, and in it now. */
-  fresh: HeldMessage[];
-  /** How many were applied before. */
-  known: number;
-  letters: DeadLetter[];
+  return {
+    ...result,
+    keys: tally.size,
+    deadLetters: written.length,
+    reasons: countReasons(written),
+    summary: summarizeFlush(tally, written),
+    stepsMs: timer.ms,
+  };
 }
 
 /**
- * Step 1. A message is fresh, or applied already (its sequence has a row), or a repeat (its id has
- * another sequence's row), or refused. The last two get a row of their own that adds nothing, so
- * that settled sequences have no hole.
+ * Step 1. Ids are inserted in their order, and what adds nothing after what does: each message gets a row,
+ * so that settled sequences have no hole.
  */
-async function fenceMessages(
+async function insertIds(
   db: Kysely<Database>,
   batch: FlushBatch,
   incarnation: number,
-): Promise<FencedMessages> {
-  const messages = [...batch.messages.values()].toSorted(
-    (left, right) => left.sequence - right.sequence,
-  );
-  const firsts = new Map<string, HeldMessage>();
-  const others: HeldMessage[] = [];
-  const refused: HeldMessage[] = [];
-  for (const message of messages) {
-    if (message.body?.refusal !== undefined) refused.push(message);
-    else if (firsts.has(message.id)) others.push(message);
-    else firsts.set(message.id, message);
-  }
+): Promise<
+  Pick<Classified, 'fresh' | 'tallied' | 'alreadyApplied'> & { deadLetters: DeadLetter[] }
+> {
+  const messages = deduplicate(batch);
+  const knownIds = await insertMessages(db, incarnation, sortedById(messages.firsts));
+  const known = [...messages.repeats, ...messages.firsts.filter(({ id }) => knownIds.has(id))];
+  const rows = known.length > 0 ? await findMessages(db, incarnation, known) : [];
 
-  const known = await insertMessages(db, incarnation, sortedById([...firsts.values()]));
-  const fresh: HeldMessage[] = [];
-  for (const message of firsts.values()) (known.has(message.id) ? others : fresh).push(message);
-
-  const letters = refused.map((message) => deadLetterOf(message, incarnation));
-  const settling: HeldMessage[] = [...refused];
-  if (others.length > 0) {
-    refuseToSplitTally(batch, others);
-    const rows = await findMessages(db, incarnation, others);
-    const settled = new Set(
-      rows.filter((row) => row.incarnation === incarnation).map(({ sequence }) => sequence),
-    );
-    const digests = new Map(rows.map((row) => [row.id, row.digest]));
-    for (const message of others) {
-      if (settled.has(message.sequence)) continue;
-      const digestBefore = digests.get(message.id);
-      // The row was pruned between the two statements; the message comes again.
-      if (digestBefore === undefined) {
-        throw new TallyConflict('a ledger row vanished during the flush');
-      }
-      if (digestBefore !== message.digest) letters.push(reusedLetter(message, incarnation));
-      settling.push(message);
-    }
-  }
-  await insertMessages(
-    db,
-    incarnation,
-    sortedById(settling.map((each) => emptyRow(each, incarnation))),
-  );
-  return { fresh, known: others.length, letters };
+  const classified = classify(messages, { knownIds, rows, incarnation });
+  const emptyRows = classified.settledEmpty.map((message) => emptyRow(message, incarnation));
+  await insertMessages(db, incarnation, sortedById(emptyRows));
+  const deadLetters = [
+    ...messages.refused.map((message) => deadLetterOf(message, incarnation)),
+    ...classified.reused.map((message) => deadLetterOf(message, incarnation, 'message-id-reused')),
+  ];
+  return { ...classified, deadLetters };
 }
 
-/** All of the tally is applied (a commit whose answer was lost), or none of it, or it is in doubt. */
-function refuseToSplitTally(batch: FlushBatch, others: HeldMessage[]): void {
-  let eagerOthers = 0;
-  for (const { body } of others) if (body === undefined) eagerOthers++;
-  if (eagerOthers === 0) return;
-  let eager = 0;
-  for (const { body } of batch.messages.values()) if (body === undefined) eager++;
-  if (eagerOthers < eager) {
-    throw new TallyConflict(`${eagerOthers} of ${eager} messages in the tally were applied before`);
+/** In a copy where something is added: a flush that is tried again needs the batch's tally as it was. */
+function addUp(tally: Tally, judged: JudgedMessage[]): Tally {
+  if (judged.length === 0) return tally;
+  const sums = new Map(tally);
+  for (const { counted } of judged) {
+    for (const { key, value } of counted) addToTally(sums, key, value);
   }
+  return sums;
 }
 
 function sortedById<Row extends { id: string }>(rows: Row[]): Row[] {
   return rows.toSorted((left, right) => (left.id < right.id ? -1 : 1));
 }
 
+/** Its id is derived, since the message's own belongs to the row that counted it. */
 function emptyRow(message: HeldMessage, incarnation: number): LedgerRow {
   return { ...message, id: digest(`${incarnation}:${message.sequence}`), increments: 0, total: 0 };
 }
@@ -200,19 +158,14 @@ function asTotal({ message, counted }: JudgedMessage) {
   return { id: message.id, increments: counted.length, total: sumOf(counted) };
 }
 
-function countIncrements(eager: HeldMessage[], judged: JudgedMessage[]): number {
+function countIncrements(tallied: HeldMessage[], judged: JudgedMessage[]): number {
   return (
-    eager.reduce((sum, { increments }) => sum + increments, 0) +
+    tallied.reduce((sum, { increments }) => sum + increments, 0) +
     judged.reduce((sum, { counted }) => sum + counted.length, 0)
   );
 }
 
-function reusedLetter(message: HeldMessage, incarnation: number): DeadLetter {
-  if (message.body === undefined) throw new TallyConflict('a message id was reused');
-  return { ...deadLetterOf(message, incarnation), reason: 'message-id-reused' };
-}
-
-function tracesOf(messages: HeldMessage[]): string[] {
+function readTraceparents(messages: HeldMessage[]): string[] {
   const found: string[] = [];
   for (const { traceparent } of messages) {
     if (traceparent !== undefined && found.push(traceparent) === TRACEPARENTS_MAX) break;

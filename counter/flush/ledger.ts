@@ -8,7 +8,7 @@ import type { Exact } from '../../schema/int64.ts';
 import type { Tally } from '../consume/tally.ts';
 
 /** Rows in one statement: bounds its parameters, its time and its memory. */
-export const STATEMENT_ROWS_MAX = 10_000;
+const STATEMENT_ROWS_MAX = 10_000;
 
 export interface LedgerRow {
   id: string;
@@ -225,7 +225,8 @@ function* sortedChunks(keys: Iterable<string>): Generator<string[]> {
   if (chunk.length > 0) yield chunk;
 }
 
-function* chunks<Row>(rows: Row[]): Generator<Row[]> {
+/** Parts that one statement takes. */
+export function* chunks<Row>(rows: Row[]): Generator<Row[]> {
   for (let start = 0; start < rows.length; start += STATEMENT_ROWS_MAX) {
     yield rows.slice(start, start + STATEMENT_ROWS_MAX);
   }

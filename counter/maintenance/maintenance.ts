@@ -3,13 +3,13 @@ import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../../nats/connect.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
-import type { CounterMetrics } from '../telemetry/metrics.ts';
+import type { Stats } from '../telemetry/stats.ts';
 import { prune } from './prune.ts';
 import { watchStores } from './watch-stores.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 
 const PRUNE_MS = 10_000;
-/** Each flush sends its own; these are what a counter that died or a broker that was away has left. */
+/** Each flush sends its own; these were left by a counter service that died or while the broker was away. */
 const DEAD_LETTERS_MS = 5_000;
 
 export interface MaintenanceOptions {
@@ -17,10 +17,10 @@ export interface MaintenanceOptions {
   manager: JetStreamManager;
   watch: ConnectionWatch;
   stores: StoreHealth;
-  /** Hands the broker the dead letters that flushes have written down. */
+  /** Publishes the dead letters that flushes have written. */
   sendDeadLetters: () => Promise<void>;
   idempotencyKeptMs: number;
-  metrics: CounterMetrics;
+  stats: Stats;
   log: Log;
 }
 
@@ -30,24 +30,24 @@ export interface Maintenance {
   stop: () => void;
 }
 
-/** What is done beside the way of an increment, from time to time; each failure waits for the next. */
+/** What is done beside the way of an increment, from time to time. What fails is tried the next time. */
 export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const { database, watch, stores, idempotencyKeptMs, log } = options;
   let sending: Promise<void> | undefined;
   let isPruning = false;
   let isStopped = false;
   const timers = [
-    setInterval(() => void sendLetters(), DEAD_LETTERS_MS),
+    setInterval(() => void sendShared(), DEAD_LETTERS_MS),
     setInterval(() => void pruneLedgers(), PRUNE_MS),
   ];
   const stopWatching = watchStores(options);
 
-  function sendLetters(): Promise<void> {
+  function sendShared(): Promise<void> {
     sending ??= sendWritten().finally(() => (sending = undefined));
     return sending;
   }
 
-  /** What can't be sent now is still written down. */
+  /** What can't be sent now stays in the table. */
   async function sendWritten(): Promise<void> {
     if (!watch.isConnected || stores.isDatabaseAway) return;
     try {
@@ -72,7 +72,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   }
 
   return {
-    sendDeadLetters: sendLetters,
+    sendDeadLetters: sendShared,
     stop: () => {
       isStopped = true;
       timers.forEach(clearInterval);

@@ -4,8 +4,8 @@ import { type Kysely, type Selectable } from 'kysely';
 import { DEAD_SUBJECT_PREFIX } from '../../nats/streams.ts';
 import type { Database, DeadLettersTable } from '../../schema/database/tables.ts';
 
-/** Letters under way at once: 32 MiB of the largest, which a slow disk has in time too. */
-const LETTERS_AT_ONCE = 16;
+/** In flight at once: 32 MiB of the largest, which a slow disk stores in time too. */
+const DEAD_LETTERS_AT_ONCE = 16;
 const STORE_TIMEOUT_MS = 2_000;
 
 /** Of the broker's max_payload, what a letter's headers take at most besides the subject. */
@@ -15,8 +15,8 @@ const HEADER_BYTES_MAX = 512;
 const SUBJECT_LENGTH_MAX = 1_000;
 
 /**
- * Returns a function that hands the broker all letters that are written down, and removes each once it
- * is stored; one that can't be stored keeps no other back. Several counters may do so at once: the
+ * Returns a function that publishes all dead letters that are written, and removes each once it is
+ * stored; one that can't be stored keeps no other back. Several counter services may do so at once: the
  * stream knows the ids for 30 days.
  */
 export function createDeadLetterSender(database: Kysely<Database>, connection: NatsConnection) {
@@ -26,18 +26,18 @@ export function createDeadLetterSender(database: Kysely<Database>, connection: N
     let failure: unknown;
     let triedThrough = '';
     for (;;) {
-      const letters = await database
+      const deadLetters = await database
         .selectFrom('dead_letters')
         .selectAll()
         .where('id', '>', triedThrough)
         .orderBy('id')
-        .limit(LETTERS_AT_ONCE)
+        .limit(DEAD_LETTERS_AT_ONCE)
         .execute();
       const stored: string[] = [];
       await Promise.all(
-        letters.map((letter) =>
-          store(letter).then(
-            () => stored.push(letter.id),
+        deadLetters.map((deadLetter) =>
+          store(deadLetter).then(
+            () => stored.push(deadLetter.id),
             (error: unknown) => (failure ??= error),
           ),
         ),
@@ -45,13 +45,13 @@ export function createDeadLetterSender(database: Kysely<Database>, connection: N
       // All were there, or the broker takes nothing now.
       if (stored.length === 0) break;
       await database.deleteFrom('dead_letters').where('id', 'in', stored).execute();
-      triedThrough = letters.at(-1)?.id ?? triedThrough;
+      triedThrough = deadLetters.at(-1)?.id ?? triedThrough;
     }
     if (failure !== undefined) throw failure;
   };
 
-  async function store(letter: Selectable<DeadLettersTable>): Promise<void> {
-    const { id, reason, subject, sequence, stored_at: storedAt, payload } = letter;
+  async function store(deadLetter: Selectable<DeadLettersTable>): Promise<void> {
+    const { id, reason, subject, sequence, stored_at: storedAt, payload } = deadLetter;
     const facts = headers();
     facts.set('Dead-Letter-Reason', reason);
     facts.set('Dead-Letter-Subject', subject);

@@ -4,7 +4,7 @@ import type { ConnectionWatch } from '../../nats/connect.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { readBooks } from './audit.ts';
-import type { CounterMetrics } from '../telemetry/metrics.ts';
+import type { Stats } from '../telemetry/stats.ts';
 import { readStreamState } from '../settle/stream-state.ts';
 import { readTableSizes } from './table-sizes.ts';
 
@@ -19,22 +19,22 @@ export interface StoreWatchOptions {
   manager: JetStreamManager;
   database: Kysely<Database>;
   watch: ConnectionWatch;
-  metrics: CounterMetrics;
+  stats: Stats;
   log: Log;
 }
 
-/** Looks at both stores from time to time, for the metrics. Returns a function that ends it. */
+/** Looks at both stores from time to time, for the stats. Returns a function that ends it. */
 export function watchStores({
   manager,
   database,
   watch,
-  metrics,
+  stats,
   log,
 }: StoreWatchOptions): () => void {
   async function lookAtStream(): Promise<void> {
     if (!watch.isConnected) return;
     try {
-      metrics.streamSeen(await readStreamState(manager));
+      stats.streamSeen(await readStreamState(manager));
     } catch (error) {
       log.debug({ err: error }, 'the stream could not be looked at');
     }
@@ -43,7 +43,7 @@ export function watchStores({
   async function audit(): Promise<void> {
     try {
       const { difference } = await readBooks(database);
-      metrics.audited(Number(difference));
+      stats.audited(Number(difference));
       if (difference !== '0') log.error({ difference }, 'the books do not balance: run the audit');
     } catch (error) {
       log.debug({ err: error }, 'the books could not be read');
@@ -52,7 +52,7 @@ export function watchStores({
 
   async function lookAtTables(): Promise<void> {
     try {
-      metrics.tablesSeen(await readTableSizes(database));
+      stats.tablesSeen(await readTableSizes(database));
     } catch (error) {
       log.debug({ err: error }, 'the tables could not be looked at');
     }

@@ -1,231 +1,139 @@
-import { metrics, type Attributes } from '@opentelemetry/api';
-import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
-import type { DeadLetterReason } from '../../schema/message/envelope.ts';
-import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
-import { createRollingMaximum } from '../../telemetry/rolling-maximum.ts';
-import type { FlushResult } from '../flush/flush.ts';
-import type { StreamState } from '../settle/stream-state.ts';
-import type { TableSize } from '../maintenance/table-sizes.ts';
+import { metrics, type ObservableResult } from '@opentelemetry/api';
+import { operation } from './operation.ts';
+import type { Stats } from './stats.ts';
 
-/** What a counter tells its metrics. */
-export interface CounterMetrics {
-  received: (isRedelivered: boolean) => void;
-  /** How long after it was made a message was stored, as the two clocks have it. */
-  skewSeen: (skewMs: number) => void;
-  flushed: (result: FlushResult, times: { durationMs: number; stalenessMs: number }) => void;
-  gaveBack: (messages: number) => void;
-  /** A batch was given back after all its tries. */
-  flushFailed: () => void;
-  /** The broker has removed what is settled. */
-  purged: (durationMs: number) => void;
-  streamSeen: (stream: StreamState) => void;
-  tablesSeen: (tables: TableSize[]) => void;
-  /** What the counters hold less what the messages added; anything but 0 is a fault. */
-  audited: (difference: number) => void;
-}
-
-export interface CounterObservation {
+/** What a counter service holds at the moment. */
+export interface Held {
   messages: number;
   keys: number;
+  /** Committed and not yet purged. */
   pending: number;
   oldestAgeMs: number;
   isBrokerConnected: boolean;
   isDatabaseConnected: boolean;
 }
 
-/** Fine around the bound of ten seconds. */
-const STALENESS_BUCKETS = [
-  1, 2, 4, 6, 8, 8.5, 9, 9.25, 9.5, 9.75, 10, 11, 12, 13, 15, 20, 30, 60, 300,
-];
+type Observe = (result: ObservableResult) => void;
 
-/** Each has a series from the start: a rate needs a first sample of 0 to see the first letter. */
-const NO_LETTERS: Record<DeadLetterReason, 0> = {
-  'not-json': 0,
-  'wrong-shape': 0,
-  'bad-key': 0,
-  'bad-value': 0,
-  'bad-idempotency-key': 0,
-  'idempotency-key-reused': 0,
-  'message-id-reused': 0,
-  late: 0,
-  'refused-by-database': 0,
-  'not-countable': 0,
-};
-
-/** The counter's instruments. Ours have their unit in the name; no key is ever a label. */
-export function createCounterMetrics(observe: () => CounterObservation): CounterMetrics {
-  observeHoldings(observe);
-  return { ...createIntakeMetrics(), ...createFlushMetrics(), ...createStoreMetrics() };
+/**
+ * The counter service's instruments, on what its stats have counted. Ours have their unit in the name; no
+ * key is ever a label.
+ */
+export function createMetrics(stats: Stats, readHeld: () => Held): void {
+  observeMessages(stats);
+  observeFlushes(stats);
+  observeHeld(readHeld);
+  observeStores(stats);
 }
 
 const meter = () => metrics.getMeter('increment-mesh/counter');
 
-/** A rate needs a first sample of 0, or the first event is not seen. */
-function createCounter(name: string, description: string) {
-  const counter = meter().createCounter(name, { description });
-  counter.add(0);
-  return counter;
+function counter(name: string, description: string, observe: Observe, unit = ''): void {
+  meter().createObservableCounter(name, { description, unit }).addCallback(observe);
 }
 
-function observeGauge(name: string, description: string, read: () => number): void {
-  meter()
-    .createObservableGauge(name, { description })
-    .addCallback((result) => result.observe(read()));
+function gauge(name: string, description: string, observe: Observe): void {
+  meter().createObservableGauge(name, { description }).addCallback(observe);
 }
 
-/** The attributes of OpenTelemetry's conventions for an operation on the stream. */
-function operation(name: string): Attributes {
-  return {
-    'messaging.system': 'nats',
-    'messaging.operation.name': name,
-    'messaging.destination.name': INCREMENTS,
-    'messaging.consumer.group.name': COUNTER,
-  };
-}
-
-function observeHoldings(observe: () => CounterObservation): void {
-  const flag = (isTrue: boolean) => (isTrue ? 1 : 0);
-  observeGauge('counter_messages_held', 'Messages held, not committed', () => observe().messages);
-  observeGauge('counter_keys_held', 'Keys held, not committed', () => observe().keys);
-  observeGauge('counter_acks_pending', 'Messages committed, not purged', () => observe().pending);
-  observeGauge(
-    'counter_oldest_age_seconds',
-    'Age of the oldest increment held',
-    () => observe().oldestAgeMs / 1000,
+function observeMessages(stats: Stats): void {
+  const received = operation('receive');
+  counter(
+    'messaging.client.consumed.messages',
+    'Messages delivered to this counter service',
+    (result) => result.observe(stats.messagesConsumed, received),
+    '{message}',
   );
-  observeGauge('broker_connected', '1 while the broker can be reached', () =>
-    flag(observe().isBrokerConnected),
+  counter(
+    'counter_messages_redelivered',
+    'Messages delivered to this counter service and not for the first time',
+    (result) => result.observe(stats.messagesRedelivered),
   );
-  observeGauge(
-    'database_connected',
-    '0 from a batch that could not be flushed until the database answers again',
-    () => flag(observe().isDatabaseConnected),
+  counter('counter_messages_nakked', 'Messages handed back to the broker unflushed', (result) =>
+    result.observe(stats.messagesNakked),
   );
-}
-
-/** Counted in plain numbers, since it happens for every message. */
-function createIntakeMetrics(): Pick<CounterMetrics, 'received' | 'skewSeen'> {
-  const attributes = operation('receive');
-  const worstSkewMs = createRollingMaximum();
-  let consumed = 0;
-  let redelivered = 0;
-  meter()
-    .createObservableCounter('messaging.client.consumed.messages', {
-      description: 'Messages delivered to this counter',
-      unit: '{message}',
-    })
-    .addCallback((result) => result.observe(consumed, attributes));
-  meter()
-    .createObservableCounter('counter_messages_redelivered', {
-      description: 'Messages delivered to this counter and not for the first time',
-    })
-    .addCallback((result) => result.observe(redelivered));
-  observeGauge(
+  gauge(
     'counter_minting_skew_seconds',
     'When a message was stored less when its gateway says it was made: the farthest from 0 of the ' +
       'last minute. Beyond 30 minutes it is not counted',
-    () => worstSkewMs.read() / 1000,
+    (result) => result.observe(stats.worstSkewMs() / 1000),
   );
-  return {
-    received: (isRedelivered) => {
-      consumed++;
-      if (isRedelivered) redelivered++;
-    },
-    skewSeen: worstSkewMs.add,
-  };
 }
 
-function createFlushMetrics(): Pick<CounterMetrics, 'flushed' | 'gaveBack' | 'flushFailed'> {
-  const gaveBack = createCounter(
-    'counter_messages_given_back',
-    'Messages handed back to the broker unflushed',
+function observeFlushes(stats: Stats): void {
+  counter('counter_flushes_failed', 'Flushes given up after all their tries', (result) =>
+    result.observe(stats.flushesFailed),
   );
-  const failed = createCounter('counter_flushes_failed', 'Flushes given up after all their tries');
-  const committed = createCounter('increments_committed', 'Increments added to the table');
-  const applied = createCounter('increments_already_applied', 'Repeats that the ledger refused');
-  const rows = createCounter('counter_rows_upserted', 'Rows of the table that flushes touched');
-  const deadLetters = meter().createCounter('counter_dead_letters', {
-    description: 'Letters about messages and increments that could not be counted',
-  });
-  for (const reason of Object.keys(NO_LETTERS)) deadLetters.add(0, { reason });
-  const duration = meter().createHistogram('messaging.process.duration', {
-    description: 'From the start of a flush to its commit, retries included',
-    unit: 's',
-    advice: { explicitBucketBoundaries: SECONDS_BUCKETS },
-  });
-  const step = meter().createHistogram('counter_flush_step_duration_seconds', {
-    description: 'Duration of each step of the flush that succeeded',
-    advice: { explicitBucketBoundaries: SECONDS_BUCKETS },
-  });
-  const staleness = meter().createHistogram('increments_staleness_seconds', {
-    description: 'Age of the oldest increment of a flush at its commit',
-    advice: { explicitBucketBoundaries: STALENESS_BUCKETS },
-  });
-  const worstStalenessMs = createRollingMaximum();
-  observeGauge(
+  counter('increments_committed', 'Increments added to the table', (result) =>
+    result.observe(stats.incrementsCommitted),
+  );
+  counter('increments_already_applied', 'Repeats that the ledger refused', (result) =>
+    result.observe(stats.alreadyApplied),
+  );
+  counter('counter_rows_upserted', 'Rows of the table that flushes touched', (result) =>
+    result.observe(stats.rowsCommitted),
+  );
+  counter(
+    'counter_dead_letters',
+    'Dead letters about messages and increments that could not be counted',
+    (result) => {
+      for (const [reason, count] of Object.entries(stats.deadLetters)) {
+        result.observe(count, { reason });
+      }
+    },
+  );
+  gauge(
     'increments_staleness_worst_seconds',
     'The oldest increment at the commit of any flush of the last minute',
-    () => worstStalenessMs.read() / 1000,
+    (result) => result.observe(stats.worstStalenessMs() / 1000),
   );
-  const attributes = operation('process');
-
-  return {
-    flushed: (result, { durationMs, stalenessMs }) => {
-      committed.add(result.increments);
-      applied.add(result.alreadyApplied);
-      rows.add(result.keys);
-      for (const [reason, count] of Object.entries(result.reasons)) {
-        deadLetters.add(count, { reason });
-      }
-      duration.record(durationMs / 1000, attributes);
-      for (const [name, ms] of Object.entries(result.stepsMs))
-        step.record(ms / 1000, { step: name });
-      // Infinite where the flush added nothing.
-      if (!Number.isFinite(stalenessMs)) return;
-      staleness.record(stalenessMs / 1000);
-      worstStalenessMs.add(stalenessMs);
-    },
-    gaveBack: (messages) => gaveBack.add(messages),
-    flushFailed: () => failed.add(1),
-  };
 }
 
-function createStoreMetrics(): Pick<
-  CounterMetrics,
-  'purged' | 'streamSeen' | 'tablesSeen' | 'audited'
-> {
-  const gauge = (name: string, description: string) => meter().createGauge(name, { description });
-  const duration = meter().createHistogram('messaging.client.operation.duration', {
-    description: 'Duration of a purge, which settles everything that is proven',
-    unit: 's',
-    advice: { explicitBucketBoundaries: SECONDS_BUCKETS },
-  });
-  const difference = gauge(
+function observeHeld(readHeld: () => Held): void {
+  const held = (name: string, description: string, read: (held: Held) => number) =>
+    gauge(name, description, (result) => result.observe(read(readHeld())));
+  const flag = (isTrue: boolean) => (isTrue ? 1 : 0);
+  held('counter_messages_held', 'Messages held, not committed', ({ messages }) => messages);
+  held('counter_keys_held', 'Keys held, not committed', ({ keys }) => keys);
+  held('counter_acks_pending', 'Messages committed, not purged', ({ pending }) => pending);
+  held(
+    'counter_oldest_age_seconds',
+    'Age of the oldest increment held',
+    ({ oldestAgeMs }) => oldestAgeMs / 1000,
+  );
+  held('broker_connected', '1 while the broker can be reached', ({ isBrokerConnected }) =>
+    flag(isBrokerConnected),
+  );
+  held(
+    'database_connected',
+    '0 from a batch that could not be flushed until the database answers again',
+    ({ isDatabaseConnected }) => flag(isDatabaseConnected),
+  );
+}
+
+/** Nothing is observed of what was not looked at yet. */
+function observeStores(stats: Stats): void {
+  gauge(
     'audit_difference',
     'What the counters hold less what the messages added; anything but 0 is a fault',
+    (result) => {
+      if (stats.auditDifference !== undefined) result.observe(stats.auditDifference);
+    },
   );
-  const messages = gauge('stream_messages', 'Messages in the stream');
-  const age = gauge(
+  gauge('stream_messages', 'Messages in the stream', (result) => {
+    if (stats.stream !== undefined) result.observe(stats.stream.messages);
+  });
+  gauge(
     'stream_oldest_age_seconds',
     'Age of the oldest message in the stream; 0 where there is none',
+    (result) => {
+      if (stats.stream !== undefined) result.observe(stats.stream.ageMs / 1000);
+    },
   );
-  const tableRows = gauge('database_table_rows', 'Rows, as the server estimates them');
-  const tableBytes = gauge('database_table_bytes', 'Size of a table with its indexes');
-  const settle = operation('settle');
-
-  return {
-    purged: (durationMs) => duration.record(durationMs / 1000, settle),
-    streamSeen: (stream) => {
-      messages.record(stream.messages);
-      const ageMs = stream.messages === 0 ? 0 : Date.now() - stream.unsettledSinceMs;
-      age.record(Math.max(0, ageMs) / 1000);
-    },
-    tablesSeen: (tables) => {
-      for (const { table, rows, bytes } of tables) {
-        tableRows.record(rows, { table });
-        tableBytes.record(bytes, { table });
-      }
-    },
-    audited: (found) => difference.record(found),
-  };
+  gauge('database_table_rows', 'Rows, as the server estimates them', (result) => {
+    for (const { table, rows } of stats.tables) result.observe(rows, { table });
+  });
+  gauge('database_table_bytes', 'Size of a table with its indexes', (result) => {
+    for (const { table, bytes } of stats.tables) result.observe(bytes, { table });
+  });
 }

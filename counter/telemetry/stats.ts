@@ -1,108 +1,185 @@
-import { hostname } from 'node:os';
-import { identify, type DiscoverableService, type Work } from '../../nats/discovery.ts';
-import { COUNTER } from '../../nats/streams.ts';
-import type { Heartbeat, CounterStats } from '../../schema/message/heartbeat.ts';
+import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
+import { createCountedHistogram } from '../../telemetry/counted-histogram.ts';
 import { createRollingMaximum } from '../../telemetry/rolling-maximum.ts';
-import type { CounterMetrics, CounterObservation } from './metrics.ts';
-import { createRecentActivity } from './recent-activity.ts';
+import type { DeadLetterReason } from '../../schema/message/envelope.ts';
+import type { FlushResult, FlushStep } from '../flush/flush.ts';
+import type { TableSize } from '../maintenance/table-sizes.ts';
+import type { StreamState } from '../settle/stream-state.ts';
+import { operation } from './operation.ts';
+import { createRecentActivity, type RecentActivity } from './recent-activity.ts';
 
 /**
- * Counts for discovery and the console what goes on to the metrics.
- *
- * @returns the metrics to tell instead of the ones given, the service as discovery shows it, and what
- * it tells the mesh.
+ * What a counter service has done since its start, and what it saw last, in plain numbers. Metrics,
+ * heartbeats and discovery read them.
  */
-export function countFigures(
-  metrics: CounterMetrics,
-  observe: () => CounterObservation,
-): { metrics: CounterMetrics; service: DiscoverableService; readHeartbeat: () => Heartbeat } {
+export interface Stats extends Recorders {
+  readonly messagesConsumed: number;
+  readonly messagesRedelivered: number;
+  readonly messagesCommitted: number;
+  readonly messagesNakked: number;
+  readonly incrementsCommitted: number;
+  readonly rowsCommitted: number;
+  readonly alreadyApplied: number;
+  readonly flushesFailed: number;
+  readonly lastFlushMs: number;
+  readonly flushingMs: number;
+  readonly deadLetters: Readonly<Record<DeadLetterReason, number>>;
+  /** Of the last minute. */
+  readonly worstStalenessMs: () => number;
+  readonly worstSkewMs: () => number;
+  readonly stream: { messages: number; ageMs: number } | undefined;
+  readonly tables: readonly TableSize[];
+  /** What the counters hold less what the messages added; anything but 0 is a fault. */
+  readonly auditDifference: number | undefined;
+  readonly activity: RecentActivity;
+}
+
+export interface FlushTimes {
+  durationMs: number;
+  /** Infinite where the flush added nothing. */
+  stalenessMs: number;
+}
+
+interface Recorders {
+  received: (isRedelivered: boolean) => void;
+  /** @param skewMs how long after it was made a message was stored, as the two clocks have it. */
+  skewSeen: (skewMs: number) => void;
+  flushed: (result: FlushResult, times: FlushTimes) => void;
+  /** A batch went back to the broker after all its tries. */
+  flushFailed: () => void;
+  nakked: (messages: number) => void;
+  /** The broker has removed what is settled. */
+  purged: (durationMs: number) => void;
+  streamSeen: (stream: StreamState) => void;
+  tablesSeen: (tables: TableSize[]) => void;
+  audited: (difference: number) => void;
+}
+
+/** Fine around the bound of ten seconds. */
+const STALENESS_BUCKETS = [
+  1, 2, 4, 6, 8, 8.5, 9, 9.25, 9.5, 9.75, 10, 11, 12, 13, 15, 20, 30, 60, 300,
+];
+
+/** Each has a series from the start: a rate needs a first sample of 0 to see the first dead letter. */
+const NO_DEAD_LETTERS: Record<DeadLetterReason, number> = {
+  'not-json': 0,
+  'wrong-shape': 0,
+  'bad-key': 0,
+  'bad-value': 0,
+  'bad-idempotency-key': 0,
+  'idempotency-key-reused': 0,
+  'message-id-reused': 0,
+  late: 0,
+  'refused-by-database': 0,
+  'not-countable': 0,
+};
+const NO_TABLES: readonly TableSize[] = [];
+
+export function createStats(): Stats {
+  const record = createHistograms();
+  const worstStaleness = createRollingMaximum();
+  const worstSkew = createRollingMaximum();
+  const deadLetters = { ...NO_DEAD_LETTERS };
   const activity = createRecentActivity();
-  const sums = {
-    messages_consumed: 0,
-    messages_committed: 0,
-    rows_committed: 0,
-    increments_committed: 0,
-    already_applied: 0,
-    dead_letters: 0,
-    messages_redelivered: 0,
-    messages_given_back: 0,
-    last_flush_ms: 0,
-  };
-  const work: Omit<Work, 'stats'> = { requests: 0, errors: 0, lastError: '', processingMs: 0 };
-  const worstStalenessMs = createRollingMaximum();
 
-  const counting: CounterMetrics = {
-    ...metrics,
-    received: (isRedelivered) => {
-      work.requests++;
-      sums.messages_consumed++;
-      if (isRedelivered) sums.messages_redelivered++;
-      metrics.received(isRedelivered);
+  const stats = {
+    messagesConsumed: 0,
+    messagesRedelivered: 0,
+    messagesCommitted: 0,
+    messagesNakked: 0,
+    incrementsCommitted: 0,
+    rowsCommitted: 0,
+    alreadyApplied: 0,
+    flushesFailed: 0,
+    lastFlushMs: 0,
+    flushingMs: 0,
+    deadLetters,
+    worstStalenessMs: worstStaleness.read,
+    worstSkewMs: worstSkew.read,
+    stream: undefined as Stats['stream'],
+    tables: NO_TABLES,
+    auditDifference: undefined as number | undefined,
+    activity,
+
+    received: (isRedelivered: boolean): void => {
+      stats.messagesConsumed++;
+      if (isRedelivered) stats.messagesRedelivered++;
     },
-    flushed: (result, times) => {
-      sums.messages_committed += result.messages;
-      sums.increments_committed += result.increments;
-      sums.rows_committed += result.keys;
-      sums.already_applied += result.alreadyApplied;
-      sums.dead_letters += result.deadLetters;
-      sums.last_flush_ms = Math.round(times.durationMs);
-      work.processingMs += times.durationMs;
-      work.errors += result.deadLetters;
-      if (result.deadLetters > 0) work.lastError = 'dead letters: see INCREMENTS_DEAD';
-      // Infinite where the flush added nothing.
-      const { stalenessMs } = times;
-      if (Number.isFinite(stalenessMs)) worstStalenessMs.add(stalenessMs);
+    skewSeen: worstSkew.add,
+    flushed: (result: FlushResult, times: FlushTimes): void => {
+      stats.messagesCommitted += result.messages;
+      stats.incrementsCommitted += result.increments;
+      stats.rowsCommitted += result.keys;
+      stats.alreadyApplied += result.alreadyApplied;
+      stats.lastFlushMs = times.durationMs;
+      stats.flushingMs += times.durationMs;
+      for (const [reason, count] of Object.entries(result.reasons)) {
+        deadLetters[reason as DeadLetterReason] += count;
+      }
+      if (Number.isFinite(times.stalenessMs)) worstStaleness.add(times.stalenessMs);
       activity.flushed(result, times);
-      metrics.flushed(result, times);
+      record.flushed(result, times);
     },
-    streamSeen: (stream) => {
-      activity.streamSeen(stream);
-      metrics.streamSeen(stream);
+    flushFailed: (): void => {
+      stats.flushesFailed++;
     },
-    gaveBack: (messages) => {
-      sums.messages_given_back += messages;
-      metrics.gaveBack(messages);
+    nakked: (messages: number): void => {
+      stats.messagesNakked += messages;
+    },
+    purged: record.purged,
+    streamSeen: ({ messages, unsettledSinceMs }: StreamState): void => {
+      const ageMs = messages === 0 ? 0 : Math.max(0, Date.now() - unsettledSinceMs);
+      stats.stream = { messages, ageMs };
+      activity.streamSeen(stats.stream);
+    },
+    tablesSeen: (tables: TableSize[]): void => {
+      stats.tables = tables;
+    },
+    audited: (difference: number): void => {
+      stats.auditDifference = difference;
     },
   };
+  return stats;
+}
 
-  function readStats(): CounterStats {
-    const held = observe();
-    return {
-      pid: process.pid,
-      host: hostname(),
-      ...sums,
-      messages_held: held.messages,
-      keys_held: held.keys,
-      acks_pending: held.pending,
-      oldest_held_ms: Math.round(held.oldestAgeMs),
-      worst_staleness_ms: Math.round(worstStalenessMs.read()),
-    };
-  }
+function createHistograms(): Pick<Recorders, 'flushed' | 'purged'> {
+  const duration = createCountedHistogram({
+    name: 'messaging.process.duration',
+    description: 'From the start of a flush to its commit, retries included',
+    boundaries: SECONDS_BUCKETS,
+  })(operation('process'));
+  const settling = createCountedHistogram({
+    name: 'messaging.client.operation.duration',
+    description: 'Duration of a purge, which settles everything that is proven',
+    boundaries: SECONDS_BUCKETS,
+  })(operation('settle'));
+  const staleness = createCountedHistogram({
+    name: 'increments_staleness_seconds',
+    description: 'Age of the oldest increment of a flush at its commit',
+    unit: '',
+    boundaries: STALENESS_BUCKETS,
+  })({});
+  const stepSeries = createCountedHistogram({
+    name: 'counter_flush_step_duration_seconds',
+    description: 'Duration of each step of the flush that succeeded',
+    unit: '',
+    boundaries: SECONDS_BUCKETS,
+  });
+  const steps = {
+    begin: stepSeries({ step: 'begin' }),
+    deduplicate: stepSeries({ step: 'deduplicate' }),
+    keys: stepSeries({ step: 'keys' }),
+    upsert: stepSeries({ step: 'upsert' }),
+    'dead-letters': stepSeries({ step: 'dead-letters' }),
+    commit: stepSeries({ step: 'commit' }),
+  } satisfies Record<FlushStep, unknown>;
 
-  const identity = identify();
   return {
-    metrics: counting,
-    readHeartbeat: () => ({
-      name: 'counter',
-      id: identity.id,
-      version: identity.version,
-      uptime_ms: Math.round(process.uptime() * 1000),
-      is_stopping: false,
-      stats: readStats(),
-      activity: { ...activity.read(), database_connected: observe().isDatabaseConnected },
-    }),
-    service: {
-      ...identity,
-      name: 'counter',
-      description: 'Takes increments from the stream and commits their sums to PostgreSQL',
-      metadata: { project: 'increment-mesh', pid: String(process.pid), host: hostname() },
-      endpoint: {
-        name: 'increments',
-        subject: 'increments.>',
-        queueGroup: COUNTER,
-        metadata: { counts: 'messages delivered, the time spent flushing, dead letters as errors' },
-      },
-      readWork: () => ({ ...work, stats: readStats() }),
+    flushed: (result, { durationMs, stalenessMs }) => {
+      duration(durationMs / 1000);
+      for (const [step, ms] of Object.entries(result.stepsMs)) steps[step as FlushStep](ms / 1000);
+      if (Number.isFinite(stalenessMs)) staleness(stalenessMs / 1000);
     },
+    purged: (durationMs) => settling(durationMs / 1000),
   };
 }

@@ -1,8 +1,9 @@
 import { SpanKind, trace, ROOT_CONTEXT, type Link, type SpanContext } from '@opentelemetry/api';
 import type { Puller } from '../../nats/pull.ts';
-import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { LINKS_MAX, linksTo } from '../../telemetry/tracing.ts';
-import type { CounterMetrics } from './metrics.ts';
+import type { FlushResult } from '../flush/flush.ts';
+import { operation } from './operation.ts';
+import type { FlushTimes } from './stats.ts';
 
 const tracer = trace.getTracer('increment-mesh/counter');
 
@@ -31,20 +32,22 @@ export function tracePuller(puller: Puller): Puller {
   };
 }
 
-/** Makes spans of flushes and of purges from what the metrics are told of them, afterwards. */
-export function traceFlushes(metrics: CounterMetrics): CounterMetrics {
+/** Makes spans of flushes and of purges, after they are done. */
+export interface FlushTracing {
+  flushed: (result: FlushResult, times: FlushTimes) => void;
+  purged: (durationMs: number) => void;
+}
+
+export function createFlushTracing(): FlushTracing {
   let unsettled: SpanContext[] = [];
   return {
-    ...metrics,
-    flushed: (result, times) => {
-      metrics.flushed(result, times);
-      const links = linksTo(result.traceparents);
+    flushed: ({ messages, stepsMs, traceparents }, { durationMs }) => {
+      const links = linksTo(traceparents);
       if (links.length === 0) return;
-      const { messages, stepsMs } = result;
       const endTime = Date.now();
-      const startTime = endTime - times.durationMs;
+      const startTime = endTime - durationMs;
       const span = startSpan('process', { kind: SpanKind.CONSUMER, startTime, links, messages });
-      // The last try is what succeeded; its steps end with it.
+      // The last attempt is what succeeded; its steps end with it.
       let stepAt = endTime - Object.values(stepsMs).reduce((sum, ms) => sum + ms, 0);
       const parent = trace.setSpan(ROOT_CONTEXT, span);
       for (const [step, ms] of Object.entries(stepsMs)) {
@@ -54,7 +57,6 @@ export function traceFlushes(metrics: CounterMetrics): CounterMetrics {
       if (unsettled.length < LINKS_MAX) unsettled.push(span.spanContext());
     },
     purged: (durationMs) => {
-      metrics.purged(durationMs);
       if (unsettled.length === 0) return;
       const links = unsettled.map((context) => ({ context }));
       const startTime = Date.now() - durationMs;
@@ -71,19 +73,16 @@ interface OperationOptions {
   messages?: number;
 }
 
-function startSpan(operation: 'receive' | 'process' | 'settle', options: OperationOptions) {
+function startSpan(name: 'receive' | 'process' | 'settle', options: OperationOptions) {
   const { kind, startTime, links, messages } = options;
-  return tracer.startSpan(`${operation} increments`, {
+  return tracer.startSpan(`${name} increments`, {
     root: true,
     kind,
     startTime,
     links,
     attributes: {
-      'messaging.system': 'nats',
-      'messaging.operation.name': operation,
-      'messaging.operation.type': operation,
-      'messaging.destination.name': INCREMENTS,
-      'messaging.consumer.group.name': COUNTER,
+      ...operation(name),
+      'messaging.operation.type': name,
       ...(messages !== undefined && { 'messaging.batch.message_count': messages }),
     },
   });

@@ -28,7 +28,7 @@ export const CounterStats = Type.Object({
   already_applied: Count,
   dead_letters: Count,
   messages_redelivered: Count,
-  messages_given_back: Count,
+  messages_nakked: Count,
   messages_held: Count,
   keys_held: Count,
   /** Committed messages that are not yet purged. */

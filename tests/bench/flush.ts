@@ -5,7 +5,7 @@ import { openDatabase } from '../../schema/database/database.ts';
 import { type Database } from '../../schema/database/tables.ts';
 import { makeKeys, readCounters } from '../support/counters.ts';
 import { choose, type Benchmark } from './harness/benchmark.ts';
-import { makeLoad } from './harness/made-load.ts';
+import { makeBatch } from './harness/made-batch.ts';
 import { spreadOf } from './harness/median.ts';
 import { withScope } from './harness/scope.ts';
 import { makeFolder, startDatabase } from './harness/servers.ts';
@@ -77,7 +77,7 @@ async function measureSize(
 }
 
 async function timeFlush(database: Kysely<Database>, keys: string[]): Promise<number> {
-  const load = makeLoad(keys, VALUE);
+  const load = makeBatch(keys, VALUE);
   const startedAt = performance.now();
   await flushLoad(database, load, 1);
   return performance.now() - startedAt;

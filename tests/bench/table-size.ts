@@ -3,7 +3,7 @@ import { sql, type Kysely } from 'kysely';
 import { flush } from '../../counter/flush/flush.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import { choose, type Benchmark } from './harness/benchmark.ts';
-import { makeLoad } from './harness/made-load.ts';
+import { makeBatch } from './harness/made-batch.ts';
 import { spreadOf } from './harness/median.ts';
 import { withScope } from './harness/scope.ts';
 import { makeFolder, startDatabase } from './harness/servers.ts';
@@ -51,7 +51,7 @@ function addRows(database: Kysely<Database>, count: number): Promise<unknown> {
 
 async function measureFlush(database: Kysely<Database>, rows: number): Promise<TableSizeRun> {
   const keys = await drawKeys(database);
-  const load = makeLoad(keys, VALUE);
+  const load = makeBatch(keys, VALUE);
   const before = await readSum(database, keys);
   const startedAt = performance.now();
   await flush(database, load, 1);

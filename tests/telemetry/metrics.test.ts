@@ -46,7 +46,7 @@ await t.test('services tell by Prometheus and by OTLP what they did', async (t) 
       () => readMetrics(counter.metrics),
       (found) => valueOf(found, 'increments_committed_total', {}) === 5,
     );
-    for (const step of ['begin', 'fence', 'keys', 'upsert', 'letters', 'commit']) {
+    for (const step of ['begin', 'deduplicate', 'keys', 'upsert', 'dead-letters', 'commit']) {
       t.ok(valueOf(samples, 'counter_flush_step_duration_seconds_count', { step }), step);
     }
     t.ok(valueOf(samples, 'increments_staleness_worst_seconds', {}), 'the worst staleness');

@@ -21,19 +21,20 @@ export const MUTATIONS: Mutation[] = [
     file: 'counter/flush/flush-loop.ts',
     edits: [
       {
-        find: 'const load = holdings.startFlush();',
-        replacement: `const load = holdings.startFlush();
-          for (const { reply } of load.messages.values()) options.send(reply, '+ACK');`,
+        find: 'const batch = buffer.startFlush();',
+        replacement: `const batch = buffer.startFlush();
+          for (const { reply } of batch.messages.values()) options.send(reply, '+ACK');`,
       },
     ],
   },
   {
-    name: 'drops the ledger fence',
-    file: 'counter/flush/flush.ts',
+    name: 'counts what the ledger knows',
+    file: 'counter/flush/classify.ts',
     edits: [
+      { find: 'firsts.filter(({ id }) => !knownIds.has(id));', replacement: 'firsts;' },
       {
-        find: '(known.has(message.id) ? others : fresh).push(message);',
-        replacement: 'fresh.push(message);',
+        find: '[...repeats, ...firsts.filter(({ id }) => knownIds.has(id))];',
+        replacement: 'repeats;',
       },
     ],
   },

@@ -2,14 +2,13 @@ import { randomUUIDv7 } from 'node:crypto';
 import { sql, type Kysely } from 'kysely';
 import t from 'tap';
 import { flush } from '../../../counter/flush/flush.ts';
-import { flushWithRetries, type RetryOptions } from '../../../counter/flush/retry-flush.ts';
-import { TallyConflict } from '../../../counter/consume/tally.ts';
+import { flushWithRetries, type RetryOptions } from '../../../counter/flush/flush-with-retries.ts';
 import { acceptMessage } from '../../../counter/consume/accept-message.ts';
 import { createFlushBatch, type FlushBatch } from '../../../counter/consume/flush-batch.ts';
 import type { Database } from '../../../schema/database/tables.ts';
 import { encodeEnvelope, encodeIncrement } from '../../../schema/message/envelope.ts';
 import { createLog } from '../../../telemetry/log.ts';
-import { makeLoad } from '../../bench/harness/made-load.ts';
+import { makeBatch } from '../../bench/harness/made-batch.ts';
 import { makeKeys, readCounters } from '../../support/counters.ts';
 import { startServers } from '../../support/servers.ts';
 
@@ -21,7 +20,7 @@ interface Sent {
   value: number;
   /** Another than that of the others. */
   key?: string;
-  once?: string;
+  idempotencyKey?: string;
   deliveryCount?: number;
 }
 
@@ -30,7 +29,7 @@ void t.test(
   async (t) => {
     const { database } = await startServers(t);
     const keys = Array.from({ length: 150_000 }, () => randomUUIDv7());
-    await flush(database, makeLoad(keys, 7), INCARNATION);
+    await flush(database, makeBatch(keys, 7), INCARNATION);
     const counters = await readCounters(database);
     t.equal(counters.size, keys.length);
     t.ok(keys.every((key) => counters.get(key) === '7'));
@@ -40,34 +39,36 @@ void t.test(
 void t.test('a judgement that was not committed leaves no dead letter', async (t) => {
   const { database } = await startServers(t);
   const [key = ''] = makeKeys(1);
-  const first = { sequence: 1, value: 1, once: 'public/a' };
-  const second = { sequence: 2, value: 2, once: 'public/a' };
+  const first = { sequence: 1, value: 1, idempotencyKey: 'public/a' };
+  const second = { sequence: 2, value: 2, idempotencyKey: 'public/a' };
 
-  // Both in one load: the second loses. Then the commit fails, and they come again apart.
+  // Both in one batch: the second loses. Then the commit fails, and they come again apart.
   await failCommits(database, async () => {
-    await t.rejects(flush(database, loadOf(key, [first, second]), INCARNATION), /no commit today/);
+    await t.rejects(flush(database, batchOf(key, [first, second]), INCARNATION), /no commit today/);
   });
-  await flush(database, loadOf(key, [second]), INCARNATION);
-  await flush(database, loadOf(key, [first]), INCARNATION);
+  await flush(database, batchOf(key, [second]), INCARNATION);
+  await flush(database, batchOf(key, [first]), INCARNATION);
 
   t.strictSame(await readCounters(database), new Map([[key, '2']]));
-  t.strictSame(await readLetters(database), [{ sequence: '1', reason: 'idempotency-key-reused' }]);
+  t.strictSame(await readDeadLetters(database), [
+    { sequence: '1', reason: 'idempotency-key-reused' },
+  ]);
 });
 
 void t.test('a commit whose answer was lost is repeated without counting twice', async (t) => {
   const { database } = await startServers(t);
   const [key = ''] = makeKeys(1);
-  const load = loadOf(key, [
+  const batch = batchOf(key, [
     { sequence: 1, value: 1 },
-    { sequence: 2, value: 10, once: 'public/b' },
+    { sequence: 2, value: 10, idempotencyKey: 'public/b' },
     { sequence: 3, value: 100, deliveryCount: 2 },
   ]);
-  t.match(await flush(database, load, INCARNATION), {
+  t.match(await flush(database, batch, INCARNATION), {
     messages: 3,
     increments: 3,
     alreadyApplied: 0,
   });
-  t.match(await flush(database, load, INCARNATION), {
+  t.match(await flush(database, batch, INCARNATION), {
     messages: 0,
     increments: 0,
     alreadyApplied: 3,
@@ -81,14 +82,17 @@ void t.test(
     const { database } = await startServers(t);
     const [key = ''] = makeKeys(1);
     const [one, two] = [randomUUIDv7(), randomUUIDv7()];
-    await flush(database, loadOf(key, [{ sequence: 1, id: one, value: 1 }]), INCARNATION);
+    await flush(database, batchOf(key, [{ sequence: 1, id: one, value: 1 }]), INCARNATION);
     const both = [
       { sequence: 1, id: one, value: 1 },
       { sequence: 2, id: two, value: 10 },
     ];
-    await t.rejects(flush(database, loadOf(key, both), INCARNATION), TallyConflict);
+    await t.rejects(flush(database, batchOf(key, both), INCARNATION), {
+      name: 'FlushConflict',
+      reason: 'tally-split',
+    });
     const again = both.map((message) => ({ ...message, deliveryCount: 2 }));
-    await flush(database, loadOf(key, again), INCARNATION);
+    await flush(database, batchOf(key, again), INCARNATION);
     t.strictSame(await readCounters(database), new Map([[key, '11']]));
   },
 );
@@ -101,13 +105,13 @@ void t.test(
     const id = randomUUIDv7();
     await flush(
       database,
-      loadOf(key, [
+      batchOf(key, [
         { sequence: 1, id, value: 5 },
         { sequence: 2, id, value: 5 },
       ]),
       INCARNATION,
     );
-    await flush(database, loadOf(key, [{ sequence: 3, id, value: 5 }]), INCARNATION);
+    await flush(database, batchOf(key, [{ sequence: 3, id, value: 5 }]), INCARNATION);
     t.strictSame(await readCounters(database), new Map([[key, '5']]));
     const rows = await database
       .selectFrom('ledger')
@@ -125,25 +129,25 @@ void t.test(
 void t.test('a message that no check foresaw costs its neighbours nothing', async (t) => {
   const { database } = await startServers(t);
   const [key = ''] = makeKeys(1);
-  const load = loadOf(
+  const batch = batchOf(
     key,
     [1, 10, 100].map((value, index) => ({ sequence: index + 1, value, deliveryCount: 2 })),
   );
-  Object.defineProperty(load.messages.get(2)?.body?.envelope, 'increments', {
+  Object.defineProperty(batch.messages.get(2)?.body?.envelope, 'increments', {
     get: () => {
       throw new RangeError('too deep');
     },
   });
-  await flushWithRetries(load, optionsOf(database));
+  await flushWithRetries(batch, optionsOf(database));
   t.strictSame(await readCounters(database), new Map([[key, '101']]));
-  t.strictSame(await readLetters(database), [{ sequence: '2', reason: 'not-countable' }]);
+  t.strictSame(await readDeadLetters(database), [{ sequence: '2', reason: 'not-countable' }]);
 });
 
 void t.test('a subject with a zero costs nobody a flush', async (t) => {
   const { database } = await startServers(t);
-  const load = createFlushBatch();
+  const batch = createFlushBatch();
   acceptMessage(
-    load,
+    batch,
     {
       data: Buffer.from('not JSON'),
       subject: 'increments.a\0b',
@@ -154,9 +158,9 @@ void t.test('a subject with a zero costs nobody a flush', async (t) => {
     },
     { suspectBeforeMs: 0, isHeldElsewhere: () => false },
   );
-  await flush(database, load, INCARNATION);
-  const letters = await database.selectFrom('dead_letters').select('subject').execute();
-  t.strictSame(letters, [{ subject: 'increments.a\uFFFDb' }]);
+  await flush(database, batch, INCARNATION);
+  const deadLetters = await database.selectFrom('dead_letters').select('subject').execute();
+  t.strictSame(deadLetters, [{ subject: 'increments.a\uFFFDb' }]);
 });
 
 void t.test('what the database refuses holds nothing up that comes beside it', async (t) => {
@@ -166,17 +170,17 @@ void t.test('what the database refuses holds nothing up that comes beside it', a
     database,
   );
   // As after a first failure: what comes again has its body, and what is new is in the tally already.
-  const load = loadOf(key, [
+  const batch = batchOf(key, [
     { sequence: 1, value: 1 },
     { sequence: 2, value: 10, key: full, deliveryCount: 2 },
     { sequence: 3, value: 100, deliveryCount: 2 },
   ]);
-  await flushWithRetries(load, optionsOf(database));
+  await flushWithRetries(batch, optionsOf(database));
   t.equal((await readCounters(database)).get(key), '101');
-  t.strictSame(await readLetters(database), [{ sequence: '2', reason: 'refused-by-database' }]);
+  t.strictSame(await readDeadLetters(database), [{ sequence: '2', reason: 'refused-by-database' }]);
 });
 
-function readLetters(database: Kysely<Database>) {
+function readDeadLetters(database: Kysely<Database>) {
   return database.selectFrom('dead_letters').select(['sequence', 'reason']).execute();
 }
 
@@ -190,16 +194,16 @@ function optionsOf(database: Kysely<Database>): RetryOptions {
   };
 }
 
-function loadOf(key: string, sent: Sent[]): FlushBatch {
-  const load = createFlushBatch();
-  for (const { sequence, id, value, once, deliveryCount = 1, ...other } of sent) {
+function batchOf(key: string, sent: Sent[]): FlushBatch {
+  const batch = createFlushBatch();
+  for (const { sequence, id, value, idempotencyKey, deliveryCount = 1, ...other } of sent) {
     const increment = encodeIncrement({
       key: other.key ?? key,
       value,
-      ...(once !== undefined && { once }),
+      ...(idempotencyKey !== undefined && { idempotency_key: idempotencyKey }),
     });
     acceptMessage(
-      load,
+      batch,
       {
         data: Buffer.from(encodeEnvelope(id ?? randomUUIDv7(), [increment])),
         subject: 'increments.http',
@@ -211,7 +215,7 @@ function loadOf(key: string, sent: Sent[]): FlushBatch {
       { suspectBeforeMs: 0, isHeldElsewhere: () => false },
     );
   }
-  return load;
+  return batch;
 }
 
 /** Lets transactions that write to the ledger fail at their very end. */

@@ -14,24 +14,24 @@ const PACK_INCREMENTS = 100;
 let sequence = 0;
 
 /** What a counter holds after packs of 100 increments, one for each key. */
-export function makeLoad(keys: string[], value: number): FlushBatch {
-  const load = createFlushBatch();
+export function makeBatch(keys: string[], value: number): FlushBatch {
+  const batch = createFlushBatch();
   for (let start = 0; start < keys.length; start += PACK_INCREMENTS) {
     const pack = keys.slice(start, start + PACK_INCREMENTS);
-    for (const key of pack) addToTally(load.tally, key, value);
+    for (const key of pack) addToTally(batch.tally, key, value);
     const id = randomUUIDv7();
     const now = performance.now();
-    addToBatch(load, {
+    addToBatch(batch, {
       sequence: ++sequence,
       id,
       reply: '',
       storedAtMs: Date.now(),
       bornAt: now,
-      claimedAt: now,
+      ackWaitFrom: now,
       digest: digest(id),
       increments: pack.length,
       total: pack.length * value,
     });
   }
-  return load;
+  return batch;
 }

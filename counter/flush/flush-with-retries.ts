@@ -1,14 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
-import type { Database } from '../../schema/database/tables.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { isDataError, isFaultOfOurs } from './database-error.ts';
-import { flush, type FlushResult } from './flush.ts';
 import { bisect, splitByTally, type FlushBatch } from '../consume/flush-batch.ts';
-import { StoresDisagree } from '../settle/compare-stores.ts';
-import { TallyConflict } from '../consume/tally.ts';
+import { isDataError } from './database-error.ts';
+import { FlushConflict } from './flush-conflict.ts';
+import { consequenceOf, FlushAborted } from './flush-failure.ts';
+import { flush, type FlushResult } from './flush.ts';
 
 const RETRY_MS_MIN = 100;
 const RETRY_MS_MAX = 2_000;
@@ -17,7 +17,7 @@ export interface RetryOptions {
   database: Kysely<Database>;
   /** Checks that the stream is still the same one, and returns its incarnation. */
   readIncarnation: () => Promise<number>;
-  /** Told of each part of the batch that is committed. */
+  /** Called for each part of the batch that is committed. */
   onCommitted: (batch: FlushBatch, result: FlushResult) => void;
   /** How long, in milliseconds, a failing batch is tried. */
   triesMs: () => number;
@@ -26,9 +26,9 @@ export interface RetryOptions {
 
 /**
  * Flushes a batch, again and again while the database is away. An ambiguous commit needs no care: a
- * second try finds all ids there and adds nothing.
+ * second attempt finds all ids there and adds nothing. What can't be counted costs its own message only.
  *
- * @throws TallyConflict, StoresDisagree, or the database's last error when the time is used up.
+ * @throws FlushAborted where the batch, or what is left of it, must go back to the broker.
  */
 export async function flushWithRetries(batch: FlushBatch, options: RetryOptions): Promise<void> {
   const { database, log } = options;
@@ -38,13 +38,10 @@ export async function flushWithRetries(batch: FlushBatch, options: RetryOptions)
     try {
       result = await flush(database, batch, await options.readIncarnation());
     } catch (error) {
-      if (error instanceof TallyConflict || error instanceof StoresDisagree) throw error;
-      // Of our own faults some pass; a database that breaks off shows itself in odd ways.
-      if (isDataError(error) || (isFaultOfOurs(error) && attempt > 0)) {
-        await isolate(batch, options, error);
-        return;
-      }
-      if (performance.now() - startedAt > options.triesMs()) throw error;
+      const isTimeUp = performance.now() - startedAt > options.triesMs();
+      const consequence = consequenceOf(error, { attempt, isTimeUp });
+      if (consequence === 'bisect') return flushInParts(batch, options, error);
+      if (consequence !== 'retry') throw new FlushAborted(consequence, error);
       log.warn({ attempt }, `a flush failed and is tried again: ${describeDatabaseError(error)}`);
       await delay(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt));
       continue;
@@ -54,13 +51,18 @@ export async function flushWithRetries(batch: FlushBatch, options: RetryOptions)
   }
 }
 
-/** What the database or our own code stumbles over costs its own message only: the batch is halved down to it. */
-async function isolate(batch: FlushBatch, options: RetryOptions, error: unknown): Promise<void> {
+/** First what is in the tally is set apart, since it can't be halved, then halves of halves. */
+async function flushInParts(
+  batch: FlushBatch,
+  options: RetryOptions,
+  error: unknown,
+): Promise<void> {
   const { tallied, kept } = splitByTally(batch);
   if (tallied.messages.size > 0) {
-    // What is in the tally comes again with its bodies, and then beside others that are in a tally.
-    if (kept.messages.size === 0)
-      throw new TallyConflict('a message can’t be counted', { cause: error });
+    // It comes again with its bodies, and can be halved then.
+    if (kept.messages.size === 0) {
+      throw new FlushAborted('take-again', new FlushConflict('refused-in-tally', error));
+    }
     await flushWithRetries(kept, options);
     await flushWithRetries(tallied, options);
     return;
@@ -70,7 +72,10 @@ async function isolate(batch: FlushBatch, options: RetryOptions, error: unknown)
     for (const half of bisect(batch)) await flushWithRetries(half, options);
     return;
   }
-  if (message?.body === undefined || message.body.refusal !== undefined) throw error;
+  // A dead letter that the database refuses as well.
+  if (message?.body === undefined || message.body.refusal !== undefined) {
+    throw new FlushAborted('give-up', error);
+  }
   options.log.error({ err: error, sequence: message.sequence }, 'a message can’t be counted');
   message.body.refusal = isDataError(error) ? 'refused-by-database' : 'not-countable';
   await flushWithRetries(batch, options);

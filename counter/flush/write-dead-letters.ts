@@ -1,12 +1,13 @@
 /*
  * Dead letters go by way of the database. What can't be counted is judged in the flush, against keys
  * and ids that other transactions hold, and the judgement is final only when the flush commits. So a
- * letter is written in the same transaction and handed to the broker afterwards, under a fixed
- * message id: whatever dies in between, it is stored once, and never for something that was counted.
+ * dead letter is written in the same transaction and published afterwards, under a fixed message id:
+ * whatever dies in between, it is stored once, and never for something that was counted.
  */
 import { sql, type Kysely } from 'kysely';
 import type { Database, DeadLettersTable } from '../../schema/database/tables.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
+import { chunks } from './ledger.ts';
 
 /** Something that could not be counted, with what a person needs to understand and repair it. */
 export interface DeadLetter {
@@ -20,14 +21,13 @@ export interface DeadLetter {
   payload: string;
 }
 
-/** Rows in one statement: every message of a batch may be bad. */
-const STATEMENT_ROWS_MAX = 10_000;
-
-/** Writes letters down in the flush's transaction. */
-export async function writeDeadLetters(db: Kysely<Database>, letters: DeadLetter[]): Promise<void> {
+/** Writes dead letters in the flush's transaction. Every message of a batch may be bad. */
+export async function writeDeadLetters(
+  db: Kysely<Database>,
+  deadLetters: DeadLetter[],
+): Promise<void> {
   const columns = ['id', 'reason', 'subject', 'sequence', 'stored_at', 'payload'] as const;
-  for (let start = 0; start < letters.length; start += STATEMENT_ROWS_MAX) {
-    const rows = letters.slice(start, start + STATEMENT_ROWS_MAX);
+  for (const rows of chunks(deadLetters)) {
     const batch = sql<DeadLettersTable>`unnest(
       ${rows.map(({ id }) => id)}::text[],
       ${rows.map(({ reason }) => reason)}::text[],

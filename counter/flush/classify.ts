@@ -1,0 +1,92 @@
+/*
+ * What a batch's messages are to the ledger. Pure: the statements around it are the flush's.
+ *
+ * A message is fresh (counted now), applied (its sequence has a row: an earlier delivery or a commit whose
+ * answer was lost), a repeat (its id has another sequence's row), or refused. Repeats and refused
+ * messages add nothing, and yet get a row, so that settled sequences have no hole.
+ */
+import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
+import { FlushConflict } from './flush-conflict.ts';
+import type { KnownMessage } from './ledger.ts';
+
+/** Before the ledger is asked. */
+export interface Deduplicated {
+  /** The first of each id, to be inserted. */
+  firsts: HeldMessage[];
+  /** Further messages of an id that another one in the batch has. */
+  repeats: HeldMessage[];
+  /** Those of which nothing can be counted. */
+  refused: HeldMessage[];
+}
+
+export function deduplicate(batch: FlushBatch): Deduplicated {
+  const firsts = new Map<string, HeldMessage>();
+  const repeats: HeldMessage[] = [];
+  const refused: HeldMessage[] = [];
+  const inOrder = [...batch.messages.values()].toSorted(
+    (left, right) => left.sequence - right.sequence,
+  );
+  for (const message of inOrder) {
+    if (message.body?.refusal !== undefined) refused.push(message);
+    else if (firsts.has(message.id)) repeats.push(message);
+    else firsts.set(message.id, message);
+  }
+  return { firsts: [...firsts.values()], repeats, refused };
+}
+
+export interface Classified {
+  /** New to the ledger, and in it now. */
+  fresh: HeldMessage[];
+  /** Of `fresh`, those whose increments are in the batch's tally. */
+  tallied: HeldMessage[];
+  /** How many messages were counted before. */
+  alreadyApplied: number;
+  /** Messages that add nothing and need a row of their own. */
+  settledEmpty: HeldMessage[];
+  /** Of those, messages whose id came with another content before. */
+  reused: HeldMessage[];
+}
+
+/**
+ * @param knownIds those of `firsts` that were not inserted, since they or their sequences have a row.
+ * @param rows the ledger's rows for everything that is not fresh.
+ * @throws FlushConflict where the tally can't be used, or a row vanished between the two statements.
+ */
+export function classify(
+  { firsts, repeats, refused }: Deduplicated,
+  {
+    knownIds,
+    rows,
+    incarnation,
+  }: { knownIds: Set<string>; rows: KnownMessage[]; incarnation: number },
+): Classified {
+  const fresh = firsts.filter(({ id }) => !knownIds.has(id));
+  const known = [...repeats, ...firsts.filter(({ id }) => knownIds.has(id))];
+  const tallied = fresh.filter(isTallied);
+  // A commit whose answer was lost has applied the whole tally. A part of it can't be taken out.
+  if (tallied.length > 0 && known.some(isTallied)) throw new FlushConflict('tally-split');
+
+  const appliedSequences = new Set(
+    rows.filter((row) => row.incarnation === incarnation).map(({ sequence }) => sequence),
+  );
+  const digests = new Map(rows.map(({ id, digest }) => [id, digest]));
+  const repeated = known.filter(({ sequence }) => !appliedSequences.has(sequence));
+  const reused = repeated.filter(({ id, digest }) => digests.get(id) !== digest);
+  for (const { id, body } of reused) {
+    if (!digests.has(id)) throw new FlushConflict('ledger-row-pruned');
+    // Its dead letter needs the body, with which it comes again.
+    if (body === undefined) throw new FlushConflict('id-reused-in-tally');
+  }
+  return {
+    fresh,
+    tallied,
+    alreadyApplied: known.length,
+    settledEmpty: [...refused, ...repeated],
+    reused,
+  };
+}
+
+/** Its increments are in the batch's tally, and its body is gone. */
+export function isTallied({ body }: HeldMessage): boolean {
+  return body === undefined;
+}

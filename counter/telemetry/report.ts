@@ -1,0 +1,76 @@
+import { hostname } from 'node:os';
+import { identify, type DiscoverableService } from '../../nats/discovery.ts';
+import { COUNTER } from '../../nats/streams.ts';
+import type { CounterStats, Heartbeat } from '../../schema/message/heartbeat.ts';
+import type { Held } from './metrics.ts';
+import type { Stats } from './stats.ts';
+
+/** What a counter service says of itself: to the nats CLI, which asks, and once a second to consoles. */
+export function createReport(
+  stats: Stats,
+  readHeld: () => Held,
+): { service: DiscoverableService; readHeartbeat: () => Heartbeat } {
+  const identity = identify();
+  const host = hostname();
+  const countDeadLetters = () =>
+    Object.values(stats.deadLetters).reduce((sum, count) => sum + count, 0);
+
+  function readStats(): CounterStats {
+    const held = readHeld();
+    return {
+      pid: process.pid,
+      host,
+      messages_consumed: stats.messagesConsumed,
+      messages_committed: stats.messagesCommitted,
+      increments_committed: stats.incrementsCommitted,
+      rows_committed: stats.rowsCommitted,
+      already_applied: stats.alreadyApplied,
+      dead_letters: countDeadLetters(),
+      messages_redelivered: stats.messagesRedelivered,
+      messages_nakked: stats.messagesNakked,
+      last_flush_ms: Math.round(stats.lastFlushMs),
+      messages_held: held.messages,
+      keys_held: held.keys,
+      acks_pending: held.pending,
+      oldest_held_ms: Math.round(held.oldestAgeMs),
+      worst_staleness_ms: Math.round(stats.worstStalenessMs()),
+    };
+  }
+
+  return {
+    readHeartbeat: () => ({
+      name: 'counter',
+      id: identity.id,
+      version: identity.version,
+      uptime_ms: Math.round(process.uptime() * 1000),
+      is_stopping: false,
+      stats: readStats(),
+      activity: {
+        ...stats.activity.read(),
+        dead_letters: Object.fromEntries(
+          Object.entries(stats.deadLetters).filter(([, count]) => count > 0),
+        ),
+        database_connected: readHeld().isDatabaseConnected,
+      },
+    }),
+    service: {
+      ...identity,
+      name: 'counter',
+      description: 'Takes increments from the stream and commits their sums to PostgreSQL',
+      metadata: { project: 'increment-mesh', pid: String(process.pid), host },
+      endpoint: {
+        name: 'increments',
+        subject: 'increments.>',
+        queueGroup: COUNTER,
+        metadata: { counts: 'messages delivered, the time spent flushing, dead letters as errors' },
+      },
+      readWork: () => ({
+        requests: stats.messagesConsumed,
+        errors: countDeadLetters(),
+        lastError: countDeadLetters() > 0 ? 'dead letters: see INCREMENTS_DEAD' : '',
+        processingMs: stats.flushingMs,
+        stats: readStats(),
+      }),
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import pg from 'pg';
+import t from 'tap';
+import { FlushConflict } from '../../../counter/flush/flush-conflict.ts';
+import { consequenceOf, type Consequence } from '../../../counter/flush/flush-failure.ts';
+import { StoresDisagree } from '../../../counter/settle/compare-stores.ts';
+
+function sqlError(code: string): Error {
+  const error = new pg.DatabaseError('refused', 0, 'error');
+  error.code = code;
+  return error;
+}
+
+const FIRST = { attempt: 0, isTimeUp: false };
+const LATER = { attempt: 3, isTimeUp: false };
+const LAST = { attempt: 9, isTimeUp: true };
+
+/** Of the first attempt, of a later one, and of one at which the time is up. */
+const CASES: [string, Error, [Consequence, Consequence, Consequence]][] = [
+  ['the connection is lost', new Error('ended unexpectedly'), ['retry', 'retry', 'give-up']],
+  ['a lock is not free', sqlError('55P03'), ['retry', 'retry', 'give-up']],
+  ['a deadlock', sqlError('40P01'), ['retry', 'retry', 'give-up']],
+  ['a value is out of range', sqlError('22003'), ['bisect', 'bisect', 'bisect']],
+  ['a constraint', sqlError('23514'), ['bisect', 'bisect', 'bisect']],
+  ['a fault of ours', new RangeError('too deep'), ['retry', 'bisect', 'bisect']],
+  [
+    'a tally that is split',
+    new FlushConflict('tally-split'),
+    ['take-again', 'take-again', 'take-again'],
+  ],
+  ['the stores disagree', new StoresDisagree('restored'), ['end', 'end', 'end']],
+];
+
+void t.test('what follows a flush that failed', (t) => {
+  for (const [name, error, expected] of CASES) {
+    const found = [FIRST, LATER, LAST].map((failed) => consequenceOf(error, failed));
+    t.strictSame(found, expected, name);
+  }
+  t.end();
+});
