@@ -1,11 +1,7 @@
-import {
-  jetstreamManager,
-  JetStreamApiError,
-  type JetStreamManager,
-  type StreamConfig,
-} from '@nats-io/jetstream';
+import { jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
 import { connectToNats, type ConnectOptions } from './connect.ts';
-import { retryWhileLeaderless, lacksServers, NoLeader } from './retry-while-leaderless.ts';
+import { isRefusal } from './error-codes.ts';
+import { retryWhileLeaderless, NoLeader } from './retry-while-leaderless.ts';
 import { untilReplicasCurrent, type Replicas } from './replicas.ts';
 import {
   counterConsumer,
@@ -19,9 +15,6 @@ import {
 const CATCH_UP_MS_MAX = 10 * 60_000;
 /** A cluster that has lost a server accepts and keeps; its services must be able to start, too. */
 const AWAY_MS_MAX = 30_000;
-
-/** Error codes of JetStream's API: no such stream, no such consumer. */
-const NOT_FOUND_CODES = [10059, 10014];
 
 /** Raised where the broker can't be brought to what this version needs; says what to do. */
 export class ProvisionError extends Error {
@@ -75,7 +68,7 @@ async function applyStream(
       return manager.streams.update(config.name, { num_replicas, ...config });
     });
   } catch (error) {
-    if (lacksServers(error)) {
+    if (isRefusal(error, 'too-few-servers')) {
       throw new ProvisionError(
         `NATS can't keep ${config.num_replicas ?? 1} replicas of ${config.name} (${error.message}): give it a ` +
           'cluster of as many servers with room for its max_bytes, or set REPLICAS=1',
@@ -105,8 +98,7 @@ async function find<Info>(info: Promise<Info>): Promise<Info | undefined> {
   try {
     return await info;
   } catch (error) {
-    if (error instanceof JetStreamApiError && NOT_FOUND_CODES.includes(error.code))
-      return undefined;
+    if (isRefusal(error, 'no-stream', 'no-consumer')) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { connectionChange, type ConnectionWatch } from './connect.ts';
+import { isErrorCode } from './error-codes.ts';
 import { listen } from './listen.ts';
 import { INCREMENTS } from './streams.ts';
 
@@ -37,9 +38,6 @@ export interface Publisher {
   /** @throws StreamFull, PublishTimeout */
   publish: (message: OutgoingMessage, deadlineMs: number) => Promise<Stored>;
 }
-
-/** Maximum bytes, maximum messages, and the server's own storage limit. */
-const STREAM_FULL_CODES = new Set([10077, 10047, 10023]);
 
 const RETRY_DELAY_MS = 50;
 /** An attempt that is not answered in this time is made again, under the same id. */
@@ -141,7 +139,9 @@ function readAcknowledgement(message: Msg): Stored | Error {
     }>();
     if (error !== undefined) {
       const detail = `the stream ${INCREMENTS} refused: ${error.description} (${error.err_code})`;
-      return STREAM_FULL_CODES.has(error.err_code) ? new StreamFull(detail) : new Error(detail);
+      return isErrorCode(error.err_code, 'stream-full')
+        ? new StreamFull(detail)
+        : new Error(detail);
     }
     if (seq !== undefined) return { sequence: seq };
   } catch {

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
+import { isRefusal } from './error-codes.ts';
 
-/** Raised where nobody has led the streams for longer than an election takes; says what to do. */
+/** Raised where no server has led the streams for longer than an election takes; says what to do. */
 export class NoLeader extends Error {
   override readonly name = 'NoLeader';
 }
@@ -10,16 +11,6 @@ export class NoLeader extends Error {
 /** Followers wait 4 to 9 s before they elect a leader, and again where the vote is split. */
 const ELECTION_MS_MAX = 30_000;
 const RETRY_MS = 250;
-
-/** Codes of JetStream's API: no server, or too few of them, or too little room. */
-const LACKING_CODES = [10074, 10005, 10023];
-/** Not the leader, and a stream or consumer whose servers are away. */
-const LEADERLESS_CODES = [10009, 10118, 10119];
-
-/** Whether the broker refuses a number of replicas since it has not the servers for it. */
-export function lacksServers(error: unknown): error is JetStreamApiError {
-  return error instanceof JetStreamApiError && LACKING_CODES.includes(error.code);
-}
 
 /**
  * Asks JetStream, and again while a leader is being elected: servers are healthy before the streams
@@ -29,9 +20,9 @@ export function lacksServers(error: unknown): error is JetStreamApiError {
  */
 export async function retryWhileLeaderless<Answer>(
   ask: () => Promise<Answer>,
-  patienceMs = ELECTION_MS_MAX,
+  timeoutMs = ELECTION_MS_MAX,
 ): Promise<Answer> {
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {
       return await ask();
@@ -39,7 +30,7 @@ export async function retryWhileLeaderless<Answer>(
       if (!isLeaderless(cause)) throw cause;
       if (performance.now() > deadline) {
         throw new NoLeader(
-          `no broker has answered for the streams in ${patienceMs / 1000} s (${cause.message}): the one ` +
+          `no broker has answered for the streams in ${timeoutMs / 1000} s (${cause.message}): the one ` +
             'server, or two of the three of a cluster, must run with JetStream and reach each other. ' +
             'Their logs say what is wrong',
           { cause },
@@ -53,8 +44,8 @@ export async function retryWhileLeaderless<Answer>(
 /** Without a leader a request is not answered at all, or by a server that says so. */
 function isLeaderless(error: unknown): error is Error {
   if (error instanceof JetStreamApiError) {
-    const isAway = error.status === 503 || LEADERLESS_CODES.includes(error.code);
-    return isAway && !lacksServers(error);
+    const isAway = error.status === 503 || isRefusal(error, 'leaderless');
+    return isAway && !isRefusal(error, 'too-few-servers');
   }
   if (error instanceof errors.TimeoutError) return true;
   // The client takes it for a server without JetStream.

@@ -3,11 +3,12 @@
  * the clock of the server that stores its messages.
  *
  * Both come from a message that is sent the way of an increment and never stored: the server's message
- * tracing (`Nats-Trace-Only`, nats-server 2.11) says on a subject of ours where it would have gone, and
+ * tracing (`Nats-Trace-Only`, nats-server 2.11) reports on a subject of ours where it would have gone, and
  * when. It costs the stream nothing, and the gateway's role needs no right to look at the stream.
  */
 import { performance } from 'node:perf_hooks';
 import { createInbox, headers, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { createBrokerClock, type Clocks } from './broker-clock.ts';
 import type { ConnectionWatch } from './connect.ts';
 import { listen } from './listen.ts';
 import { HTTP_SUBJECT, INCREMENTS } from './streams.ts';
@@ -23,32 +24,23 @@ export interface StreamWatch extends ConnectionWatch {
 /** Core NATS, outside the streams. */
 const TRACE_SUBJECT = 'mesh.trace';
 const LOOK_MS = 2_000;
-/** While it is away; a new leader is elected within seconds, and clients wait. */
+/** While the stream is away; a new leader is elected within seconds, and clients wait. */
 const SEARCH_MS = 250;
 /** A later answer says what time it was, not what time it is. */
 const ANSWER_MS_MAX = 1_000;
-/** Clocks that move apart by this much: one was set, or the machine has slept. */
-const CLOCKS_APART_MS_MAX = 10_000;
-
-/** This machine's two clocks: the one that can be set, and the one that stops while it sleeps. */
-interface Clocks {
-  wallMs: number;
-  monotonicMs: number;
-}
 
 /** Follows the stream for as long as the connection lives. */
 export function watchStream(connection: NatsConnection, broker: ConnectionWatch): StreamWatch {
   const listeners = new Set<(isThere: boolean) => void>();
   const subject = `${TRACE_SUBJECT}.${nuid.next()}`;
   const inbox = createInbox('_INBOX_gateway');
+  const clock = createBrokerClock();
   let question: { subject: string; askedAt: Clocks } | undefined;
   let count = 0;
-  /** What must be added to our clocks; undefined while the stream is away. */
-  let ahead: Clocks | undefined;
   let timer: NodeJS.Timeout | undefined;
 
-  listen(connection, `${subject}.*`, hearTrace);
-  listen(connection, inbox, hearRefusal);
+  listen(connection, `${subject}.*`, receiveTrace);
+  listen(connection, inbox, receiveRefusal);
   broker.onChange((isConnected) => {
     forget();
     if (isConnected) ask();
@@ -57,7 +49,8 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
 
   function ask(): void {
     clearTimeout(timer);
-    timer = setTimeout(ask, ahead === undefined ? SEARCH_MS : LOOK_MS).unref();
+    if (clock.isSet && !clock.isReliable(readClocks())) forget();
+    timer = setTimeout(ask, clock.isSet ? LOOK_MS : SEARCH_MS).unref();
     if (!broker.isConnected || connection.isClosed() || isAwaited()) return;
     question = { subject: `${subject}.${++count}`, askedAt: readClocks() };
     const trace = headers();
@@ -73,7 +66,7 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
   }
 
   /** Each server on the way sends its part; the one that would have stored the message names the stream. */
-  function hearTrace(message: Msg): void {
+  function receiveTrace(message: Msg): void {
     const brokerMs = readStoredTime(message);
     if (brokerMs === undefined || message.subject !== question?.subject) return;
     const now = readClocks();
@@ -82,50 +75,39 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
     // By both clocks, so that neither a process that was frozen nor a machine that slept is fooled.
     if (now.wallMs - wallMs > ANSWER_MS_MAX || now.monotonicMs - monotonicMs > ANSWER_MS_MAX)
       return;
-    const wasAway = ahead === undefined;
-    ahead = { wallMs: brokerMs - now.wallMs, monotonicMs: brokerMs - now.monotonicMs };
-    if (wasAway) tell(true);
+    const wasAway = !clock.isSet;
+    clock.set(brokerMs, now);
+    if (wasAway) report(true);
   }
 
-  /** Only "no responders" says that nobody stores; silence may be a server that is slow. */
-  function hearRefusal(message: Msg): void {
+  /** Only "no responders" says that no server stores; silence may be a server that is slow. */
+  function receiveRefusal(message: Msg): void {
     if (message.headers?.code !== 503) return;
     question = undefined;
-    if (ahead === undefined) return;
+    if (!clock.isSet) return;
     forget();
     ask();
   }
 
   function forget(): void {
     question = undefined;
-    if (ahead === undefined) return;
-    ahead = undefined;
-    tell(false);
+    if (!clock.isSet) return;
+    clock.clear();
+    report(false);
   }
 
-  function tell(isThere: boolean): void {
+  function report(isThere: boolean): void {
     for (const listener of Array.from(listeners)) listener(isThere);
-  }
-
-  /** Whether this machine's clocks still go together as they did when the stream answered. */
-  function isTimeKnown(): boolean {
-    if (ahead === undefined) return false;
-    const { wallMs, monotonicMs } = readClocks();
-    const apartMs = wallMs + ahead.wallMs - (monotonicMs + ahead.monotonicMs);
-    if (Math.abs(apartMs) <= CLOCKS_APART_MS_MAX) return true;
-    forget();
-    ask();
-    return false;
   }
 
   return {
     get isConnected() {
-      return broker.isConnected && isTimeKnown();
+      return broker.isConnected && clock.isReliable(readClocks());
     },
     get clockAheadMs() {
-      return ahead === undefined ? 0 : -ahead.wallMs;
+      return clock.aheadMs;
     },
-    brokerTimeMs: () => performance.now() + (ahead?.monotonicMs ?? performance.timeOrigin),
+    brokerTimeMs: () => clock.timeMs(readClocks()),
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

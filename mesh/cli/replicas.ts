@@ -1,5 +1,5 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
-import { lacksServers } from '../../nats/retry-while-leaderless.ts';
+import { isRefusal } from '../../nats/error-codes.ts';
 import {
   describeServer,
   isCurrent,
@@ -60,7 +60,7 @@ async function look(manager: JetStreamManager): Promise<Replicas[]> {
 }
 
 function explain(error: unknown): never {
-  if (lacksServers(error)) {
+  if (isRefusal(error, 'too-few-servers')) {
     throw new Refusal(
       `NATS has not enough servers for it (${error.message}): replicas need a cluster of as many; ` +
         'nothing was changed',

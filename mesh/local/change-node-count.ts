@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { jetstreamManager, JetStreamApiError } from '@nats-io/jetstream';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { connectToNats } from '../../nats/connect.ts';
+import { isRefusal } from '../../nats/error-codes.ts';
 import { retryWhileLeaderless } from '../../nats/retry-while-leaderless.ts';
 import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
 import { plural } from '../cli/quantities.ts';
@@ -14,7 +15,6 @@ import { writeFileAtomically } from '../files/write-file-atomically.ts';
 
 /** As it is written into the data folder. */
 const NODES: Record<string, 1 | 3> = { standalone: 1, cluster: 3 };
-const NO_SUCH_STREAM = 10059;
 
 /** Runs servers until `use` is done with them, or the mesh is stopped meanwhile. */
 type WhileRunning = <Answer>(programs: Program[], use: () => Promise<Answer>) => Promise<Answer>;
@@ -87,7 +87,7 @@ async function countMessages(
 }
 
 function zeroIfMissing(error: unknown): number {
-  if (error instanceof JetStreamApiError && error.code === NO_SUCH_STREAM) return 0;
+  if (isRefusal(error, 'no-stream')) return 0;
   throw error;
 }
 

@@ -73,8 +73,7 @@ export function encodeEnvelope(
   encodedIncrements: string[],
   idempotencyKey?: string,
 ): string {
-  const batchKey =
-    idempotencyKey === undefined ? '' : `"once":${JSON.stringify(idempotencyKey)},`;
+  const batchKey = idempotencyKey === undefined ? '' : `"once":${JSON.stringify(idempotencyKey)},`;
   return `{"version":${VERSION},"id":"${id}",${batchKey}"increments":[${encodedIncrements.join(',')}]}`;
 }
 

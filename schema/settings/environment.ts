@@ -34,17 +34,16 @@ export function readEnvironment<Schema extends TObject>(
       const fallback = (property as { default?: unknown }).default;
       if (fallback !== undefined) settings[name] = fallback;
       else if (schema.required?.includes(name))
-        problems.push(`${name} is not set: ${expected(property)}`);
+        problems.push(`${name} is not set. ${about(property)}`);
       continue;
     }
     const value = parseSetting(property, text);
     const [fault] = Value.Errors(property, value);
     if (fault === undefined) settings[name] = value;
-    else {
-      // What a setting's own check says; the words for a pattern or a range are ours.
-      const detail = fault.keyword === '~refine' ? `: ${fault.message}` : '';
-      problems.push(`${name} is ${quote(name, text)}${detail}: ${expected(property)}`);
-    }
+    // A setting's own check says what is wrong; the words for a pattern or a range are ours.
+    else if (fault.keyword === '~refine') {
+      problems.push(`${name} is ${show(name, text)}: ${fault.message}. ${about(property)}`);
+    } else problems.push(`${name} is ${show(name, text)}${rule(property)}. ${about(property)}`);
   }
 
   if (problems.length > 0) throw new ConfigurationError(problems);
@@ -52,31 +51,32 @@ export function readEnvironment<Schema extends TObject>(
 }
 
 function parseSetting(property: TSchema, text: string): unknown {
-  const isInteger = (property as { type?: string }).type === 'integer';
+  const isInteger = (property as Described).type === 'integer';
   return isInteger && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
-function expected(property: TSchema): string {
-  const {
-    description,
-    type,
-    enum: choices,
-    minimum,
-    maximum,
-  } = property as {
-    description?: string;
-    enum?: unknown[];
-    type?: string;
-    minimum?: number;
-    maximum?: number;
-  };
-  let range = '';
-  if (choices !== undefined) range = ` (${choices.join(' or ')})`;
-  else if (type === 'integer') range = ` (an integer from ${minimum} to ${maximum})`;
-  return `${description ?? 'see README, Configuration'}${range}`;
+interface Described {
+  description?: string;
+  type?: string;
+  enum?: unknown[];
+  const?: unknown;
+  minimum?: number;
+  maximum?: number;
 }
 
-/** A value can be a URL with a password or a key: such values are not repeated in an error. */
-function quote(name: string, text: string): string {
-  return /URL|PASSWORD|KEY|TOKEN|SECRET/.test(name) ? 'not understood' : JSON.stringify(text);
+function about(property: TSchema): string {
+  return (property as Described).description ?? 'See docs/configuration.md';
+}
+
+function rule(property: TSchema): string {
+  const { type, enum: choices, const: only, minimum, maximum } = property as Described;
+  if (only !== undefined) return `, and must be ${String(only)} or left out`;
+  if (choices !== undefined) return `, and must be ${choices.join(' or ')}`;
+  if (type === 'integer') return `, and must be an integer from ${minimum} to ${maximum}`;
+  return '';
+}
+
+/** What may hold a password is not repeated in an error. */
+function show(name: string, text: string): string {
+  return /(URL|PASSWORD|TOKEN|SECRET)$/.test(name) ? 'not understood' : JSON.stringify(text);
 }
