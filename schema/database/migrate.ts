@@ -1,8 +1,13 @@
 import { sql, type Kysely } from 'kysely';
-import { Migrator } from 'kysely/migration';
+import * as fs from 'node:fs/promises';
+import * as path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FileMigrationProvider, Migrator } from 'kysely/migration';
 import { openDatabase } from './database.ts';
 import { type Database } from './tables.ts';
-import * as countersAndLedger from './migrations/001_counters_and_ledger.ts';
+
+/** One file each, in the order of their names. */
+const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 
 export interface MigrateOptions {
   /** The URL of the role that owns the tables and may create roles. */
@@ -26,9 +31,7 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   try {
     const migrator = new Migrator({
       db,
-      provider: {
-        getMigrations: () => Promise.resolve({ '001_counters_and_ledger': countersAndLedger }),
-      },
+      provider: new FileMigrationProvider({ fs, path, migrationFolder: MIGRATIONS }),
     });
     const { error } = await migrator.migrateToLatest();
     if (error !== undefined) throw error;
