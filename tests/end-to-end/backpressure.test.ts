@@ -3,7 +3,7 @@ import { differences, makeKeys, readCounters, untilTotal } from '../support/coun
 import { drive, post, send, total } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 void t.test('a full stream is a 503, nothing is lost, and counters cure it', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: 300, streamBytesMax: 65_536 });

@@ -6,7 +6,7 @@ import { differences, makeKeys, readCounters, readTotal, untilTotal } from '../s
 import { drive, post, total } from '../support/load.ts';
 import { startServers, type Servers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const INTERVAL_MS = 1_000;
 const FAST = { FLUSH_INTERVAL_MS: String(INTERVAL_MS) };

@@ -4,7 +4,7 @@ import { makeKeys, readCounters, untilTotal } from '../support/counters.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter } from '../support/services.ts';
 import { openStreams } from '../support/stream.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '300' };
 

@@ -9,7 +9,7 @@ import { drive, total } from '../support/load.ts';
 import { startCounter, startGateway } from '../support/services.ts';
 import { PASSWORDS } from '../support/servers.ts';
 import { startPair, type Pair } from '../support/standby.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '500' };
 

@@ -6,7 +6,7 @@ import { post, type Answer } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
 import { openStreams } from '../support/stream.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '300' };
 

@@ -5,7 +5,7 @@ import { differences, makeKeys, readCounters } from '../support/counters.ts';
 import { drive, post, send, total, type LoadResult } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '1000' };
 

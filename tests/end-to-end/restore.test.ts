@@ -13,7 +13,7 @@ import { untilTotal } from '../support/counters.ts';
 import { post } from '../support/load.ts';
 import { startServers, type Servers } from '../support/servers.ts';
 import { launchService, startCounter, startGateway } from '../support/services.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
 const SOON = { FLUSH_INTERVAL_MS: '300' };

@@ -3,7 +3,7 @@ import { INCREMENTS } from '../../nats/streams.ts';
 import { openInspection } from '../torture/inspection.ts';
 import type { Inspection } from '../torture/verdict.ts';
 import { makeDataDir, startMesh, type MeshProcess } from './mesh-process.ts';
-import { until } from './until.ts';
+import { isThere, until } from '../support/until.ts';
 
 /** `npm start` with a NATS cluster, to be hurt. */
 export interface ClusterMesh extends MeshProcess {
@@ -58,7 +58,7 @@ export async function startClusterMesh(
           // There is none while one is elected.
           () => undefined,
         );
-      return until('a leader of the stream', ask, 30_000);
+      return until('a leader of the stream', ask, isThere, 30_000);
     },
     pidOf,
     names: { nats: ofKind('nats'), gateways: ofKind('gateway'), counters: ofKind('counter'), all },
@@ -66,7 +66,7 @@ export async function startClusterMesh(
       const before = mesh.output().length;
       process.kill(pidOf(name), signal);
       const isBack = () => mesh.output().slice(before).includes(`${name} is back`);
-      await until(`${name} is back, in\n${mesh.output()}`, isBack, 90_000);
+      await until(`${name} is back, in\n${mesh.output()}`, isBack, isThere, 90_000);
     },
   };
 }

@@ -9,7 +9,7 @@ import { findFreePort } from '../../mesh/servers/ports.ts';
 import { listProcesses } from '../../mesh/servers/processes.ts';
 import type { MeshFile } from '../../mesh/local/mesh-file.ts';
 import { endWithUs } from '../support/end-with-us.ts';
-import { until } from './until.ts';
+import { isThere, until } from '../support/until.ts';
 
 /** A mesh as its user runs it, `npm start` in a terminal of its own, and what it has printed. */
 export interface MeshProcess {
@@ -61,7 +61,7 @@ export async function launchMesh({
   }
   const says = async (text: string | RegExp, deadlineMs = 20_000) => {
     const matches = () => (typeof text === 'string' ? output.includes(text) : text.test(output));
-    await until(`${text} in\n${output}`, matches, deadlineMs);
+    await until(`${text} in\n${output}`, matches, isThere, deadlineMs);
   };
   const describe = () => JSON.parse(readFileSync(join(dataDir, 'mesh.json'), 'utf8')) as MeshFile;
   return { child, dataDir, port, output: () => output, says, describe, exited };

@@ -5,7 +5,7 @@ import { attemptPost } from '../torture/attempt.ts';
 import { createRandom } from '../torture/random.ts';
 import { startSampler } from '../torture/sampler.ts';
 import { reachVerdict, type Inspection, type Verdict } from '../torture/verdict.ts';
-import { until } from './until.ts';
+import { isThere, until } from '../support/until.ts';
 
 const TICK_MS = 10;
 /** More than this in flight at once is sent later, which the rate that was reached shows. */
@@ -109,7 +109,7 @@ export function startSteadyLoad({ urls, perSecond, scene }: SteadyLoadOptions): 
       return counts.accepted;
     },
     untilAccepted: async (count) => {
-      await until(`${count} accepted requests`, () => counts.accepted >= count, 60_000);
+      await until(`${count} accepted requests`, () => counts.accepted >= count, isThere, 60_000);
     },
     takeLongestGapMs: () => {
       const lengthMs = recentGapMs;

@@ -11,7 +11,7 @@ import { findNatsServer } from '../../mesh/servers/find-nats-server.ts';
 import { findFreePort } from '../../mesh/servers/ports.ts';
 import type { Certificates } from '../support/certificates.ts';
 import { endWithUs } from '../support/end-with-us.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const CONFIG = fileURLToPath(new URL('../../nats/cluster.conf', import.meta.url));
 const TLS_CONFIG = fileURLToPath(new URL('../../nats/cluster-tls.conf', import.meta.url));

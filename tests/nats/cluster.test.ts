@@ -9,7 +9,7 @@ import { provision } from '../../nats/provision.ts';
 import { createPublisher } from '../../nats/publisher.ts';
 import { watchStream } from '../../nats/stream-watch.ts';
 import { COUNTER, HTTP_SUBJECT, INCREMENTS } from '../../nats/streams.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 import { startCluster, type Cluster } from './cluster-servers.ts';
 
 await t.test('a cluster keeps what it acknowledged when the leader dies', async (t) => {

@@ -15,7 +15,7 @@ import {
   type BehindServer,
 } from '../../nats/replicas.ts';
 import { INCREMENTS } from '../../nats/streams.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 import { startCluster, type Cluster } from './cluster-servers.ts';
 
 await t.test('replicas are waited for, by whoever asks', async (t) => {

@@ -2,7 +2,7 @@ import t from 'tap';
 import { connectToNats, watchConnection } from '../../nats/connect.ts';
 import { watchStream } from '../../nats/stream-watch.ts';
 import { startServers } from '../support/servers.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const HOUR_MS = 3_600_000;
 

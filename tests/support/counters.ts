@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import type { Database } from '../../schema/database/tables.ts';
-import { until } from './wait.ts';
+import { until } from './until.ts';
 
 /** Of both kinds that clients make: random, and by time, which share their first digits. */
 export function makeKeys(count: number): string[] {

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import t from 'tap';
-import { livingProcess } from '../mesh/until.ts';
-import { until } from './wait.ts';
+import { livingProcess } from './living-process.ts';
+import { until } from './until.ts';
 
 const SCRIPT = `
 import { startServers } from '${import.meta.resolve('./servers.ts')}';

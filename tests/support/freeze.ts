@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { until } from './wait.ts';
+import { until } from './until.ts';
 
 /** Stops a process with SIGSTOP and waits until it stands: the signal takes a moment on a busy machine. */
 export async function freeze(stoppable: {

@@ -10,7 +10,7 @@ import { drive, post } from '../support/load.ts';
 import { readMetrics, sumSamples } from '../support/metrics.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway, type Service } from '../support/services.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 import { startBrowser } from './browser.ts';
 import { FAINT_TEXTS } from './faint-texts.ts';
 

@@ -11,7 +11,7 @@ import { ROOT } from '../mesh/deploy/compose-file.ts';
 import { drive, send } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway, type Service } from '../support/services.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 import { readAlerts, readPanels, readSignals, type Query } from '../telemetry/queries.ts';
 import { findDebianProgram } from './debian-program.ts';
 

@@ -8,7 +8,7 @@ import { Value } from 'typebox/value';
 import { Problem, PROBLEM_CONTENT_TYPE } from '../../schema/http/problem.ts';
 import { ROOT } from '../mesh/deploy/compose-file.ts';
 import { post, send } from '../support/load.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 import { findDebianProgram } from './debian-program.ts';
 
 // What the real proxy does with gateways that fail in ways that a real one is hard to bring to.

@@ -4,7 +4,7 @@ import { untilTotal } from '../support/counters.ts';
 import { send } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const BATCHES = 3;
 const BATCH_INCREMENTS = 10_000;

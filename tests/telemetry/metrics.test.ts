@@ -5,7 +5,7 @@ import { send } from '../support/load.ts';
 import { readMetrics, type Sample } from '../support/metrics.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 await t.test('services tell by Prometheus and by OTLP what they did', async (t) => {
   const servers = await startServers(t);

@@ -3,7 +3,7 @@ import { metrics } from '@opentelemetry/api';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import t from 'tap';
 import { createProcessMetrics } from '../../telemetry/process-metrics.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const STALL_MS = 1_000;
 /** The event loop is looked at this often, give or take a little. */

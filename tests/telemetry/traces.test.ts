@@ -8,7 +8,7 @@ import { openStreams } from '../support/stream.ts';
 import { freeze } from '../support/freeze.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
-import { until } from '../support/wait.ts';
+import { until } from '../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '300' };
 const SERVER = 2;

@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely';
 import type { Database } from '../../../schema/database/tables.ts';
 import { readCounters } from '../../support/counters.ts';
 import { countAbove, readMetrics, sumSamples } from '../../support/metrics.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 import { WrongSums, type Checked } from './contender.ts';
 import type { Sent } from './load.ts';
 import { compareNumbers, compareSums, countOf, sumOfAll } from './sums.ts';

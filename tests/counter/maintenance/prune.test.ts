@@ -6,7 +6,7 @@ import type { StreamState } from '../../../counter/settle/stream-state.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter } from '../../support/services.ts';
 import { openStreams } from '../../support/stream.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 const INCARNATION = 1_800_000_000_000;
 const MINUTE_MS = 60_000;

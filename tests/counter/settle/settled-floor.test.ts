@@ -4,7 +4,7 @@ import t from 'tap';
 import { compareStores } from '../../../counter/settle/compare-stores.ts';
 import type { StreamState } from '../../../counter/settle/stream-state.ts';
 import { startServers } from '../../support/servers.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 const INCARNATION = 1_800_000_000_000;
 

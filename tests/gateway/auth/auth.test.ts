@@ -10,7 +10,7 @@ import { makeKeys } from '../../support/counters.ts';
 import { post, send } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startGateway } from '../../support/services.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 void t.test('with API keys each route asks for its scope', async (t) => {
   const servers = await startServers(t);

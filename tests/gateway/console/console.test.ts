@@ -10,7 +10,7 @@ import { Heartbeat, type MeshEvent } from '../../../schema/message/heartbeat.ts'
 import { post, send } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 const PAGE_BYTES_MAX = 150 * 1024;
 const WATCHERS_MAX = 32;

@@ -5,7 +5,7 @@ import { freeze } from '../../support/freeze.ts';
 import { readMetrics, sumSamples } from '../../support/metrics.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 const HOST = 'host: x\r\n';
 const BODY = 'content-type: application/json\r\ncontent-length: 1000\r\n\r\n{';

@@ -8,7 +8,7 @@ import { makeKeys } from '../../support/counters.ts';
 import { post, send } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startGateway } from '../../support/services.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 void t.test('a gateway without its stream is not ready, and says so', async (t) => {
   const servers = await startServers(t);

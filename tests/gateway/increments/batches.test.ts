@@ -9,7 +9,7 @@ import { sumSamples, readMetrics } from '../../support/metrics.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
 import { openStreams } from '../../support/stream.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 const LARGEST = '9223372036854775807';
 

@@ -7,7 +7,7 @@ import { post, send } from '../../support/load.ts';
 import { readMetrics, sumSamples } from '../../support/metrics.ts';
 import { startServers } from '../../support/servers.ts';
 import { startGateway } from '../../support/services.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 const [KEY = ''] = makeKeys(1);
 /** What answers late, what is sent bit by bit, and what is long. */

@@ -6,7 +6,7 @@ import { post, send } from '../../support/load.ts';
 import { readMetrics, sumSamples } from '../../support/metrics.ts';
 import { startServers } from '../../support/servers.ts';
 import { startGateway } from '../../support/services.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 const LIMIT = 300;
 const WINDOW_MS = 5_000;

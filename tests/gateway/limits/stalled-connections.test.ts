@@ -10,7 +10,7 @@ import { drive, post, send, total, type Answer } from '../../support/load.ts';
 import { readMetrics, sumSamples } from '../../support/metrics.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 void t.test('a rolling restart of gateways under load fails no request', async (t) => {
   if (process.platform === 'darwin') {

@@ -9,7 +9,7 @@ import { makeKeys, untilTotal } from '../../support/counters.ts';
 import { post, send, type Answer } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 interface Document {
   openapi: string;

@@ -8,7 +8,7 @@ import { post } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
 import { openStreams } from '../../support/stream.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 import { commandsOn } from './run-command.ts';
 
 const MAIN = fileURLToPath(new URL('../../../mesh/cli/main.ts', import.meta.url));

@@ -10,7 +10,7 @@ import { findFreePort } from '../../../mesh/servers/ports.ts';
 import { startPostgres } from '../../../mesh/servers/postgres.ts';
 import { makeSecrets, USERS } from '../../../mesh/deploy/secrets.ts';
 import { post, send } from '../../support/load.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 import { environmentOf, readComposeFile, ROOT } from './compose-file.ts';
 
 // What `docker compose up` starts, started here without an engine: the same command lines with the

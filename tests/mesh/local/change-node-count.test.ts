@@ -16,7 +16,7 @@ import {
   total,
   type MeshProcess,
 } from '../mesh-process.ts';
-import { until } from '../until.ts';
+import { isThere, until } from '../../support/until.ts';
 
 // What one nats-server stored is deleted by a cluster that opens it, and the other way round.
 
@@ -35,7 +35,7 @@ await t.test(
     const refusal = async (nodes: 1 | 3) => {
       const mesh = await launchMesh({ dataDir, environment: { NATS_NODES: String(nodes) } });
       const isDecided = () => mesh.child.exitCode !== null || mesh.output().includes('is ready');
-      await until('a refusal', isDecided, 60_000);
+      await until('a refusal', isDecided, isThere, 60_000);
       t.equal(mesh.child.exitCode, 1);
       if (mesh.child.exitCode === null) await stop(mesh);
       t.strictSame(processesOf(dataDir), [], 'no process is left');

@@ -17,7 +17,7 @@ import {
   type LaunchedService,
   type Service,
 } from '../../support/services.ts';
-import { until } from '../../support/wait.ts';
+import { until } from '../../support/until.ts';
 
 // What an operator gets wrong is one line that says what to do.
 

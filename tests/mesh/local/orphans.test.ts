@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { NODE_FLAGS } from '../../../mesh/local/services.ts';
 import { endOrphans } from '../../../mesh/local/orphans.ts';
-import { livingProcess } from '../until.ts';
+import { livingProcess } from '../../support/living-process.ts';
 
 const FOREVER = `process.on('SIGTERM', () => process.exit()); setInterval(() => {}, 1000); console.log('up')`;
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Supervised } from '../../../mesh/local/supervisor.ts';
 import { restartOnChange } from '../../../mesh/local/restart-on-change.ts';
-import { until } from '../until.ts';
+import { until } from '../../support/until.ts';
 
 await t.test('code that does not start is tried on one service only', async (t) => {
   const project = t.testdir({ gateway: {}, counter: {}, nats: {}, schema: {}, telemetry: {} });

@@ -7,7 +7,7 @@ import { readMeshSettings } from '../../../mesh/local/config.ts';
 import { keepLog } from '../../../mesh/local/service-log.ts';
 import { counterProgram } from '../../../mesh/local/services.ts';
 import { processesOf } from '../mesh-process.ts';
-import { until } from '../until.ts';
+import { until } from '../../support/until.ts';
 
 await t.test('a service log is kept whole, and its warnings are shown', async (t) => {
   const lines = [

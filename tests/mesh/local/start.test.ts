@@ -14,7 +14,8 @@ import {
   startMesh,
   total,
 } from '../mesh-process.ts';
-import { livingProcess, until } from '../until.ts';
+import { livingProcess } from '../../support/living-process.ts';
+import { until } from '../../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '500' };
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { until } from '../until.ts';
+import { until } from '../../support/until.ts';
 
 const STOP_SIGNALS = new URL('../../../mesh/local/stop-signals.ts', import.meta.url).href;
 

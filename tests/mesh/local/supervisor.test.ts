@@ -1,7 +1,8 @@
 import t from 'tap';
 import { spawnDetached } from '../../../mesh/servers/detached-process.ts';
 import { supervise, type Program } from '../../../mesh/local/supervisor.ts';
-import { livingProcess, until } from '../until.ts';
+import { livingProcess } from '../../support/living-process.ts';
+import { until } from '../../support/until.ts';
 
 /** A program of one line, ready when it has printed something. */
 function program(script: string, options: Partial<Program> = {}): Program {

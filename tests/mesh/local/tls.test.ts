@@ -13,7 +13,7 @@ import { findFreePort } from '../../../mesh/servers/ports.ts';
 import { makeCertificates, type Certificates } from '../../support/certificates.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { increment, makeDataDir, startMesh, total } from '../mesh-process.ts';
-import { until } from '../until.ts';
+import { until } from '../../support/until.ts';
 
 await t.test('npm start and its commands use a broker that wants certificates', async (t) => {
   const dataDir = makeDataDir(t);
