@@ -191,7 +191,8 @@ async function holdRow(servers: Servers, key: string): Promise<{ release: () => 
 async function countWaiting(servers: Servers): Promise<number> {
   const { rows } = await sql<{ waiting: number }>`
     select count(*)::int as waiting from pg_stat_activity
-    where usename = 'mesh_counter' and wait_event_type = 'Lock'`.execute(servers.database);
+    where datname = current_database()
+      and usename = 'mesh_counter' and wait_event_type = 'Lock'`.execute(servers.database);
   return rows[0]?.waiting ?? 0;
 }
 

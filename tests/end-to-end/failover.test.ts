@@ -7,7 +7,7 @@ import { openInspection } from '../torture/inspection.ts';
 import { differences, makeKeys, readCounters } from '../support/counters.ts';
 import { drive, total } from '../support/load.ts';
 import { startCounter, startGateway } from '../support/services.ts';
-import { PASSWORDS } from '../support/servers.ts';
+import { PASSWORDS } from '../support/passwords.ts';
 import { startPair, type Pair } from '../support/standby.ts';
 import { until } from '../support/until.ts';
 

@@ -40,7 +40,7 @@ void t.test('the broker killed with kill -9 under load: every 200 is counted onc
 });
 
 void t.test('PostgreSQL stopped and started under load: every 200 is counted once', async (t) => {
-  const servers = await startServers(t, { flushIntervalMs: 1_000 });
+  const servers = await startServers(t, { flushIntervalMs: 1_000, ownPostgres: true });
   const gateway = await startGateway(t, servers);
   for (let count = 0; count < 2; count++) await startCounter(t, servers, FAST);
   const ending = new AbortController();

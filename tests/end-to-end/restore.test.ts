@@ -19,7 +19,7 @@ const KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
 const SOON = { FLUSH_INTERVAL_MS: '300' };
 
 await t.test('both stores, copied together, are exact where they are restored', async (t) => {
-  const servers = await startServers(t);
+  const servers = await startServers(t, { ownPostgres: true });
   await count(t, servers, [5, 6]);
   await accept(t, servers, 7);
   await stopServers(servers);
@@ -38,7 +38,7 @@ await t.test('both stores, copied together, are exact where they are restored', 
 });
 
 await t.test('counters refuse a database that is older than the stream', async (t) => {
-  const servers = await startServers(t);
+  const servers = await startServers(t, { ownPostgres: true });
   await count(t, servers, [5]);
   await stopServers(servers);
   backUp(servers, 'postgres');
@@ -59,7 +59,7 @@ await t.test('counters refuse a database that is older than the stream', async (
 });
 
 await t.test('counters refuse a stream that is older than the database', async (t) => {
-  const servers = await startServers(t);
+  const servers = await startServers(t, { ownPostgres: true });
   await count(t, servers, [5]);
   await stopServers(servers);
   backUp(servers, 'nats');

@@ -10,7 +10,7 @@ const SCRIPT = `
 import { startServers } from '${import.meta.resolve('./servers.ts')}';
 import { startCounter, startGateway } from '${import.meta.resolve('./services.ts')}';
 const test = { teardown() {} };
-const servers = await startServers(test);
+const servers = await startServers(test, { ownPostgres: true });
 const started = [servers.nats, servers.postgres];
 started.push(await startGateway(test, servers), await startCounter(test, servers));
 servers.nats.kill('SIGSTOP');

@@ -14,26 +14,21 @@ import { findFreePort } from '../../mesh/servers/ports.ts';
 import { startPostgres } from '../../mesh/servers/postgres.ts';
 import { digest } from '../../schema/digest.ts';
 import { migrate } from '../../schema/database/migrate.ts';
+import { PASSWORDS } from './passwords.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * Copies the data of a migrated, stopped PostgreSQL to a folder. It is made once for each state of the
- * migrations and kept in `.cache`: every test has a database of its own, none waits for initdb.
+ * migrations and kept in `.cache`: no test waits for initdb.
  */
-export async function copyPostgresTemplate(
-  folder: string,
-  passwords: { owner: string; gateway: string; counter: string },
-): Promise<void> {
+export async function copyPostgresTemplate(folder: string): Promise<void> {
   const template = join(ROOT, '.cache', `postgres-${digest(readMigrations()).slice(0, 8)}`);
-  if (!existsSync(template)) await makeTemplate(template, passwords);
+  if (!existsSync(template)) await makeTemplate(template);
   execFileSync('cp', ['-a', template, folder]);
 }
 
-async function makeTemplate(
-  template: string,
-  passwords: { owner: string; gateway: string; counter: string },
-): Promise<void> {
+async function makeTemplate(template: string): Promise<void> {
   // Tests that start together may each make one; the first to rename wins.
   const workplace = `${template}-${process.pid}`;
   mkdirSync(workplace, { recursive: true });
@@ -42,12 +37,12 @@ async function makeTemplate(
   const server = await startPostgres({
     folder: data,
     port: await findFreePort(),
-    password: passwords.owner,
+    password: PASSWORDS.owner,
   });
   await migrate({
     ownerUrl: server.url,
-    gatewayPassword: passwords.gateway,
-    counterPassword: passwords.counter,
+    gatewayPassword: PASSWORDS.gateway,
+    counterPassword: PASSWORDS.counter,
   });
   await server.stop();
   if (!existsSync(template)) renameSync(data, template);

@@ -11,26 +11,26 @@ import { connectToNats } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { openDatabase } from '../../schema/database/database.ts';
+import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { type Database } from '../../schema/database/tables.ts';
 import { endWithUs } from './end-with-us.ts';
+import { PASSWORDS } from './passwords.ts';
 import { copyPostgresTemplate } from './postgres-template.ts';
-
-/** Fixed, since these servers listen on loopback for the length of a test. */
-export const PASSWORDS = {
-  gateway: 'gw',
-  counter: 'ct',
-  inspector: 'is',
-  provisioner: 'pv',
-  owner: 'owner',
-};
+import { createDatabase } from './shared-postgres.ts';
 
 export interface Servers {
   folder: string;
   nats: NatsServer;
-  postgres: PostgresServer;
+  /** @throws Error where PostgreSQL is not the test's own, to be stopped or frozen. */
+  readonly postgres: PostgresServer;
   /** As the owner. */
   database: Kysely<Database>;
-  urls: { nats: NatsServer['urls']; gatewayDatabase: string; counterDatabase: string };
+  urls: {
+    nats: NatsServer['urls'];
+    ownerDatabase: string;
+    gatewayDatabase: string;
+    counterDatabase: string;
+  };
   /** What the broker holds, as the inspector sees it. */
   inspect: () => Promise<{ messages: number; ackPending: number }>;
   /** Start again on the same data and port, after a kill. */
@@ -41,7 +41,9 @@ export interface Servers {
 export interface ServersOptions {
   flushIntervalMs?: number;
   streamBytesMax?: number;
-  /** Of PostgreSQL, as `name=value`. */
+  /** Else it is a database of its own in the PostgreSQL that the tests share. */
+  ownPostgres?: boolean;
+  /** Of a PostgreSQL of its own, as `name=value`. */
   postgresSettings?: string[];
 }
 
@@ -54,19 +56,15 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
     port: await findFreePort(),
     passwords: PASSWORDS,
   };
-  const postgresOptions = {
-    folder: join(folder, 'postgres'),
-    port: await findFreePort(),
-    password: PASSWORDS.owner,
-    settings: options.postgresSettings ?? [],
-  };
-  await copyPostgresTemplate(postgresOptions.folder, PASSWORDS);
   const launchNats = async () => endWithUs(await startNats(natsOptions));
-  const launchPostgres = async () => endWithUs(await startPostgres(postgresOptions), 'SIGQUIT');
-  const [nats, postgres] = await Promise.all([launchNats(), launchPostgres()]);
+  const isOwn = options.ownPostgres ?? options.postgresSettings !== undefined;
+  const [nats, store] = await Promise.all([
+    launchNats(),
+    isOwn ? startStore(folder, options.postgresSettings) : shareStore(),
+  ]);
   await provision({ url: nats.urls.provisioner, replicas: 1, flushIntervalMs: 9_000, ...options });
 
-  const database = openDatabase(postgres.url, {
+  const database = openDatabase(store.url, {
     name: 'test',
     connectionsMax: 2,
     queryTimeoutMs: 30_000,
@@ -77,12 +75,15 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
   const servers: Servers = {
     folder,
     nats,
-    postgres,
+    get postgres() {
+      return store.server();
+    },
     database,
     urls: {
       nats: nats.urls,
-      gatewayDatabase: asRole(postgres.url, 'mesh_gateway', PASSWORDS.gateway),
-      counterDatabase: asRole(postgres.url, 'mesh_counter', PASSWORDS.counter),
+      ownerDatabase: store.url,
+      gatewayDatabase: withDatabaseUser(store.url, 'mesh_gateway', PASSWORDS.gateway),
+      counterDatabase: withDatabaseUser(store.url, 'mesh_counter', PASSWORDS.counter),
     },
     inspect: async () => {
       const { state } = await inspector.streams.info(INCREMENTS);
@@ -93,23 +94,50 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
       await servers.nats.exited;
       servers.nats = await launchNats();
     },
-    restartPostgres: async () => {
-      await servers.postgres.exited;
-      servers.postgres = await launchPostgres();
-    },
+    restartPostgres: () => store.restart(),
   };
   t.teardown(async () => {
     await connection.close();
     await database.destroy();
-    await Promise.all([servers.nats.stop(), servers.postgres.stop()]);
+    await Promise.all([servers.nats.stop(), store.end()]);
     rmSync(folder, { recursive: true, force: true });
   });
   return servers;
 }
 
-function asRole(ownerUrl: string, user: string, password: string): string {
-  const url = new URL(ownerUrl);
-  url.username = user;
-  url.password = password;
-  return url.href;
+interface Store {
+  /** The owner's. */
+  url: string;
+  server: () => PostgresServer;
+  restart: () => Promise<void>;
+  end: () => Promise<void>;
+}
+
+async function startStore(folder: string, settings: string[] = []): Promise<Store> {
+  const options = {
+    folder: join(folder, 'postgres'),
+    port: await findFreePort(),
+    password: PASSWORDS.owner,
+    settings,
+  };
+  await copyPostgresTemplate(options.folder);
+  const launch = async () => endWithUs(await startPostgres(options), 'SIGQUIT');
+  let server = await launch();
+  return {
+    url: server.url,
+    server: () => server,
+    restart: async () => {
+      await server.exited;
+      server = await launch();
+    },
+    end: () => server.stop(),
+  };
+}
+
+async function shareStore(): Promise<Store> {
+  const { url, drop } = await createDatabase();
+  const refuse = () => {
+    throw new Error('PostgreSQL serves other tests too: start one by { ownPostgres: true }');
+  };
+  return { url, server: refuse, restart: refuse, end: drop };
 }

@@ -7,7 +7,8 @@ import { startPostgres, type PostgresServer } from '../../mesh/servers/postgres.
 import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { endWithUs } from './end-with-us.ts';
 import { copyPostgresTemplate } from './postgres-template.ts';
-import { PASSWORDS, startServers, type Servers, type ServersOptions } from './servers.ts';
+import { PASSWORDS } from './passwords.ts';
+import { startServers, type Servers, type ServersOptions } from './servers.ts';
 
 export interface Pair extends Servers {
   standby: () => PostgresServer;
@@ -27,7 +28,7 @@ export async function startPair(t: Test, options: ServersOptions = {}): Promise<
   const primaryPort = new URL(servers.postgres.url).port;
   const folder = join(servers.folder, 'standby');
   // The primary began with the same files, and has kept the log since.
-  await copyPostgresTemplate(folder, PASSWORDS);
+  await copyPostgresTemplate(folder);
   writeFileSync(join(folder, 'standby.signal'), '');
   const standbyOptions = {
     folder,

@@ -52,7 +52,10 @@ export async function openTestCluster(root: string): Promise<TestCluster> {
   };
   try {
     const host = { teardown: (end: () => unknown) => endings.push(end) } as unknown as Test;
-    const servers = await startServers(host, { flushIntervalMs: FLUSH_INTERVAL_MS });
+    const servers = await startServers(host, {
+      flushIntervalMs: FLUSH_INTERVAL_MS,
+      ownPostgres: true,
+    });
     const open = (name: string) => openMember(name, { servers, root, endings });
     const gateways = await Promise.all(GATEWAYS.map(open));
     const counters = await Promise.all(COUNTERS.map(open));

@@ -33,7 +33,7 @@ void t.test('who asks on and on without awaiting an answer harms nobody', async 
 });
 
 void t.test('more reads than may wait are told so at once', async (t) => {
-  const servers = await startServers(t);
+  const servers = await startServers(t, { ownPostgres: true });
   const gateway = await startGateway(t, servers);
   await freeze(servers.postgres);
   const codes = await pipeline(gateway.url, `/counters/${KEY}`, 1_500);

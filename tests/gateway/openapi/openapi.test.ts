@@ -30,7 +30,7 @@ interface Described {
 }
 
 void t.test('real answers are those of the OpenAPI document', async (t) => {
-  const servers = await startServers(t, { flushIntervalMs: 300 });
+  const servers = await startServers(t, { flushIntervalMs: 300, ownPostgres: true });
   const environment = { RATE_LIMIT_MAX: '25', PUBLISH_DEADLINE_MS: '500' };
   const gateway = await startGateway(t, servers, environment);
   const file = join(servers.folder, 'api-keys.json');

@@ -10,7 +10,8 @@ import { provision } from '../../../nats/provision.ts';
 import { refuseOldServer } from '../../../nats/server-version.ts';
 import { INCREMENTS } from '../../../nats/streams.ts';
 import { migrate } from '../../../schema/database/migrate.ts';
-import { PASSWORDS, startServers } from '../../support/servers.ts';
+import { PASSWORDS } from '../../support/passwords.ts';
+import { startServers } from '../../support/servers.ts';
 import {
   launchService,
   startGateway,
@@ -92,7 +93,8 @@ await t.test('three replicas on one server', async (t) => {
 
 await t.test('a database that a service may not or can not use yet', async (t) => {
   const servers = await startServers(t);
-  await sql`create database empty`.execute(servers.database);
+  const empty = `empty-${randomUUID()}`;
+  await sql.raw(`create database "${empty}" strategy file_copy`).execute(servers.database);
   const change = (text: string, change: (url: URL) => void) => {
     const url = new URL(text);
     change(url);
@@ -116,7 +118,7 @@ await t.test('a database that a service may not or can not use yet', async (t) =
     },
     {
       mistake: 'no tables',
-      change: (url: URL) => void (url.pathname = 'empty'),
+      change: (url: URL) => void (url.pathname = empty),
       says: /relation "\w+" does not exist; .*: run the migration \(`npm start` or `node mesh/,
     },
   ];
@@ -142,7 +144,7 @@ await t.test('a database that a service may not or can not use yet', async (t) =
     t.match(await ready.json(), { status: 'ready', database: 'away' });
   }
 
-  const ownerUrl = change(servers.postgres.url, (url) => void (url.pathname = 'empty'));
+  const ownerUrl = change(servers.urls.ownerDatabase, (url) => void (url.pathname = empty));
   const { gateway: gatewayPassword, counter: counterPassword } = PASSWORDS;
   await migrate({ ownerUrl, gatewayPassword, counterPassword });
   await untilSaid(counter!, 'the counter is ready');

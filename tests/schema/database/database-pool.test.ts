@@ -35,7 +35,7 @@ await t.test('a list of hosts is taken apart as libpq does', (t) => {
 });
 
 await t.test('sslmode=verify-full takes the certificate of the right authority only', async (t) => {
-  const servers = await startServers(t);
+  const servers = await startServers(t, { ownPostgres: true });
   const folder = join(servers.folder, 'certificates');
   const { caFile, certFile, keyFile } = makeCertificates(folder);
   const strangers = makeCertificates(join(servers.folder, 'strangers'));
