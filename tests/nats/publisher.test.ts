@@ -1,6 +1,11 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { connectToNats, watchConnection } from '../../nats/connect.ts';
 import { createPublisher } from '../../nats/publisher.ts';
+import { provision } from '../../nats/provision.ts';
+import { HTTP_SUBJECT } from '../../nats/streams.ts';
+import { until } from '../support/until.ts';
 import { startBareServer } from './bare-server.ts';
 
 void t.test('an answer that is no acknowledgement costs an attempt, and no more', async (t) => {
@@ -17,4 +22,24 @@ void t.test('an answer that is no acknowledgement costs an attempt, and no more'
   const publisher = createPublisher(gateway, watchConnection(gateway));
   const message = { subject: 'increments.http', id: 'id', body: 'body' };
   t.strictSame(await publisher.publish(message, performance.now() + 10_000), { sequence: 7 });
+});
+
+void t.test('the largest body that fits is what the broker takes, and no more', async (t) => {
+  const folder = t.testdir();
+  const settings = `max_payload: 32KB\njetstream { store_dir: "${join(folder, 'store')}" }\n`;
+  writeFileSync(join(folder, 'nats.conf'), settings);
+  const url = await startBareServer(t, join(folder, 'nats.conf'));
+  const provisioned = () =>
+    provision({ url, replicas: 1, flushIntervalMs: 9_000 }).then(
+      () => true,
+      () => false,
+    );
+  await until('a stream', provisioned);
+  const connection = await connectToNats({ url, role: 'gateway' });
+  t.teardown(() => connection.close());
+  const publisher = createPublisher(connection, watchConnection(connection));
+  t.equal(publisher.bodyBytesMax, 28_672);
+  const body = 'x'.repeat(publisher.bodyBytesMax);
+  const message = { subject: HTTP_SUBJECT, id: 'id', body };
+  t.strictSame(await publisher.publish(message, performance.now() + 10_000), { sequence: 1 });
 });

@@ -12,37 +12,7 @@ import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
 
-const PAGE_BYTES_MAX = 150 * 1024;
 const WATCHERS_MAX = 32;
-
-void t.test('the page is small and loads nothing but its own files', async (t) => {
-  const servers = await startServers(t);
-  const { url } = await startGateway(t, servers);
-  const seen = new Set(['/']);
-  let bytes = 0;
-  for (const path of seen) {
-    const { status, headers, body } = await send(`${url}${path}`);
-    t.equal(status, 200, path);
-    t.match(headers['content-security-policy'], /^default-src 'none'; script-src 'self';/);
-    t.notMatch(headers['content-security-policy'], /unsafe|https?:|\*/);
-    t.equal(headers['x-content-type-options'], 'nosniff');
-    t.notMatch(body.replaceAll('http://www.w3.org/2000/svg', ''), /https?:\/\//, 'no other host');
-    bytes += Buffer.byteLength(body);
-    for (const [, found = ''] of body.matchAll(/(?:href|src)="(\/console\/[^"]+)"/g)) {
-      seen.add(found);
-    }
-    for (const [, name = ''] of body.matchAll(/from '\.\/([^']+)'/g)) seen.add(`/console/${name}`);
-  }
-  t.ok(seen.size > 5, 'its files were found');
-  t.ok(bytes < PAGE_BYTES_MAX, `${bytes} bytes`);
-
-  const { body, headers } = await send(`${url}/`);
-  t.notMatch(body, /<script>|<style|style="|\son\w+="/, 'nothing inline');
-  const again = await send(`${url}/`, { headers: { 'if-none-match': String(headers['etag']) } });
-  t.equal(again.status, 304, 'unchanged, it is not sent again');
-  t.equal((await send(`${url}/`, { method: 'HEAD' })).status, 200);
-  t.equal((await send(`${url}/console/mesh-view.ts`)).status, 404, 'only the page is served');
-});
 
 void t.test('events tell of the whole mesh', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: 300 });

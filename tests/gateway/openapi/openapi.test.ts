@@ -3,31 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Value } from 'typebox/value';
-import type { TSchema } from 'typebox';
 import { freeze } from '../../support/freeze.ts';
 import { makeKeys, untilTotal } from '../../support/counters.ts';
 import { post, send, type Answer } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
-
-interface Document {
-  openapi: string;
-  paths: Record<string, Record<string, Operation>>;
-}
-
-interface Operation {
-  operationId: string;
-  parameters?: Described[];
-  requestBody?: { content: Record<string, Described> };
-  responses: Record<string, { headers: object; content: Record<string, Described> }>;
-}
-
-interface Described {
-  schema: TSchema;
-  example?: unknown;
-  examples?: Record<string, { value: unknown }>;
-}
+import type { Document } from './document.ts';
 
 void t.test('real answers are those of the OpenAPI document', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: 300, ownPostgres: true });
@@ -135,31 +117,6 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
     ...elsewhere.map((code) => `post /increments 503 ${code}`),
   ]);
   t.match((await send(`${gateway.url}/docs/`)).body, /swagger/i, 'the document can be read');
-});
-
-void t.test('the OpenAPI document has an example for every request and answer', async (t) => {
-  const servers = await startServers(t);
-  const gateway = await startGateway(t, servers);
-  const document = JSON.parse((await send(`${gateway.url}/openapi.json`)).body) as Document;
-  t.equal(document.openapi, '3.1.0');
-  for (const [path, operations] of Object.entries(document.paths)) {
-    for (const [method, operation] of Object.entries(operations)) {
-      const name = `${method} ${path}`;
-      t.match(operation.operationId, /^\w+$/, `${name} has a name for programs`);
-      const described = [
-        ...(operation.parameters ?? []),
-        ...Object.values(operation.requestBody?.content ?? {}),
-        ...Object.values(operation.responses).flatMap(({ content }) => Object.values(content)),
-      ];
-      for (const each of described) {
-        const examples = Object.values(each.examples ?? {}).map(({ value }) => value);
-        if (each.example !== undefined) examples.push(each.example);
-        t.ok(examples.length > 0, `${name} has examples`);
-        const faults = examples.flatMap((example) => Value.Errors(each.schema, example));
-        t.strictSame(faults, [], 'its examples are as documented');
-      }
-    }
-  }
 });
 
 /** Checks answers against the document, and keeps which of its answers have not been seen. */

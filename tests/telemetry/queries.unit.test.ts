@@ -31,7 +31,7 @@ await t.test('every alert says how urgent it is and where to read on', (t) => {
 /** Whatever is quoted where instruments are made, in the form that Prometheus has of it. */
 function readInstruments(): Set<string> {
   const files = ['gateway', 'counter', 'telemetry'].flatMap((room) =>
-    readdirSync(join(ROOT, room))
+    readdirSync(join(ROOT, room), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('metrics.ts'))
       .map((file) => readFileSync(join(ROOT, room, file), 'utf8')),
   );

@@ -1,8 +1,6 @@
 import t from 'tap';
-import { send } from '../../support/load.ts';
 import { makeKeys } from '../../support/counters.ts';
-import { startServers } from '../../support/servers.ts';
-import { startGateway } from '../../support/services.ts';
+import { buildTestGateway } from '../test-gateway.ts';
 
 const [KEY = ''] = makeKeys(1);
 const UUID_RULE = 'must be a UUID of the form 8-4-4-4-12, and not the nil UUID';
@@ -54,10 +52,10 @@ const REFUSED: Record<string, Refused> = {
 };
 
 void t.test('a refusal says what is wrong, once, and what to do', async (t) => {
-  const gateway = await startGateway(t, await startServers(t));
+  const { send, post } = await buildTestGateway(t);
   for (const [name, { path, body, type = 'application/json', detail }] of Object.entries(REFUSED)) {
-    const request = { method: 'POST', body: body ?? '', headers: { 'content-type': type } };
-    const answer = await send(`${gateway.url}${path}`, body === undefined ? {} : request);
+    const sent = body === undefined ? send(path) : post(path, body, { 'content-type': type });
+    const answer = await sent;
     t.equal((JSON.parse(answer.body) as { detail: string }).detail, detail, name);
   }
 });
