@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { longestFirst } from './runner/longest-first.ts';
 import { runTestFiles } from './runner/run-test-files.ts';
+// One for all files of a run.
+import './support/seed.ts';
 
 /**
  * Runs test files, each in a process of its own, the longest first, and prints a closing line that
@@ -11,6 +13,7 @@ import { runTestFiles } from './runner/run-test-files.ts';
  *     npm test                                          all but tests/system and tests/long
  *     npm test -- tests/counter/flush/flush.test.ts     one file, shown as it goes
  *     npm test -- --jobs=1 'tests/nats/*.test.ts'
+ *     SEED=123456 npm test                              what a run drew at random, once more
  *
  * tap's own runner loads module hooks into every process, which is half a second of a core for each
  * file, and has no servers that files share.

@@ -2,9 +2,10 @@ import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openBook } from '../torture/book.ts';
 import { attemptPost } from '../torture/attempt.ts';
-import { createRandom } from '../torture/random.ts';
+import { createRandom } from '../support/random.ts';
 import { startSampler } from '../torture/sampler.ts';
 import { reachVerdict, type Inspection, type Verdict } from '../torture/verdict.ts';
+import { SEED } from '../support/seed.ts';
 import { isThere, until } from '../support/until.ts';
 
 const TICK_MS = 10;
@@ -49,8 +50,7 @@ export interface SteadyLoad {
  * twice.
  */
 export function startSteadyLoad({ urls, perSecond, scene }: SteadyLoadOptions): SteadyLoad {
-  const seed = Date.now() % 1_000_000;
-  const book = openBook(createRandom(seed));
+  const book = openBook(createRandom(SEED));
   const sampler = startSampler(scene.database);
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX });
   const startedAt = performance.now();
@@ -119,7 +119,7 @@ export function startSteadyLoad({ urls, perSecond, scene }: SteadyLoadOptions): 
     end: async () => {
       isEnding = true;
       await sending;
-      const verdict = await reachVerdict(scene, book, { seed, harms: [], sampler });
+      const verdict = await reachVerdict(scene, book, { seed: SEED, harms: [], sampler });
       return { ...counts, failed, longestGap, verdict };
     },
   };

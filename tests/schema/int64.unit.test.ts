@@ -7,6 +7,9 @@ import {
   parseExactJson,
   stringifyExactJson,
 } from '../../schema/int64.ts';
+import { SEED } from '../support/seed.ts';
+
+fc.configureGlobal({ seed: SEED });
 
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: INT64_MAX });
 

@@ -1,4 +1,7 @@
 import { Agent, request } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createRandom } from './random.ts';
+import { SEED } from './seed.ts';
 
 export interface Answer {
   status: number;
@@ -48,10 +51,13 @@ export interface LoadOptions {
   urls: string[];
   keys: string[];
   connections: number;
+  /** Of a connection between two requests: load for a test that is not about speed. */
+  pauseMs?: number;
   /** Ends after this many requests, or by `signal`. */
   requests?: number;
   signal?: AbortSignal;
-  value?: () => number;
+  /** Each value is from 1 to this. */
+  valueMax?: number;
 }
 
 export interface LoadResult {
@@ -63,9 +69,13 @@ export interface LoadResult {
   requests: number;
 }
 
+/** After a connection that broke, since what broke it may take a moment to be back. */
+const BROKEN_PAUSE_MS = 50;
+
 /** Posts increments over keep-alive connections and keeps the books. */
 export async function drive(options: LoadOptions): Promise<LoadResult> {
-  const { urls, keys, connections, signal, value = () => 1 } = options;
+  const { urls, keys, connections, signal, pauseMs = 0, valueMax = 1 } = options;
+  const random = createRandom(SEED);
   const left = { requests: options.requests ?? Infinity };
   const result: LoadResult = {
     accepted: new Map(),
@@ -77,8 +87,8 @@ export async function drive(options: LoadOptions): Promise<LoadResult> {
   const connection = async (index: number): Promise<void> => {
     const url = urls[index % urls.length] ?? '';
     while (left.requests-- > 0 && signal?.aborted !== true) {
-      const key = keys[Math.floor(Math.random() * keys.length)] ?? '';
-      const amount = value();
+      const key = random.pick(keys);
+      const amount = random.between(1, valueMax);
       const status = await send(`${url}/increment`, {
         method: 'POST',
         body: `{"key":"${key}","value":${amount}}`,
@@ -91,7 +101,8 @@ export async function drive(options: LoadOptions): Promise<LoadResult> {
       result.statuses.set(status, (result.statuses.get(status) ?? 0) + 1);
       if (status === 200) add(result.accepted, key, amount);
       else if (status === 503 || status === 0) add(result.unknown, key, amount);
-      if (status === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      if (status === 0) await delay(BROKEN_PAUSE_MS);
+      else if (pauseMs > 0) await delay(pauseMs);
     }
   };
   await Promise.all(Array.from({ length: connections }, (_, index) => connection(index)));

@@ -1,5 +1,5 @@
 import type { Increment } from './book.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** What a request has beside its address. */
 export interface Content {

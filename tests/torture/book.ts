@@ -5,7 +5,7 @@
  * of its own in the counter's value to base 4. The digit is how often it was counted, and a double
  * count can't hide behind a lost one as it could in a plain sum.
  */
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** 4^31 = 2^62 is the largest power that is an int64. */
 const PLACES = 32;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { attemptPost, type Answered } from './attempt.ts';
 import { makeBadBatch, makeBadRequest, type Content } from './bad-input.ts';
 import type { Book, DuplicateKey, Increment } from './book.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 const PAUSE_MS_MAX = 80;
 /** Between an attempt and its repeat. */

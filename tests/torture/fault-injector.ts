@@ -4,7 +4,7 @@ import type { Fault, Target } from './fault.ts';
 import { momentFaults } from './moment-faults.ts';
 import { networkFaults } from './network-faults.ts';
 import { processFaults } from './process-faults.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 import type { Sampler } from './sampler.ts';
 
 export const FAULTS: Fault[] = [...processFaults, ...momentFaults, ...networkFaults];

@@ -1,5 +1,5 @@
 import type { TestCluster, Member } from './test-cluster.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** One way to do harm. */
 export interface Fault {

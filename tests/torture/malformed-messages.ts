@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { jetstream } from '@nats-io/jetstream';
 import { connectToNats } from '../../nats/connect.ts';
 import type { Attempt, Book, Increment, MalformedMessage } from './book.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 const SUBJECT = 'increments.replay';
 const PAUSE_MS = { least: 150, most: 700 };

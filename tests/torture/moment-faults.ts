@@ -3,7 +3,7 @@ import type { TestCluster } from './test-cluster.ts';
 import { memberOf, oneCounter, oneGateway, type Fault, type Target } from './fault.ts';
 import * as moments from './moments.ts';
 import type { Fate } from './proxy.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 const { strike } = moments;
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { memberOf, oneCounter, oneGateway, type Fault } from './fault.ts';
 import type { Proxy } from './proxy.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** Up to more than ack_wait, so that what a cut-off counter holds is delivered to another. */
 const AWAY_MS = { least: 500, most: 6_500 };

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestCluster } from './test-cluster.ts';
 import { memberOf, oneCounter, oneGateway, type Fault } from './fault.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** Short of what a client notices up to beyond ack_wait and every time-out of a database role. */
 const FREEZE_MS = { least: 200, most: 7_000 };

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { makeDataDir, startMesh, type MeshProcess } from '../mesh/mesh-process.ts';
 import { openBook } from './book.ts';
 import { runClients } from './clients.ts';
-import { createRandom, type Random } from './random.ts';
+import { createRandom, type Random } from '../support/random.ts';
 import { openInspection } from './inspection.ts';
 import { startSampler, type Sampler } from './sampler.ts';
 import type { Harm } from './fault-injector.ts';

@@ -12,7 +12,7 @@ import { openTestCluster } from './test-cluster.ts';
 import { openBook } from './book.ts';
 import { runClients } from './clients.ts';
 import { sendMalformedMessages } from './malformed-messages.ts';
-import { createRandom } from './random.ts';
+import { createRandom } from '../support/random.ts';
 import { startSampler } from './sampler.ts';
 import { injectFaults } from './fault-injector.ts';
 import { reachVerdict, type Verdict } from './verdict.ts';

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { makeKeys, readCounters, untilTotal } from '../../support/counters.ts';
 import { send } from '../../support/load.ts';
+import { SEED } from '../../support/seed.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
 
@@ -86,8 +87,10 @@ void t.test(
         }
       },
     );
-    const runs = { numRuns: RUNS / CLIENTS };
-    await Promise.all(Array.from({ length: CLIENTS }, () => fc.assert(property, runs)));
+    const clients = Array.from({ length: CLIENTS }, (_, index) =>
+      fc.assert(property, { numRuns: RUNS / CLIENTS, seed: SEED + index }),
+    );
+    await Promise.all(clients);
     agent.destroy();
     const sum = [...accepted.values()].reduce((left, right) => left + right, 0n);
     t.ok(sum > 0n, 'some of it was good');
@@ -149,7 +152,7 @@ void t.test(
         const answer = await sendRaw(Number(port), sent);
         if (answer.startsWith('HTTP/1.1 5')) throw new Error(answer);
       }),
-      { numRuns: RUNS / 4 },
+      { numRuns: RUNS / 4, seed: SEED },
     );
     t.equal((await send(`${gateway.url}/livez`)).status, 200);
     t.match(

@@ -11,6 +11,9 @@ import {
 import { mintedAt } from '../../../schema/message/message-id.ts';
 import type { Increment } from '../../../schema/increment.ts';
 import { INT64_MAX } from '../../../schema/int64.ts';
+import { SEED } from '../../support/seed.ts';
+
+fc.configureGlobal({ seed: SEED });
 
 const increment = fc.record<Increment>(
   {
