@@ -8,6 +8,11 @@ import { startCounter, startGateway } from '../support/services.ts';
 import { until } from '../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '1000' };
+/** Each waits between two requests: what is tested is the outage. */
+const CLIENTS = { connections: 16, pauseMs: 20 };
+
+// They wait more than they compute.
+t.jobs = 3;
 
 void t.test('the broker killed with kill -9 under load: every 200 is counted once', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: 1_000 });
@@ -15,7 +20,7 @@ void t.test('the broker killed with kill -9 under load: every 200 is counted onc
   for (let count = 0; count < 2; count++) await startCounter(t, servers, FAST);
   const ending = new AbortController();
   const urls = gateways.map(({ url }) => url);
-  const load = drive({ urls, keys: makeKeys(50), connections: 16, signal: ending.signal });
+  const load = drive({ ...CLIENTS, urls, keys: makeKeys(50), signal: ending.signal });
 
   for (let round = 0; round < 2; round++) {
     await delay(1_500);
@@ -45,9 +50,9 @@ void t.test('PostgreSQL stopped and started under load: every 200 is counted onc
   for (let count = 0; count < 2; count++) await startCounter(t, servers, FAST);
   const ending = new AbortController();
   const load = drive({
+    ...CLIENTS,
     urls: [gateway.url],
     keys: makeKeys(50),
-    connections: 16,
     signal: ending.signal,
   });
   await delay(1_500);

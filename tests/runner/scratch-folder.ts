@@ -13,6 +13,7 @@ import { join } from 'node:path';
 const MEMORY = '/dev/shm';
 /** A broker's limit is 8 GB, whatever is stored; tests store a tenth of that. */
 const FREE_BYTES_MIN = 9e9;
+const DISK_VARIABLE = 'TEST_DISK_FOLDER';
 const PREFIX = 'increment-mesh-tests-';
 
 /**
@@ -27,8 +28,14 @@ export function makeScratchFolder(): { remove: () => void } {
   mkdirSync(path);
   // PostgreSQL runs as another user where we are root.
   chmodSync(path, 0o755);
+  process.env[DISK_VARIABLE] = tmpdir();
   process.env['TMPDIR'] = path;
   return { remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** The temporary folder as it was outside of the run. */
+export function diskFolder(): string {
+  return process.env[DISK_VARIABLE] ?? tmpdir();
 }
 
 function hasRoom(folder: string): boolean {

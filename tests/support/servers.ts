@@ -15,6 +15,7 @@ import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { type Database } from '../../schema/database/tables.ts';
 import { endWithUs } from './end-with-us.ts';
 import { PASSWORDS } from './passwords.ts';
+import { diskFolder } from '../runner/scratch-folder.ts';
 import { copyPostgresTemplate } from './postgres-template.ts';
 import { createDatabase } from './shared-postgres.ts';
 
@@ -41,6 +42,8 @@ export interface Servers {
 export interface ServersOptions {
   flushIntervalMs?: number;
   streamBytesMax?: number;
+  /** What takes the disk's time, which a folder in memory would hide. */
+  isOnDisk?: boolean;
   /** Else it is a database of its own in the PostgreSQL that the tests share. */
   ownPostgres?: boolean;
   /** Of a PostgreSQL of its own, as `name=value`. */
@@ -49,7 +52,8 @@ export interface ServersOptions {
 
 /** A real nats-server and a real PostgreSQL on free ports, provisioned; stopped with the test. */
 export async function startServers(t: Test, options: ServersOptions = {}): Promise<Servers> {
-  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
+  const place = options.isOnDisk === true ? diskFolder() : tmpdir();
+  const folder = mkdtempSync(join(place, 'increment-mesh-test-'));
   chmodSync(folder, 0o755);
   const natsOptions = {
     folder: join(folder, 'nats'),
@@ -57,7 +61,8 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
     passwords: PASSWORDS,
   };
   const launchNats = async () => endWithUs(await startNats(natsOptions));
-  const isOwn = options.ownPostgres ?? options.postgresSettings !== undefined;
+  const isOwn =
+    options.ownPostgres ?? (options.isOnDisk === true || options.postgresSettings !== undefined);
   const [nats, store] = await Promise.all([
     launchNats(),
     isOwn ? startStore(folder, options.postgresSettings) : shareStore(),

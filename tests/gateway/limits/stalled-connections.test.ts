@@ -12,6 +12,9 @@ import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
 
+// They wait more than they compute.
+t.jobs = 3;
+
 void t.test('a rolling restart of gateways under load fails no request', async (t) => {
   if (process.platform === 'darwin') {
     t.pass('one gateway on a port there');
@@ -24,7 +27,8 @@ void t.test('a rolling restart of gateways under load fails no request', async (
   const gateways = [first, await startGateway(t, servers, shared)];
   const ending = new AbortController();
   const keys = makeKeys(20);
-  const load = drive({ urls: [first.url], keys, connections: 16, signal: ending.signal });
+  const clients = { connections: 16, pauseMs: 20 };
+  const load = drive({ ...clients, urls: [first.url], keys, signal: ending.signal });
   for (const gateway of gateways) {
     await delay(1_000);
     t.equal(await gateway.stop(), 0);

@@ -1,0 +1,53 @@
+import type { Test } from 'tap';
+import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
+import { drive, total } from '../support/load.ts';
+import { countAbove, readMetrics } from '../support/metrics.ts';
+import { startServers } from '../support/servers.ts';
+import { startCounter, startGateway } from '../support/services.ts';
+
+const CONNECTIONS = 8;
+
+/**
+ * Few connections mean small packs, and so the most messages for each increment: the load under
+ * which acknowledgements, each an fsync, would fall behind. Checks that they do not.
+ */
+export async function checkFewConnections(
+  t: Test,
+  { loadMs, flushIntervalMs }: { loadMs: number; flushIntervalMs: number },
+): Promise<void> {
+  const servers = await startServers(t, { flushIntervalMs, isOnDisk: true });
+  const interval = { FLUSH_INTERVAL_MS: String(flushIntervalMs) };
+  const gateways = [await startGateway(t, servers), await startGateway(t, servers)];
+  const counters = [
+    await startCounter(t, servers, interval),
+    await startCounter(t, servers, interval),
+  ];
+  const messages: number[] = [];
+  const sampling = setInterval(() => {
+    void servers.inspect().then((state) => messages.push(state.messages));
+  }, flushIntervalMs / 2);
+
+  const result = await drive({
+    urls: gateways.map(({ url }) => url),
+    keys: makeKeys(100),
+    connections: CONNECTIONS,
+    signal: AbortSignal.timeout(loadMs),
+  });
+  clearInterval(sampling);
+  t.strictSame([...result.statuses.keys()], [200]);
+  await untilTotal(servers.database, total(result.accepted), 10_000);
+  t.strictSame(differences(await readCounters(servers.database), result.accepted), []);
+
+  const metrics = (await Promise.all(counters.map(({ metrics }) => readMetrics(metrics)))).flat();
+  const staleness = countAbove(metrics, 'increments_staleness_seconds', 10);
+  const flushes = (counters.length * loadMs) / flushIntervalMs;
+  t.ok(staleness.all >= flushes * 0.8, `flushes: ${staleness.all}`);
+  t.equal(staleness.above, 0, 'nothing was more than ten seconds stale');
+  // In a steady state the stream holds what came in since the last flush, so halves are alike.
+  const samples = messages.slice(3);
+  const half = Math.floor(samples.length / 2);
+  const [early, late] = [samples.slice(0, half), samples.slice(half)].map((part) =>
+    Math.max(...part),
+  );
+  t.ok((late ?? 0) < 2 * (early ?? 0), `the stream does not grow: ${messages.join(', ')}`);
+}
