@@ -3,8 +3,6 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { longestFirst } from './runner/longest-first.ts';
 import { runTestFiles } from './runner/run-test-files.ts';
-// One for all files of a run.
-import './support/seed.ts';
 
 /**
  * Runs test files, each in a process of its own, the longest first, and prints a closing line that

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { SEED } from '../support/seed.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** After its time-out, at which a process says what it still waits for and stops what it started. */
@@ -36,6 +37,8 @@ export async function runTestProcess(
       // A service starts a third faster by what was compiled for those before it.
       NODE_COMPILE_CACHE: join(ROOT, '.cache/compile'),
       TAP_TIMEOUT: String(timeoutS),
+      // One for all processes of a run.
+      SEED: String(SEED),
     },
   });
   const lines: string[] = [];
