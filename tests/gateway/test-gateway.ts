@@ -3,6 +3,7 @@ import { buildGateway, type GatewayOptions } from '../../gateway/app.ts';
 import { createReadiness } from '../../gateway/health/readiness.ts';
 import { createPublishQueues } from '../../gateway/increments/publish-queues.ts';
 import type { OutgoingMessage } from '../../nats/publisher.ts';
+import { createStats } from '../../gateway/telemetry/stats.ts';
 import { openDatabase } from '../../schema/database/database.ts';
 import { mintId } from '../../schema/message/message-id.ts';
 import { createLog } from '../../telemetry/log.ts';
@@ -53,8 +54,8 @@ export async function buildTestGateway(
     queues,
     waitingMax: 100,
     database,
-    counts: { accepted: () => undefined, answered: () => undefined, published: () => undefined },
-    rateLimit: { max: 0, batchMax: 0, windowMs: 60_000, exchange: silent, nowMs: Date.now },
+    stats: createStats(),
+    rateLimit: { max: 0, batchMax: 0, windowMs: 60_000, channel: silent },
     brokerTimeMs: Date.now,
     readiness: createReadiness({
       isStopping: () => false,

@@ -30,10 +30,10 @@ await t.test('every alert says how urgent it is and where to read on', (t) => {
 
 /** Whatever is quoted where instruments are made, in the form that Prometheus has of it. */
 function readInstruments(): Set<string> {
-  const files = ['gateway', 'counter', 'telemetry'].flatMap((room) =>
-    readdirSync(join(ROOT, room), { recursive: true, encoding: 'utf8' })
-      .filter((file) => file.endsWith('metrics.ts'))
-      .map((file) => readFileSync(join(ROOT, room, file), 'utf8')),
+  const files = ['gateway/telemetry', 'counter/telemetry', 'telemetry'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => readFileSync(join(ROOT, folder, file), 'utf8')),
   );
   const quoted = files.flatMap((text) => text.match(/(?<=')[a-z][\w.]+(?=')/g) ?? []);
   return new Set(quoted.map((name) => bareName(name.replaceAll('.', '_'))));

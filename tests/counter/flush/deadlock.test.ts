@@ -3,7 +3,7 @@ import { sql, type Kysely } from 'kysely';
 import t from 'tap';
 import { flush } from '../../../counter/flush/flush.ts';
 import type { Database } from '../../../schema/database/tables.ts';
-import { makeLoad } from '../../bench/harness/made-load.ts';
+import { makeBatch } from '../../bench/harness/made-batch.ts';
 import { readCounters } from '../../support/counters.ts';
 import { startServers } from '../../support/servers.ts';
 
@@ -17,7 +17,7 @@ void t.test('flushes that share all keys, in opposite order, never deadlock', as
   // By time, so that they share the digits by which a flush sorts them first.
   const keys = Array.from({ length: KEYS }, () => randomUUIDv7()).toSorted();
   const orders = [keys, keys.toReversed()];
-  await flush(database, makeLoad(keys, 1), INCARNATION);
+  await flush(database, makeBatch(keys, 1), INCARNATION);
 
   await t.test('though upserts in the order of their keys would', async (t) => {
     let codes: string[] = [];
@@ -32,7 +32,7 @@ void t.test('flushes that share all keys, in opposite order, never deadlock', as
   });
 
   for (let round = 0; round < ROUNDS; round++) {
-    await Promise.all(orders.map((order) => flush(database, makeLoad(order, 1), INCARNATION)));
+    await Promise.all(orders.map((order) => flush(database, makeBatch(order, 1), INCARNATION)));
   }
   const counters = await readCounters(database);
   t.equal(counters.size, KEYS);
