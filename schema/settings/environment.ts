@@ -59,7 +59,7 @@ interface Described {
   description?: string;
   type?: string;
   enum?: unknown[];
-  const?: unknown;
+  const?: string;
   minimum?: number;
   maximum?: number;
 }
@@ -70,7 +70,7 @@ function about(property: TSchema): string {
 
 function rule(property: TSchema): string {
   const { type, enum: choices, const: only, minimum, maximum } = property as Described;
-  if (only !== undefined) return `, and must be ${String(only)} or left out`;
+  if (only !== undefined) return `, and must be ${only} or left out`;
   if (choices !== undefined) return `, and must be ${choices.join(' or ')}`;
   if (type === 'integer') return `, and must be an integer from ${minimum} to ${maximum}`;
   return '';

@@ -1,14 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { createPublishQueue } from '../../../gateway/increments/group-commit.ts';
 import { StreamFull, type Publisher, type Stored } from '../../../nats/publisher.ts';
 
-/** Timers of the code keep no process alive; its sockets do. */
-const alive = setInterval(() => undefined, 1_000);
-t.teardown(() => clearInterval(alive));
-
 /** A broker of one's own making: each message stays in flight until the test answers it. */
-function createBroker({ deadlineMs = 60_000 } = {}) {
+function createBroker(t: Test, { deadlineMs = 60_000 } = {}) {
+  // Timers of the code keep no process alive; a gateway's sockets do.
+  const alive = setInterval(() => undefined, 1_000);
+  t.teardown(() => clearInterval(alive));
   const messages: { body: string; answer: (outcome: Stored | Error) => void }[] = [];
   let onChange = (_isConnected: boolean): void => undefined;
   let isConnected = true;
@@ -48,7 +47,7 @@ function createBroker({ deadlineMs = 60_000 } = {}) {
 }
 
 void t.test('what is submitted in one turn shares a message and its receipt', async (t) => {
-  const { messages, submit } = createBroker();
+  const { messages, submit } = createBroker(t);
   const receipts = Promise.all(['a', 'b', 'c'].map(submit));
   await nextTurn();
   t.strictSame(
@@ -72,7 +71,7 @@ void t.test('what is submitted in one turn shares a message and its receipt', as
 void t.test(
   'a full stream says that nothing was stored, any other failure that it is unknown',
   async (t) => {
-    const { messages, submit } = createBroker();
+    const { messages, submit } = createBroker(t);
     for (const [error, code] of [
       [new StreamFull('full'), 'stream-full'],
       [new Error('no answer'), 'outcome-unknown'],
@@ -88,7 +87,7 @@ void t.test(
 void t.test(
   'a deadline is kept: not stored while it waited, unknown once it was sent',
   async (t) => {
-    const { messages, submit, setConnected } = createBroker();
+    const { messages, submit, setConnected } = createBroker(t, { deadlineMs: 300 });
     setConnected(false);
     await t.rejects(submit('a'), { code: 'broker-unavailable' });
     t.equal(messages.length, 0, 'nothing is sent while disconnected');
@@ -99,7 +98,7 @@ void t.test(
 );
 
 void t.test('what waited for the connection leaves when it is back', async (t) => {
-  const { messages, submit, setConnected } = createBroker();
+  const { messages, submit, setConnected } = createBroker(t);
   setConnected(false);
   const stored = submit('a');
   await nextTurn();
@@ -110,7 +109,7 @@ void t.test('what waited for the connection leaves when it is back', async (t) =
 });
 
 void t.test('a drain refuses what is new and waits for what is not answered', async (t) => {
-  const { queue, messages, submit } = createBroker();
+  const { queue, messages, submit } = createBroker(t);
   const stored = submit('a');
   await nextTurn();
   let isDrained = false;

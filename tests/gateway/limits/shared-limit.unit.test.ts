@@ -5,10 +5,6 @@ import type { Channel } from '../../../nats/channel.ts';
 
 const WINDOW_MS = 60_000;
 
-/** Timers of the code keep no process alive; its sockets do. */
-const alive = setInterval(() => undefined, 1_000);
-t.teardown(() => clearInterval(alive));
-
 /** Gateways that hear each other a turn of the event loop later, as by a broker. */
 function createBus() {
   const listeners = new Map<string, Set<(text: string) => void>>();
@@ -37,7 +33,12 @@ async function startGateways(t: Test, count: number) {
   const gateways = Array.from({ length: count }, (_, index) =>
     createSharedLimit(WINDOW_MS, bus.open(`gateway ${index}`)),
   );
-  t.teardown(() => gateways.forEach((gateway) => gateway.close()));
+  // Timers of the code keep no process alive; a gateway's sockets do.
+  const alive = setInterval(() => undefined, 1_000);
+  t.teardown(() => {
+    clearInterval(alive);
+    for (const gateway of gateways) gateway.close();
+  });
   // Hello, and hello in return.
   await delay(50);
   return { gateways, bus };

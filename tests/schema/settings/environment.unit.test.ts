@@ -24,7 +24,7 @@ void t.test('a number is read where it is plain digits within its bounds', (t) =
     t.equal(readEnvironment(Config, { ...NAMED, COUNT: text }).COUNT, value, text);
   }
   for (const text of ['0', '101', '-1', '10s', '1e3', ' 5', '5 ', '5.0', '0x5', '1'.repeat(16)]) {
-    const problem = `COUNT is "${text}": How many (an integer from 1 to 100)`;
+    const problem = `COUNT is "${text}", and must be an integer from 1 to 100. How many`;
     t.strictSame(
       problemsOf(() => readEnvironment(Config, { ...NAMED, COUNT: text })),
       [problem],
@@ -33,14 +33,14 @@ void t.test('a number is read where it is plain digits within its bounds', (t) =
   t.end();
 });
 
-void t.test('every problem is told at once, and no secret', (t) => {
+void t.test('every problem is shown at once, and no secret', (t) => {
   const environment = { COUNT: 'many', COLOR: 'green', ACCESS_TOKEN: 'S3CRET' };
   const problems = problemsOf(() => readEnvironment(Config, environment));
   t.match(problems, [
-    /^COUNT is "many": /,
-    /^NAME is not set: Its name$/,
-    /^COLOR is "green": /,
-    /^ACCESS_TOKEN is not understood: A token$/,
+    /^COUNT is "many", and must be /,
+    /^NAME is not set. Its name$/,
+    /^COLOR is "green". /,
+    /^ACCESS_TOKEN is not understood. A token$/,
   ]);
   t.equal(problems.length, 4);
   t.end();
