@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { NatsRole, NatsTlsFiles } from '../../nats/connect.ts';
 import type { Secrets } from '../local/data-folder.ts';
 import { natsUrlOf, type MeshFile } from '../local/mesh-file.ts';
-import { NoAnswer } from './command.ts';
+import { NoAnswer } from './errors.ts';
 
 /** Where the servers of a mesh are, and whom to be there. */
 export interface Addresses {

@@ -51,18 +51,3 @@ export interface CommandContext {
   /** Prints the answer: as JSON with `--json`, else as the text for people. */
   print: (answer: unknown, text: () => string) => void;
 }
-
-/** The command line does not say what to do; the message says what is wrong with it. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
-
-/** A server can't be reached or refuses; the message says which, why, and what to do. */
-export class NoAnswer extends Error {
-  override readonly name = 'NoAnswer';
-}
-
-/** What was asked for is not there or can't be done; nothing was changed. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal';
-}

@@ -1,4 +1,5 @@
-import { UsageError, type CommandContext } from './command.ts';
+import type { CommandContext } from './command.ts';
+import { UsageError } from './errors.ts';
 
 /**
  * Asks before something that can't be undone; `--yes` is the answer beforehand.

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { Value } from 'typebox/value';
 import { ApiKey, ApiKeysFile } from '../../schema/http/api-keys.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
-import { EXIT, Refusal, UsageError, type Command, type CommandContext } from './command.ts';
+import { EXIT, type Command, type CommandContext } from './command.ts';
+import { Refusal, UsageError } from './errors.ts';
 import { formatTable } from './table.ts';
 
 /** 256 bits, which nobody guesses; the prefix lets secret scanners find it. */

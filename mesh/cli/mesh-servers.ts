@@ -7,7 +7,7 @@ import { type Database } from '../../schema/database/tables.ts';
 import { describeDatabaseUrl } from '../../schema/database/database-url.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import type { Addresses } from './addresses.ts';
-import { NoAnswer } from './command.ts';
+import { NoAnswer } from './errors.ts';
 
 /** Room for a `clear` or an `audit` of a large table; an operator can still press Ctrl-C. */
 const QUERY_TIMEOUT_MS = 600_000;

@@ -3,7 +3,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { NATS_CONTEXT_DESCRIPTION, natsContext } from '../local/client-files.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
-import { EXIT, Refusal, UsageError, type Command } from './command.ts';
+import { EXIT, type Command } from './command.ts';
+import { Refusal, UsageError } from './errors.ts';
 
 const NAME = 'increment-mesh';
 

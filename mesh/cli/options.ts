@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import { UsageError, type Command, type CommandContext } from './command.ts';
+import type { Command, CommandContext } from './command.ts';
+import { UsageError } from './errors.ts';
 
 /** What every command takes. */
 const COMMON = {

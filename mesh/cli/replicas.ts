@@ -8,7 +8,8 @@ import {
   untilReplicasCurrent,
   type Replicas,
 } from '../../nats/replicas.ts';
-import { EXIT, Refusal, UsageError, type Command } from './command.ts';
+import { EXIT, type Command } from './command.ts';
+import { Refusal, UsageError } from './errors.ts';
 import { formatTable } from './table.ts';
 
 /** Time to see each follower once with all that its leader has. */

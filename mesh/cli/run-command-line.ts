@@ -13,9 +13,6 @@ import { audit } from './audit.ts';
 import { clear } from './clear.ts';
 import {
   EXIT,
-  NoAnswer,
-  Refusal,
-  UsageError,
   type Command,
   type CommandContext,
   type ExitCode,
@@ -25,6 +22,7 @@ import { listDeadLetters } from './dead-letters/list.ts';
 import { purgeDeadLetters } from './dead-letters/purge.ts';
 import { replayDeadLetter } from './dead-letters/replay.ts';
 import { showDeadLetter } from './dead-letters/show.ts';
+import { NoAnswer, Refusal, UsageError } from './errors.ts';
 import { helpOf, overview } from './help.ts';
 import { addKey, listKeys, revokeKey } from './keys.ts';
 import { connectServers } from './mesh-servers.ts';

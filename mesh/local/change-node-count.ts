@@ -5,7 +5,6 @@ import { connectToNats } from '../../nats/connect.ts';
 import { isRefusal } from '../../nats/error-codes.ts';
 import { retryWhileLeaderless } from '../../nats/retry-while-leaderless.ts';
 import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
-import { plural } from '../cli/quantities.ts';
 import { rememberPorts } from '../servers/ports.ts';
 import { natsPortNames, natsServers } from './nats-servers.ts';
 import type { ServerContext } from './server-group.ts';
@@ -99,9 +98,9 @@ function refuseUnlessEmpty(
   const start = `NATS_NODES=${settings.NATS_NODES} npm start`;
   const problem =
     waiting > 0
-      ? `${plural(waiting, 'message')} not counted yet: ${start}, and stop it when npm run mesh -- status shows none`
+      ? `messages that are not counted yet (${waiting}): ${start}, and stop it when npm run mesh -- status shows none`
       : dead > 0
-        ? `${plural(dead, 'dead letter')}: ${start}, and replay or purge them (npm run mesh -- dead-letters)`
+        ? `dead letters (${dead}): ${start}, and replay or purge them (npm run mesh -- dead-letters)`
         : undefined;
   if (problem === undefined) return;
   throw new StartError(

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { NatsRole } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
 import { meshNatsTls } from './config.ts';
@@ -9,7 +10,6 @@ import {
   natsUrls,
   untilNatsAnswers,
   type NatsOptions,
-  type NatsRole,
 } from '../servers/nats.ts';
 import { findNatsServer } from '../servers/find-nats-server.ts';
 import { explained, type ServerContext, type ServerGroup } from './server-group.ts';

@@ -1,12 +1,13 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isLoopback } from '../../schema/settings/loopback.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
 import { openLogFile, readLogTail } from '../servers/log-file.ts';
 import { isExecutable, onPath } from '../servers/search-path.ts';
 import { untilReady } from '../servers/until-ready.ts';
 import { meshUrl } from './gateway-listeners.ts';
-import { answers, isLoopback, metricsUrl, type GatewayListener } from './services.ts';
+import { answers, metricsUrl, type GatewayListener } from './services.ts';
 import type { ServerContext } from './server-group.ts';
 import { StartError } from '../servers/start-error.ts';
 import { PROXY_STOP_STEPS } from './stop-steps.ts';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isLoopback } from '../../schema/settings/loopback.ts';
 import { meshNatsTls, type MeshSettings } from './config.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
 import { untilReady } from '../servers/until-ready.ts';
@@ -175,10 +176,6 @@ export const NODE_ENVIRONMENT = { NODE_COMPILE_CACHE: join(PROJECT, '.cache/comp
 function withPrometheus(exporters: string | undefined): string {
   if (!exporters || exporters === 'none') return 'prometheus';
   return exporters.split(',').includes('prometheus') ? exporters : `prometheus,${exporters}`;
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 export async function answers(url: string): Promise<boolean> {

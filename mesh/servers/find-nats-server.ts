@@ -4,6 +4,7 @@ import { isOldServer, SERVER_VERSION_MIN } from '../../nats/server-version.ts';
 import { StartError } from './start-error.ts';
 import { fetchFromDebian } from './nats-server-debian.ts';
 import { fetchRelease } from './nats-server-release.ts';
+import type { NatsServerSource } from './nats-server-source.ts';
 import { runProgram } from './run-program.ts';
 import { isExecutable, onPath } from './search-path.ts';
 
@@ -11,15 +12,9 @@ export interface SearchOptions {
   environment?: NodeJS.ProcessEnv;
   /** Where a fetched one is kept. */
   cacheFolder?: string;
-  sources?: Source[];
+  sources?: NatsServerSource[];
   signal?: AbortSignal;
   say?: (line: string) => void;
-}
-
-/** Puts a nats-server at `destination`, whole or not at all. */
-export interface Source {
-  name: string;
-  fetch(destination: string, signal?: AbortSignal): Promise<void>;
 }
 
 /**

@@ -1,8 +1,8 @@
 import { fetchDebianProgram } from './debian-package.ts';
-import type { Source } from './find-nats-server.ts';
+import type { NatsServerSource } from './nats-server-source.ts';
 
 /** Debian's package, which needs nothing but libc. */
-export const fetchFromDebian: Source = {
+export const fetchFromDebian: NatsServerSource = {
   name: "Debian's package nats-server (sid)",
   fetch: (destination, signal) =>
     fetchDebianProgram(

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { runProgram } from './run-program.ts';
-import type { Source } from './find-nats-server.ts';
+import type { NatsServerSource } from './nats-server-source.ts';
 
 const VERSION = '2.14.5';
 
@@ -19,7 +19,7 @@ const ARCHIVES: Record<string, { name: string; sha256: string }> = {
 };
 
 /** The archive that the makers of nats-server publish. */
-export const fetchRelease: Source = {
+export const fetchRelease: NatsServerSource = {
   name: `the release archive ${VERSION} of nats-server`,
   async fetch(destination, signal) {
     const archive = process.platform === 'linux' ? ARCHIVES[process.arch] : undefined;

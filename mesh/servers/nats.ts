@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import type { NatsRole } from '../../nats/connect.ts';
 import {
   spawnDetached,
   stopProcess,
@@ -10,8 +11,6 @@ import {
 import { openLogFile, readLogTail } from './log-file.ts';
 import { findNatsServer } from './find-nats-server.ts';
 import { untilReady } from './until-ready.ts';
-
-export type NatsRole = 'gateway' | 'counter' | 'inspector' | 'provisioner';
 
 export interface NatsOptions {
   /** The store. */

@@ -6,7 +6,8 @@ import {
   stopProcess,
   type DetachedProcess,
 } from '../../mesh/servers/detached-process.ts';
-import { natsStopSteps, type NatsRole } from '../../mesh/servers/nats.ts';
+import { natsStopSteps } from '../../mesh/servers/nats.ts';
+import type { NatsRole } from '../../nats/connect.ts';
 import { findNatsServer } from '../../mesh/servers/find-nats-server.ts';
 import { findFreePort } from '../../mesh/servers/ports.ts';
 import type { Certificates } from '../support/certificates.ts';

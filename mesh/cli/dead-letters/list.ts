@@ -1,5 +1,6 @@
 import { INCREMENTS_DEAD } from '../../../nats/streams.ts';
-import { EXIT, UsageError, type Command } from '../command.ts';
+import { EXIT, type Command } from '../command.ts';
+import { UsageError } from '../errors.ts';
 import { plural } from '../quantities.ts';
 import { formatTable } from '../table.ts';
 import { readLetters, readSequence, type StoredLetter } from './stored-letter.ts';

@@ -7,7 +7,7 @@ import {
 } from '../../../schema/message/envelope.ts';
 import { KEY_RULE, VALUE_RULE } from '../../../schema/increment.ts';
 import { addExact, parseExactJson, stringifyExactJson, type Exact } from '../../../schema/int64.ts';
-import { Refusal } from '../command.ts';
+import { Refusal } from '../errors.ts';
 
 /** A message that counters will accept. */
 export interface Replay {

@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { EXIT, Refusal, type Command } from '../command.ts';
+import { EXIT, type Command } from '../command.ts';
+import { Refusal } from '../errors.ts';
 import { formatCount, plural } from '../quantities.ts';
 import { formatTable } from '../table.ts';
 import { printable } from './list.ts';

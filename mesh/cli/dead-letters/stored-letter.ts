@@ -1,6 +1,6 @@
 import type { JetStreamManager, MsgRequest } from '@nats-io/jetstream';
 import { INCREMENTS_DEAD } from '../../../nats/streams.ts';
-import { Refusal, UsageError } from '../command.ts';
+import { Refusal, UsageError } from '../errors.ts';
 
 /** A dead letter as it lies in the stream. */
 export interface StoredLetter {

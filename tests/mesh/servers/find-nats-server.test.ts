@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
-import { findNatsServer, type Source } from '../../../mesh/servers/find-nats-server.ts';
+import { findNatsServer } from '../../../mesh/servers/find-nats-server.ts';
+import type { NatsServerSource } from '../../../mesh/servers/nats-server-source.ts';
 
 const CACHED = `nats-server-${process.platform}-${process.arch}`;
 
@@ -13,12 +14,12 @@ function fake(path: string, version: string): string {
   return path;
 }
 
-const offers = (version: string): Source => ({
+const offers = (version: string): NatsServerSource => ({
   name: 'a source',
   fetch: async (destination) => void fake(destination, version),
 });
 
-const fails: Source = {
+const fails: NatsServerSource = {
   name: 'a broken source',
   fetch: () => Promise.reject(new Error('no network')),
 };
@@ -60,7 +61,8 @@ await t.test('then the cache', async (t) => {
 
 await t.test('then the sources in turn, and what they give is kept', async (t) => {
   const cacheFolder = join(t.testdir(), 'cache');
-  const search = (sources: Source[]) => findNatsServer({ environment: {}, cacheFolder, sources });
+  const search = (sources: NatsServerSource[]) =>
+    findNatsServer({ environment: {}, cacheFolder, sources });
   const found = await search([fails, offers('2.9.0'), offers('2.14.5')]);
   t.equal(found, join(cacheFolder, CACHED));
   t.equal(await search([]), found);
