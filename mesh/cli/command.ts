@@ -1,7 +1,11 @@
+/*
+ * A new command of `npm run mesh -- …` is a file here that exports a `Command` (`version.ts` is the
+ * shortest), and a line in the list in `commands.ts`. It gets `--help`, `--json`, its place in the
+ * overview and the exit codes by that. What goes wrong is thrown: see `errors.ts`.
+ */
 import type { ParseArgsOptionsConfig } from 'node:util';
 import type { MeshServers } from './mesh-servers.ts';
 
-/** What a script can tell apart. */
 export const EXIT = {
   fine: 0,
   /** The answer is bad: unbalanced, unhealthy, no such dead letter, a refused repair. */
@@ -13,41 +17,40 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** One command of `npm run mesh -- …`. */
 export interface Command {
-  /** As it is typed: `audit`, `dead-letters show`. */
+  /** As the user types it: `audit`, `dead-letters show`. */
   name: string;
-  /** What follows the name, as help shows it. */
+  /** The arguments after the name, for help. */
   synopsis: string;
   /** One line for the overview. */
   summary: string;
-  /** What it does, what it promises, and examples; shown below the synopsis. */
+  /** What it does and promises, with examples; shown below the synopsis. */
   help: string;
-  /** Its own options; those that every command has are in options.ts. */
+  /** Its own options; those of every command are in options.ts. */
   options?: ParseArgsOptionsConfig;
-  /** How many words may follow the name. */
+  /** How many words may follow the name; none by default. */
   words?: { min: number; max: number };
-  run: (context: CommandContext) => Promise<ExitCode>;
-}
-
-/** Where a command runs. */
-export interface Terminal {
-  environment: NodeJS.ProcessEnv;
-  write: (output: string) => void;
-  /** For what is not the answer. */
-  complain: (output: string) => void;
-  /** All of the standard input. */
-  readInput: () => Promise<string>;
-  /** Absent where nobody is there to answer. */
-  ask?: (question: string) => Promise<string>;
+  run: (context: CommandContext) => ExitCode | Promise<ExitCode>;
 }
 
 export interface CommandContext {
   words: string[];
-  /** Options by name, as they were given. */
+  /** By name, as given. */
   options: Record<string, string | boolean | undefined>;
   servers: MeshServers;
   terminal: Terminal;
-  /** Prints the answer: as JSON with `--json`, else as the text for people. */
+  /** Prints the answer: as JSON with `--json`, else as text. */
   print: (answer: unknown, text: () => string) => void;
+}
+
+export interface Terminal {
+  environment: NodeJS.ProcessEnv;
+  /** To standard output, which has the answer and nothing else. */
+  write: (output: string) => void;
+  /** To standard error. */
+  complain: (output: string) => void;
+  /** All of standard input. */
+  readInput: () => Promise<string>;
+  /** Missing where standard input is not a terminal. */
+  ask?: (question: string) => Promise<string>;
 }

@@ -60,7 +60,7 @@ gives it a new secret and keeps both; the old secret ends.`,
         `Gateways take it with   API_KEYS_FILE=${path}`,
       ].join('\n'),
     );
-    return Promise.resolve(EXIT.fine);
+    return EXIT.fine;
   },
 };
 
@@ -88,7 +88,7 @@ export const listKeys: Command = {
         ? `There are no keys in ${path}.`
         : formatTable(rows, ['NAME', 'SCOPES', 'RATE LIMIT']),
     );
-    return Promise.resolve(EXIT.fine);
+    return EXIT.fine;
   },
 };
 
@@ -108,7 +108,7 @@ export const revokeKey: Command = {
     if (left.length === keys.length) throw new Refusal(`there is no key ${name} in ${path}`);
     writeKeys(path, left);
     context.print({ revoked: name, file: path }, () => `${name} is revoked.`);
-    return Promise.resolve(EXIT.fine);
+    return EXIT.fine;
   },
 };
 

@@ -45,7 +45,7 @@ Then for example
       { name, path },
       () => `Wrote ${path}. Look inside with\n\n  nats --context ${name} stream info INCREMENTS`,
     );
-    return Promise.resolve(EXIT.fine);
+    return EXIT.fine;
   },
 };
 

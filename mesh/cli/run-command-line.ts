@@ -9,8 +9,6 @@ import { describeDatabaseError } from '../../schema/database/describe-database-e
 import { ConfigurationError, readEnvironment } from '../../schema/settings/environment.ts';
 import { MeshSettings } from '../local/config.ts';
 import { findAddresses } from './addresses.ts';
-import { audit } from './audit.ts';
-import { clear } from './clear.ts';
 import {
   EXIT,
   type Command,
@@ -18,36 +16,12 @@ import {
   type ExitCode,
   type Terminal,
 } from './command.ts';
-import { listDeadLetters } from './dead-letters/list.ts';
-import { purgeDeadLetters } from './dead-letters/purge.ts';
-import { replayDeadLetter } from './dead-letters/replay.ts';
-import { showDeadLetter } from './dead-letters/show.ts';
+import { COMMANDS } from './commands.ts';
 import { NoAnswer, Refusal, UsageError } from './errors.ts';
 import { helpOf, overview } from './help.ts';
-import { addKey, listKeys, revokeKey } from './keys.ts';
 import { connectServers } from './mesh-servers.ts';
-import { natsContextCommand } from './nats-context.ts';
 import { readOptions } from './options.ts';
-import { replicas } from './replicas.ts';
 import { stringifySnakeCase } from './snake-case.ts';
-import { status } from './status.ts';
-import { up } from './up.ts';
-
-const COMMANDS: Command[] = [
-  up,
-  status,
-  audit,
-  listDeadLetters,
-  showDeadLetter,
-  replayDeadLetter,
-  purgeDeadLetters,
-  clear,
-  addKey,
-  listKeys,
-  revokeKey,
-  replicas,
-  natsContextCommand,
-];
 
 const Settings = Type.Object({
   ...Type.Pick(MeshSettings, ['DATA_DIR', 'NATS_URL', 'DATABASE_URL']).properties,

@@ -1,0 +1,31 @@
+import { audit } from './audit.ts';
+import { clear } from './clear.ts';
+import type { Command } from './command.ts';
+import { listDeadLetters } from './dead-letters/list.ts';
+import { purgeDeadLetters } from './dead-letters/purge.ts';
+import { replayDeadLetter } from './dead-letters/replay.ts';
+import { showDeadLetter } from './dead-letters/show.ts';
+import { addKey, listKeys, revokeKey } from './keys.ts';
+import { natsContextCommand } from './nats-context.ts';
+import { replicas } from './replicas.ts';
+import { status } from './status.ts';
+import { up } from './up.ts';
+import { version } from './version.ts';
+
+/** Every command, in the order of the overview. */
+export const COMMANDS: Command[] = [
+  up,
+  status,
+  audit,
+  listDeadLetters,
+  showDeadLetter,
+  replayDeadLetter,
+  purgeDeadLetters,
+  clear,
+  addKey,
+  listKeys,
+  revokeKey,
+  replicas,
+  natsContextCommand,
+  version,
+];
