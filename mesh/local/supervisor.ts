@@ -1,12 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   describeExit,
   stopProcess,
   type DetachedProcess,
   type StopStep,
 } from '../servers/detached-process.ts';
+import { advance, INITIAL_STATE, type Action, type SupervisorEvent } from './supervisor-state.ts';
 
-/** Something that is kept running: how it is started, when it is ready and how it is stopped. */
+/** Something to keep running: how to start it, when it is ready and how to stop it. */
 export interface Program {
   name: string;
   launch(): Promise<DetachedProcess>;
@@ -21,24 +21,19 @@ export interface Supervised {
   readonly program: Program;
   /** Of the process that runs, or ran last. */
   readonly pid: number | undefined;
-  /** The first readiness. Rejects when the first start fails, and then nothing is left running. */
+  /** The first readiness. Rejects when the first start fails; then nothing is left running. */
   readonly ready: Promise<void>;
-  /** Stops the process gracefully and starts it anew; resolves when it is ready again. */
+  /** Stops the process gracefully and starts it again; resolves when it is ready. */
   restart(): Promise<void>;
   stop(): Promise<void>;
   stopAtOnce(): Promise<void>;
 }
 
-const BACKOFF_MS = { first: 250, max: 5000 };
-
-/** A process that lived this long starts again from the shortest wait. */
-const HEALTHY_AFTER_MS = 30_000;
-
 /**
- * Starts a program and starts it again whenever it dies, until it is stopped. The first start is an
- * exception: what fails there is a setting or the machine, which trying again would only hide.
+ * Starts a program, and starts it again whenever it ends, until it is stopped. A first start that
+ * fails is not repeated. This runs the processes; supervisor-state.ts decides what comes next.
  *
- * @param options.onLaunch is told of each new process.
+ * @param options.onLaunch called with each new process.
  */
 export function supervise(
   program: Program,
@@ -46,96 +41,121 @@ export function supervise(
 ): Supervised {
   const { name } = program;
   const { say, onLaunch } = options;
-  const firstReady = Promise.withResolvers<void>();
-  // Nobody may be waiting when it fails: then the one who asks later is told.
-  firstReady.promise.catch(() => {});
-  let nextReady = firstReady;
+  let state = INITIAL_STATE;
   let current: DetachedProcess | undefined;
   let pid: number | undefined;
-  let steps = program.stopSteps;
-  let isStopping = false;
-  let isRestarting = false;
-  let pause = new AbortController();
-  const ended = keepRunning();
+  let lastEnd = '';
+  let pauseTimer: NodeJS.Timeout | undefined;
+  let stopSteps = program.stopSteps;
+  let stopping: Promise<void> | undefined;
+  let nextReady = withResolvers();
+  const { promise: ready } = nextReady;
+  const stopped = withResolvers();
+  void launch();
 
   return {
     program,
     get pid() {
       return pid;
     },
-    ready: firstReady.promise,
-    restart,
+    ready,
+    restart() {
+      if (state.phase === 'running') nextReady = withResolvers();
+      handle('restart');
+      return nextReady.promise;
+    },
     stop,
     stopAtOnce() {
-      const last: StopStep = { signal: 'SIGKILL', waitMs: 3000 };
-      steps = [{ signal: program.endAtOnce, waitMs: 3000 }, last];
+      stopSteps = [
+        { signal: program.endAtOnce, waitMs: 3000 },
+        { signal: 'SIGKILL', waitMs: 3000 },
+      ];
       return stop();
     },
   };
 
-  async function keepRunning(): Promise<void> {
-    let backoffMs = BACKOFF_MS.first;
-    while (!isStopping) {
-      const launchedAt = performance.now();
-      try {
-        await launchOnce();
-        if (nextReady !== firstReady) say(`${name} is back (pid ${pid})`);
-        nextReady.resolve();
-      } catch (error) {
-        // What a restart ends while it is still starting is no failure of the restart.
-        if (!isRestarting) nextReady.reject(error);
-        if (nextReady === firstReady) return giveUp();
-        if (!isStopping && !isRestarting) say((error as Error).message);
-      }
-
-      const exit = await current?.exited;
-      if (isStopping) return;
-      if (!isRestarting) {
-        nextReady = Promise.withResolvers<void>();
-        nextReady.promise.catch(() => {});
-        if (performance.now() - launchedAt >= HEALTHY_AFTER_MS) backoffMs = BACKOFF_MS.first;
-        const how = exit === undefined ? 'did not start' : `(pid ${pid}) ${describeExit(exit)}`;
-        say(`${name} ${how}; starting it again in ${backoffMs} ms`);
-        await delay(backoffMs, undefined, { signal: pause.signal }).catch(() => {});
-        backoffMs = Math.min(backoffMs * 2, BACKOFF_MS.max);
-      }
-      isRestarting = false;
-    }
-  }
-
-  async function launchOnce(): Promise<void> {
-    current = undefined;
-    current = await program.launch();
-    pid = current.pid;
-    onLaunch();
-    // A stop that came while it was being launched has not seen it.
-    if (isStopping) await stopProcess(current, steps);
-    await program.ready(current);
-  }
-
-  async function giveUp(): Promise<void> {
-    isStopping = true;
-    if (current !== undefined) await stopProcess(current, steps);
-  }
-
-  async function restart(): Promise<void> {
-    const { promise } = (nextReady = Promise.withResolvers<void>());
-    isRestarting = true;
-    // It may be waiting to be started again: then that wait ends here.
-    pause.abort();
-    pause = new AbortController();
-    if (current !== undefined) await stopProcess(current, steps);
-    await promise;
-  }
-
   async function stop(): Promise<void> {
-    isStopping = true;
-    pause.abort();
-    if (current !== undefined) {
-      const used = await stopProcess(current, steps);
-      if (used !== steps[0]?.signal)
-        say(`${name} did not stop when asked to: ${used ?? 'still there'}`);
-    }
-    await ended;
+    handle('stop');
+    await stopped.promise;
+    await stopping;
   }
+
+  function handle(event: SupervisorEvent, livedMs?: number): void {
+    const { state: next, action } = advance(state, event, livedMs);
+    state = next;
+    if (state.phase !== 'pausing') clearTimeout(pauseTimer);
+    if (state.phase === 'stopped') {
+      nextReady.reject(new Error(`${name} was stopped`));
+      stopped.resolve();
+    }
+    if (action !== undefined) act(action);
+  }
+
+  function act(action: Action): void {
+    switch (action) {
+      case 'launch':
+        return void launch();
+      case 'stop process':
+        stopping = stopCurrent();
+        return;
+      case 'pause':
+        say(`${name} ${lastEnd}; starting it again in ${state.pauseMs} ms`);
+        nextReady = withResolvers();
+        pauseTimer = setTimeout(() => handle('pause over'), state.pauseMs);
+    }
+  }
+
+  async function launch(): Promise<void> {
+    const launchedAt = performance.now();
+    let launched: DetachedProcess;
+    current = undefined;
+    try {
+      launched = current = await program.launch();
+    } catch (error) {
+      lastEnd = 'did not start';
+      fail(error as Error);
+      return handle('launch failed');
+    }
+    pid = launched.pid;
+    handle('launched');
+    try {
+      onLaunch();
+      await program.ready(launched);
+      succeed();
+      handle('ready');
+    } catch (error) {
+      fail(error as Error);
+      handle('not ready');
+    }
+    lastEnd = `(pid ${pid}) ${describeExit(await launched.exited)}`;
+    handle('exited', performance.now() - launchedAt);
+  }
+
+  function succeed(): void {
+    // Otherwise it is being stopped already.
+    if (state.phase !== 'starting') return;
+    if (state.hasServed) say(`${name} is back (pid ${pid})`);
+    nextReady.resolve();
+  }
+
+  function fail(error: Error): void {
+    // A process that a restart ends while it starts is not a failure of the restart.
+    if (state.phase === 'restarting') return;
+    nextReady.reject(error);
+    if (state.hasServed && state.phase !== 'stopping') say(error.message);
+  }
+
+  async function stopCurrent(): Promise<void> {
+    if (current === undefined) return;
+    const asked = stopSteps[0]?.signal;
+    const used = await stopProcess(current, stopSteps);
+    if (used !== asked) say(`${name} did not stop when asked to: ${used ?? 'still there'}`);
+  }
+}
+
+/** Its failure is not an error by itself: perhaps nobody waits, or somebody asks later. */
+function withResolvers(): PromiseWithResolvers<void> {
+  const resolvers = Promise.withResolvers<void>();
+  resolvers.promise.catch(() => {});
+  return resolvers;
 }
