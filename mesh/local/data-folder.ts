@@ -25,10 +25,17 @@ export interface Secrets {
   postgres: Record<'owner' | 'gateway' | 'counter', string>;
 }
 
-/** @throws StartError where a living mesh uses the folder. */
-export function openDataFolder(wanted: string): DataFolder {
+/** @throws StartError where a mesh runs on the folder. */
+export async function openDataFolder(
+  wanted: string,
+  { say, signal }: { say: (line: string) => void; signal: AbortSignal },
+): Promise<DataFolder> {
   const path = createFolder(resolve(wanted));
-  const release = acquireLock(join(path, 'lock'));
+  const release = await acquireLock(join(path, 'lock'), {
+    signal,
+    onWait: (pid) =>
+      say(`waiting for process ${pid}, which ends what an earlier mesh left running`),
+  });
   try {
     mkdirSync(join(path, 'logs'), { recursive: true, mode: 0o700 });
     return {

@@ -1,17 +1,30 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { identifyProcess } from '../servers/processes.ts';
 import { StartError } from '../servers/start-error.ts';
 
+const POLL_MS = 50;
+
+/** Marks the lock of a process that only ends what an earlier mesh left: its end is waited for. */
+const CLEANUP = ' cleanup';
+
 /**
- * Makes this process the only mesh on a data folder: two brokers on one store lose data.
+ * Makes this process the only one that uses a data folder: two brokers on one store lose data.
  *
- * The lock is a file that holds the pid of its owner and the moment that process started; a lock
- * whose owner is gone is taken over. The returned function gives it back.
+ * The lock is a file with the pid of its owner and the moment at which that process started; where
+ * the owner is gone, the lock is taken over. The returned function gives it back.
  *
- * @throws StartError naming the pid of the living owner.
+ * @param options.isForCleanup this process only ends what an earlier mesh left running.
+ * @param options.onWait called once where another process does that, with its pid.
+ * @throws StartError with the owner's pid where a mesh runs on the folder.
  */
-export function acquireLock(path: string): () => void {
-  const own = identifyProcess(process.pid)!;
+export async function acquireLock(
+  path: string,
+  options: { isForCleanup?: boolean; onWait?: (pid: number) => void; signal?: AbortSignal } = {},
+): Promise<() => void> {
+  const { isForCleanup = false, signal } = options;
+  let { onWait } = options;
+  const own = `${identifyProcess(process.pid)!}${isForCleanup ? CLEANUP : ''}`;
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, own, { mode: 0o600 });
   try {
@@ -20,8 +33,15 @@ export function acquireLock(path: string): () => void {
       const owner = readLock(path);
       if (owner === undefined) continue;
       const pid = Number.parseInt(owner, 10);
-      if (identifyProcess(pid) === owner) throw new DataFolderInUse(path, pid);
-      removeStale(path, owner);
+      const identity = identifyProcess(pid);
+      if (identity === owner) throw new DataFolderInUse(path, pid);
+      if (identity !== undefined && owner === `${identity}${CLEANUP}`) {
+        onWait?.(pid);
+        onWait = undefined;
+        await delay(POLL_MS, undefined, { ...(signal && { signal }) });
+      } else {
+        removeStale(path, owner);
+      }
     }
   } finally {
     rmSync(draft, { force: true });
@@ -40,7 +60,7 @@ class DataFolderInUse extends StartError {
   }
 }
 
-/** Another process may take the stale lock over first; then what was moved is its new one: put back. */
+/** Another process may take over the stale lock first: then its new one was moved, and is put back. */
 function removeStale(path: string, owner: string): void {
   const aside = `${path}.stale.${process.pid}`;
   try {

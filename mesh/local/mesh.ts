@@ -1,7 +1,7 @@
 import { describeMesh } from './describe-mesh.ts';
 import { meshNatsTls, type MeshSettings } from './config.ts';
 import { openDataFolder, type DataFolder } from './data-folder.ts';
-import { endOrphans } from './orphans.ts';
+import { endOrphans, endOrphansAfterExit, recordProcess } from './orphans.ts';
 import { isPortFree, rememberPorts } from '../servers/ports.ts';
 import { removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.ts';
 import { gatewayListeners, gatewayPortNames, meshUrl } from './gateway-listeners.ts';
@@ -16,6 +16,7 @@ import {
   type ServiceContext,
 } from './services.ts';
 import { StartError } from '../servers/start-error.ts';
+import { TIERS, type Tier } from './stop-steps.ts';
 import { supervise, type Program, type Supervised } from './supervisor.ts';
 import { changeNodeCount } from './change-node-count.ts';
 
@@ -34,10 +35,6 @@ export interface RunningMesh {
   describe(): MeshFile;
 }
 
-/** In the order of the stop; each tier is gone before the next is asked to go. */
-const TIERS = ['gateways', 'proxy', 'counters', 'nats', 'postgres'] as const;
-type Tier = (typeof TIERS)[number];
-
 export function createMesh(
   settings: MeshSettings,
   options: { environment: NodeJS.ProcessEnv; say: (line: string) => void },
@@ -52,6 +49,7 @@ export function createMesh(
   };
   const stopping = new AbortController();
   let dataFolder: DataFolder | undefined;
+  let cancelCleanup = () => {};
   let onChange = () => {};
 
   return {
@@ -70,7 +68,9 @@ export function createMesh(
   };
 
   async function start(): Promise<RunningMesh> {
-    const folder = (dataFolder = openDataFolder(settings.DATA_DIR));
+    const folder = await openDataFolder(settings.DATA_DIR, { say, signal: stopping.signal });
+    dataFolder = folder;
+    cancelCleanup = endOrphansAfterExit(folder.path);
     await endOrphans(folder.path, say);
     removeMeshFile(folder.meshFile);
     await checkPort();
@@ -174,7 +174,11 @@ export function createMesh(
 
   function keepRunning(tier: Tier, program: Program): Supervised {
     stopping.signal.throwIfAborted();
-    const one = supervise(program, { say, onLaunch: () => onChange() });
+    const one = supervise(program, {
+      say,
+      beforeRun: (pid) => recordProcess(dataFolder!.path, program.name, { tier, pid }),
+      onLaunch: () => onChange(),
+    });
     running[tier].push(one);
     return one;
   }
@@ -182,6 +186,7 @@ export function createMesh(
   function leave(): void {
     if (dataFolder === undefined) return;
     removeMeshFile(dataFolder.meshFile);
+    cancelCleanup();
     dataFolder.release();
   }
 }

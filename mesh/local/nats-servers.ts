@@ -4,15 +4,10 @@ import { provision } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
 import { meshNatsTls } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
-import {
-  launchNats,
-  natsStopSteps,
-  natsUrls,
-  untilNatsAnswers,
-  type NatsOptions,
-} from '../servers/nats.ts';
+import { launchNats, natsUrls, untilNatsAnswers, type NatsOptions } from '../servers/nats.ts';
 import { findNatsServer } from '../servers/find-nats-server.ts';
 import { explained, type ServerContext, type ServerGroup } from './server-group.ts';
+import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
 /** Who serves NATS on a data folder: one server that runs alone, or three of a cluster. */
@@ -89,9 +84,9 @@ function natsOptions(
 function natsProgram(options: NatsOptions): Program {
   return {
     name: options.cluster?.serverName ?? 'nats-server',
-    launch: () => launchNats(options),
+    launch: (beforeRun) => launchNats(options, beforeRun),
     ready: (server) => untilNatsAnswers(server, options),
-    stopSteps: natsStopSteps,
+    stopSteps: STOP_STEPS.nats,
     // Whatever it acknowledged is on the disk.
     endAtOnce: 'SIGKILL',
   };

@@ -1,83 +1,121 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { writeFileAtomically } from '../files/write-file-atomically.ts';
 import type { StopStep } from '../servers/detached-process.ts';
-import { natsStopSteps } from '../servers/nats.ts';
-import { postgresStopSteps } from '../servers/postgres.ts';
-import { listProcesses, type RunningProcess } from '../servers/processes.ts';
-import { PROXY_STOP_STEPS, SERVICE_STOP_STEPS } from './stop-steps.ts';
+import { identifyProcess } from '../servers/processes.ts';
+import { runAfterExit } from '../servers/run-after-exit.ts';
 import { StartError } from '../servers/start-error.ts';
+import { STOP_STEPS, TIERS, type Tier } from './stop-steps.ts';
+
+/*
+ * What a mesh that was killed leaves running must be gone before another one starts on its data
+ * folder: two brokers on one store lose acknowledged data. So
+ *
+ *   1. each process is recorded in the data folder before its program runs (`beforeRun`);
+ *   2. a mesh starts only once it holds the folder's lock and no recorded process lives;
+ *   3. a program that waits for the mesh to die ends what it leaves (`endOrphansAfterExit`); a next
+ *      start waits for that, or does it where nobody else does.
+ */
+
+interface ProcessRecord {
+  tier: Tier;
+  /** Of identifyProcess: a pid alone may be another process by now. */
+  identity: string;
+}
+
+const NAMES: Record<Tier, string> = {
+  gateways: 'gateways',
+  proxy: 'the proxy',
+  counters: 'counter services',
+  nats: 'nats-server',
+  postgres: 'PostgreSQL',
+};
+
+/** @throws where the disk is full: then the program must not run. */
+export function recordProcess(
+  dataFolder: string,
+  name: string,
+  { tier, pid }: { tier: Tier; pid: number },
+): void {
+  const identity = identifyProcess(pid);
+  // It has ended already.
+  if (identity === undefined) return;
+  const record: ProcessRecord = { tier, identity };
+  mkdirSync(recordsFolder(dataFolder), { recursive: true, mode: 0o700 });
+  writeFileAtomically(join(recordsFolder(dataFolder), `${name}.json`), JSON.stringify(record));
+}
+
+/** Ends what this process has started once it is gone; the returned function calls that off. */
+export function endOrphansAfterExit(dataFolder: string): () => void {
+  const program = fileURLToPath(new URL('./end-orphans.ts', import.meta.url));
+  return runAfterExit(process.execPath, [program, dataFolder]);
+}
 
 /**
- * Ends what a mesh that was killed left running on a data folder, in the order of a stop: services
- * first, so that they still reach their servers, then the broker, then the database.
- *
- * Must be done before anything starts: two brokers on one store folder lose acknowledged data.
+ * Ends every recorded process in the order of a stop: services first, so that they still reach their
+ * servers. The caller holds the lock of the data folder.
  *
  * @throws StartError when one of them can't be ended.
  */
 export async function endOrphans(dataFolder: string, say: (line: string) => void): Promise<void> {
-  for (const { what, pattern, steps } of orphanKinds(dataFolder)) {
-    const orphans = find(pattern);
-    if (orphans.length === 0) continue;
-    say(`ending what an earlier mesh left running: ${what} (pid ${pids(orphans)})`);
-    if (!(await end(pattern, steps))) {
-      throw new StartError(
-        `${what} of an earlier mesh (pid ${pids(find(pattern))}) can't be ended: end it by hand.`,
-      );
-    }
+  // Services need their servers to stop in order, so what is frozen is thawed first.
+  for (const pid of TIERS.flatMap((tier) => findOrphans(dataFolder, tier))) kill(pid, 'SIGCONT');
+  for (const tier of TIERS) {
+    const find = () => findOrphans(dataFolder, tier);
+    const found = find();
+    if (found.length === 0) continue;
+    say(`ending what an earlier mesh left running: ${NAMES[tier]} (pid ${found.join(', ')})`);
+    if (await end(find, orphanStopSteps(tier))) continue;
+    throw new StartError(
+      `${NAMES[tier]} of an earlier mesh (pid ${find().join(', ')}) can't be ended: end it by hand.`,
+    );
   }
+  rmSync(recordsFolder(dataFolder), { recursive: true, force: true });
 }
 
-/**
- * Processes are known by their whole command line, as we start them: a pid in a file may belong to
- * someone else by now, and an editor or a tail that has the folder open is left alone.
- */
-function orphanKinds(dataFolder: string) {
-  const folder = dataFolder.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
-  return [
-    {
-      what: 'gateways and counters',
-      pattern: new RegExp(
-        `^(.*/)?node (?:--[a-z-]+(?:=\\d+)? )*(gateway|counter)/main\\.ts ${folder}/\\2-\\d+$`,
-      ),
-      steps: SERVICE_STOP_STEPS.counter,
-    },
-    {
-      what: 'the proxy',
-      pattern: new RegExp(`^(.*/)?caddy run --pidfile ${folder}/proxy\\.pid `),
-      steps: PROXY_STOP_STEPS,
-    },
-    {
-      what: 'nats-server',
-      pattern: new RegExp(` -c (.*/)?nats/(server|cluster)\\.conf -P ${folder}/nats(-\\d)?\\.pid$`),
-      steps: natsStopSteps,
-    },
-    {
-      what: 'PostgreSQL',
-      pattern: new RegExp(`^(.*/)?postgres -D ${folder}/postgres -p \\d+ `),
-      // Never SIGKILL, which leaves its children at work on the files.
-      steps: postgresStopSteps.filter(({ signal }) => signal !== 'SIGKILL'),
-    },
-  ] satisfies { what: string; pattern: RegExp; steps: StopStep[] }[];
+function findOrphans(dataFolder: string, wanted: Tier): number[] {
+  return readRecords(recordsFolder(dataFolder))
+    .filter(({ tier }) => tier === wanted)
+    .map(({ identity }) => ({ identity, pid: Number.parseInt(identity, 10) }))
+    .filter(({ identity, pid }) => identifyProcess(pid) === identity)
+    .map(({ pid }) => pid);
 }
 
-async function end(pattern: RegExp, steps: StopStep[]): Promise<boolean> {
+function readRecords(folder: string): ProcessRecord[] {
+  if (!existsSync(folder)) return [];
+  return (
+    readdirSync(folder)
+      // A draft may be left, of a process whose program never ran.
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as ProcessRecord)
+  );
+}
+
+function recordsFolder(dataFolder: string): string {
+  return join(dataFolder, 'processes');
+}
+
+function orphanStopSteps(tier: Tier): StopStep[] {
+  // SIGKILL would leave PostgreSQL's own children at work on its files.
+  return STOP_STEPS[tier].filter(({ signal }) => tier !== 'postgres' || signal !== 'SIGKILL');
+}
+
+async function end(find: () => number[], steps: StopStep[]): Promise<boolean> {
   for (const { signal, waitMs } of steps) {
-    for (const { pid } of find(pattern)) {
+    for (const pid of find()) {
       kill(pid, signal);
-      // A frozen process would only see the signal when somebody thaws it.
+      // A frozen process sees the signal only once it is thawed.
       kill(pid, 'SIGCONT');
     }
     const deadline = performance.now() + waitMs;
     while (performance.now() < deadline) {
-      if (find(pattern).length === 0) return true;
+      if (find().length === 0) return true;
       await delay(50);
     }
   }
   return false;
-}
-
-function find(pattern: RegExp): RunningProcess[] {
-  return listProcesses().filter(({ pid, command }) => pid !== process.pid && pattern.test(command));
 }
 
 /** It may have ended between the look and the signal. */
@@ -87,8 +125,4 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
-}
-
-function pids(processes: RunningProcess[]): string {
-  return processes.map(({ pid }) => pid).join(', ');
 }

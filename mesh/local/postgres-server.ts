@@ -2,13 +2,9 @@ import { join } from 'node:path';
 import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { migrate } from '../../schema/database/migrate.ts';
-import {
-  launchPostgres,
-  postgresStopSteps,
-  postgresUrl,
-  untilPostgresAnswers,
-} from '../servers/postgres.ts';
+import { launchPostgres, postgresUrl, untilPostgresAnswers } from '../servers/postgres.ts';
 import { explained, type ServerContext, type ServerGroup } from './server-group.ts';
+import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
 export function postgresServer(
@@ -39,9 +35,9 @@ export function postgresServer(
 
   const program: Program = {
     name: 'PostgreSQL',
-    launch: () => launchPostgres(options),
+    launch: (beforeRun) => launchPostgres(options, beforeRun),
     ready: (server) => untilPostgresAnswers(server, options),
-    stopSteps: postgresStopSteps,
+    stopSteps: STOP_STEPS.postgres,
     // Immediate, and its children with it; they would outlive a SIGKILL for a moment.
     endAtOnce: 'SIGQUIT',
   };

@@ -10,7 +10,7 @@ import { meshUrl } from './gateway-listeners.ts';
 import { answers, metricsUrl, type GatewayListener } from './services.ts';
 import type { ServerContext } from './server-group.ts';
 import { StartError } from '../servers/start-error.ts';
-import { PROXY_STOP_STEPS } from './stop-steps.ts';
+import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
 const CADDYFILE = fileURLToPath(new URL('../deploy/Caddyfile', import.meta.url));
@@ -41,22 +41,21 @@ export function proxyProgram(
     );
   }
 
-  const folder = join(dataFolder.path, 'proxy');
   const logFile = join(dataFolder.logs, 'proxy.log');
   return {
     name: 'proxy',
-    stopSteps: PROXY_STOP_STEPS,
+    stopSteps: STOP_STEPS.proxy,
     endAtOnce: 'SIGKILL',
-    async launch() {
+    async launch(beforeRun) {
       const log = openLogFile(logFile);
-      // The pid file is there for its name: by it a later mesh recognises an orphan.
-      const args = ['run', '--pidfile', `${folder}.pid`, '--adapter', 'caddyfile'];
       try {
-        return await spawnDetached(caddy, [...args, '--config', CADDYFILE], {
+        const args = ['run', '--adapter', 'caddyfile', '--config', CADDYFILE];
+        return await spawnDetached(caddy, args, {
+          beforeRun,
           stdio: ['ignore', log, log],
           env: {
             PATH: environment.PATH,
-            HOME: folder,
+            HOME: join(dataFolder.path, 'proxy'),
             PROXY_HOST: settings.HOST,
             PROXY_PORT: String(settings.PORT),
             PROXY_METRICS_PORT: String(metricsPort),

@@ -5,7 +5,7 @@ import { meshNatsTls, type MeshSettings } from './config.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
 import { untilReady } from '../servers/until-ready.ts';
 import { keepLog } from './service-log.ts';
-import { SERVICE_STOP_STEPS } from './stop-steps.ts';
+import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
 /** What one role of service connects to. */
@@ -30,7 +30,7 @@ export interface ServiceContext {
   settings: MeshSettings;
   /** Passed on whole, so that every variable of a service can be given to `npm start`. */
   environment: NodeJS.ProcessEnv;
-  dataFolder: { path: string; logs: string };
+  dataFolder: { logs: string };
   say: (line: string) => void;
 }
 
@@ -115,12 +115,12 @@ function serviceProgram(
   const logFile = join(dataFolder.logs, `${name}.log`);
   return {
     name,
-    stopSteps: SERVICE_STOP_STEPS[kind],
+    stopSteps: STOP_STEPS[`${kind}s`],
     endAtOnce: 'SIGKILL',
-    async launch() {
-      // The last argument is for no one but a later mesh, which recognises an orphan by it.
-      const args = [...NODE_FLAGS[kind], `${kind}/main.ts`, join(dataFolder.path, name)];
+    async launch(beforeRun) {
+      const args = [...NODE_FLAGS[kind], `${kind}/main.ts`];
       const service = await spawnDetached(process.execPath, args, {
+        beforeRun,
         cwd: PROJECT,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {

@@ -1,23 +1,27 @@
 import { STOP_MS_MAX as COUNTER_STOP_MS_MAX } from '../../counter/config.ts';
 import { STOP_MS_MAX as GATEWAY_STOP_MS_MAX } from '../../gateway/config.ts';
 import type { StopStep } from '../servers/detached-process.ts';
+import { natsStopSteps } from '../servers/nats.ts';
+import { postgresStopSteps } from '../servers/postgres.ts';
 
-/** A service ends by itself when its time is up; so none is killed while it still stops. */
+/** In the order of a stop: each tier is gone before the next is asked to go. */
+export const TIERS = ['gateways', 'proxy', 'counters', 'nats', 'postgres'] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** A service ends itself when its time is up, so none is killed before. */
 const MARGIN_MS = 3_000;
 
-export const SERVICE_STOP_STEPS = {
-  gateway: stopSteps(GATEWAY_STOP_MS_MAX),
-  counter: stopSteps(COUNTER_STOP_MS_MAX),
+export const STOP_STEPS: Record<Tier, StopStep[]> = {
+  gateways: termThenKill(GATEWAY_STOP_MS_MAX + MARGIN_MS),
+  proxy: termThenKill(10_000),
+  counters: termThenKill(COUNTER_STOP_MS_MAX + MARGIN_MS),
+  nats: natsStopSteps,
+  postgres: postgresStopSteps,
 };
 
-export const PROXY_STOP_STEPS: StopStep[] = [
-  { signal: 'SIGTERM', waitMs: 10_000 },
-  { signal: 'SIGKILL', waitMs: 5_000 },
-];
-
-function stopSteps(stopMsMax: number): StopStep[] {
+function termThenKill(waitMs: number): StopStep[] {
   return [
-    { signal: 'SIGTERM', waitMs: stopMsMax + MARGIN_MS },
+    { signal: 'SIGTERM', waitMs },
     { signal: 'SIGKILL', waitMs: 5_000 },
   ];
 }

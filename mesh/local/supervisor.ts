@@ -1,6 +1,7 @@
 import {
   describeExit,
   stopProcess,
+  type BeforeRun,
   type DetachedProcess,
   type StopStep,
 } from '../servers/detached-process.ts';
@@ -9,7 +10,7 @@ import { advance, INITIAL_STATE, type Action, type SupervisorEvent } from './sup
 /** Something to keep running: how to start it, when it is ready and how to stop it. */
 export interface Program {
   name: string;
-  launch(): Promise<DetachedProcess>;
+  launch(beforeRun: BeforeRun): Promise<DetachedProcess>;
   /** Resolves when it serves; rejects when it ends first or takes too long. */
   ready(process: DetachedProcess): Promise<void>;
   stopSteps: StopStep[];
@@ -33,14 +34,15 @@ export interface Supervised {
  * Starts a program, and starts it again whenever it ends, until it is stopped. A first start that
  * fails is not repeated. This runs the processes; supervisor-state.ts decides what comes next.
  *
- * @param options.onLaunch called with each new process.
+ * @param options.beforeRun called with the pid of each new process, before the program runs in it.
+ * @param options.onLaunch called once `pid` is that of a new process.
  */
 export function supervise(
   program: Program,
-  options: { say: (line: string) => void; onLaunch: () => void },
+  options: { say: (line: string) => void; beforeRun: BeforeRun; onLaunch: () => void },
 ): Supervised {
   const { name } = program;
-  const { say, onLaunch } = options;
+  const { say, beforeRun, onLaunch } = options;
   let state = INITIAL_STATE;
   let current: DetachedProcess | undefined;
   let pid: number | undefined;
@@ -110,7 +112,7 @@ export function supervise(
     let launched: DetachedProcess;
     current = undefined;
     try {
-      launched = current = await program.launch();
+      launched = current = await program.launch(beforeRun);
     } catch (error) {
       lastEnd = 'did not start';
       fail(error as Error);

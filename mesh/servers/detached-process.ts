@@ -1,8 +1,9 @@
-import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { spawn, type ChildProcess, type IOType, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A process in a group of its own, out of reach of the terminal's Ctrl-C, so that we order the stop. */
+/** A process in a group of its own, which the terminal's Ctrl-C does not reach: we stop it, in order. */
 export interface DetachedProcess {
   readonly pid: number;
   readonly stdout: ChildProcess['stdout'];
@@ -22,34 +23,74 @@ export interface StopStep {
   waitMs: number;
 }
 
+/**
+ * What a shell does before it becomes the program: it waits for a line, and without one it ends.
+ */
+const GATE = 'read -r _ <&3 && exec "$@" 3<&-';
+
+type Stdio = IOType | number;
+
+export interface DetachedOptions extends SpawnOptions {
+  stdio: 'ignore' | [Stdio, Stdio, Stdio];
+  /**
+   * Called with the pid before the program runs under it. Where it throws, or this process dies
+   * meanwhile, the program never runs.
+   */
+  beforeRun?: BeforeRun | undefined;
+}
+
+export type BeforeRun = (pid: number) => void;
+
 export async function spawnDetached(
   command: string,
   args: string[],
-  options: SpawnOptions,
+  options: DetachedOptions,
 ): Promise<DetachedProcess> {
-  const child = spawn(command, args, { ...options, detached: true });
+  const { beforeRun, stdio, ...others } = options;
+  const child =
+    beforeRun === undefined
+      ? spawn(command, args, { ...others, stdio, detached: true })
+      : spawn('/bin/sh', ['-c', GATE, 'sh', command, ...args], {
+          ...others,
+          stdio: [...(stdio === 'ignore' ? [stdio, stdio, stdio] : stdio), 'pipe'],
+          detached: true,
+        });
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
   await once(child, 'spawn');
+  if (beforeRun !== undefined) openGate(child, beforeRun);
   return {
     pid: child.pid!,
     stdout: child.stdout,
     stderr: child.stderr,
     exited,
-    // Node knows when the child is gone: its pid, which may be another's by then, gets no signal.
+    // Node sends nothing to a child that is gone, whose pid may be another's by now.
     kill: (signal) => void child.kill(signal),
   };
 }
 
-/** Returns the signal that ended it: the last one sent, which the caller may want to say. */
+function openGate(child: ChildProcess, beforeRun: BeforeRun): void {
+  const gate = child.stdio[3] as Writable;
+  // It may have been killed already, which its exit says.
+  gate.on('error', () => {});
+  try {
+    beforeRun(child.pid!);
+    gate.end('\n');
+  } catch (error) {
+    gate.destroy();
+    throw error;
+  }
+}
+
+/** Returns the signal that ended it; undefined where none did. */
 export async function stopProcess(
   process: DetachedProcess,
   steps: StopStep[],
 ): Promise<NodeJS.Signals | undefined> {
   for (const { signal, waitMs } of steps) {
     process.kill(signal);
-    // A frozen process would only see the signal when somebody thaws it.
+    // A frozen process sees the signal only once it is thawed.
     process.kill('SIGCONT');
     if (await exitsWithin(process, waitMs)) return signal;
   }

@@ -5,6 +5,7 @@ import type { NatsRole } from '../../nats/connect.ts';
 import {
   spawnDetached,
   stopProcess,
+  type BeforeRun,
   type DetachedProcess,
   type StopStep,
 } from './detached-process.ts';
@@ -67,16 +68,18 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
   };
 }
 
-export async function launchNats(options: NatsOptions): Promise<DetachedProcess> {
+export async function launchNats(
+  options: NatsOptions,
+  beforeRun?: BeforeRun,
+): Promise<DetachedProcess> {
   const binary = options.binary ?? (await findNatsServer());
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   const log = openLogFile(logFile(options));
   const config = options.cluster === undefined ? 'server.conf' : 'cluster.conf';
   const path = fileURLToPath(new URL(`../../nats/${config}`, import.meta.url));
   try {
-    // The pid file is there for its name: by it a later mesh recognises an orphan on this store. The
-    // store itself can't be named on the command line, since the configuration names it.
-    return await spawnDetached(binary, ['-c', path, '-P', `${options.folder}.pid`], {
+    return await spawnDetached(binary, ['-c', path], {
+      beforeRun,
       stdio: ['ignore', log, log],
       env: {
         ...process.env,

@@ -1,17 +1,24 @@
-import { closeSync, mkdirSync, readlinkSync, realpathSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import {
   spawnDetached,
   stopProcess,
+  type BeforeRun,
   type DetachedProcess,
   type StopStep,
 } from './detached-process.ts';
 import { openLogFile, readLogTail } from './log-file.ts';
 import { checkReachable, findPostgresAccount } from './postgres-account.ts';
 import { cleanEnvironment, createCluster, findBinaries, OWNER } from './postgres-cluster.ts';
-import { listProcesses } from './processes.ts';
 import { untilReady } from './until-ready.ts';
 
 export interface PostgresOptions {
@@ -77,7 +84,10 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   };
 }
 
-export async function launchPostgres(options: PostgresOptions): Promise<DetachedProcess> {
+export async function launchPostgres(
+  options: PostgresOptions,
+  beforeRun?: BeforeRun,
+): Promise<DetachedProcess> {
   const { folder, port, password, signal } = options;
   const binaries = await findBinaries();
   const account = await findPostgresAccount();
@@ -92,9 +102,9 @@ export async function launchPostgres(options: PostgresOptions): Promise<Detached
   const settings = [...SETTINGS, ...(options.settings ?? [])].flatMap((one) => ['-c', one]);
   const log = openLogFile(logFile(options));
   try {
-    // The folder on the command line is how a later mesh recognises an orphan.
     return await spawnDetached(binaries.postgres, ['-D', folder, '-p', String(port), ...settings], {
       ...account,
+      beforeRun,
       cwd: folder,
       env: cleanEnvironment(),
       stdio: ['ignore', log, log],
@@ -144,19 +154,23 @@ async function hasDatabase(options: PostgresOptions): Promise<boolean> {
 }
 
 /**
- * When the main process was killed with SIGKILL its children leave by themselves, and until they
- * did, a new one refuses to start. They are known by their working folder, which Linux shows.
+ * Where the main process was killed by SIGKILL, its children leave by themselves, and a new one refuses
+ * to start before that. They are known by their working folder, which Linux shows.
  */
 async function untilPredecessorsLeft(folder: string): Promise<void> {
+  if (process.platform !== 'linux') return;
   const workingFolder = realpathSync(folder);
   const deadline = performance.now() + 10_000;
-  while (performance.now() < deadline && listProcesses().some(worksThere)) await delay(25);
+  while (performance.now() < deadline && readdirSync('/proc').some(worksThere)) await delay(25);
 
-  function worksThere({ pid, command }: { pid: number; command: string }): boolean {
-    if (process.platform !== 'linux' || !command.startsWith('postgres: ')) return false;
+  function worksThere(pid: string): boolean {
     try {
-      return readlinkSync(`/proc/${pid}/cwd`) === workingFolder;
+      return (
+        readlinkSync(`/proc/${pid}/cwd`) === workingFolder &&
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('postgres: ')
+      );
     } catch {
+      // No process, one that has just ended, or another user's.
       return false;
     }
   }

@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { endOrphans } from '../../mesh/local/orphans.ts';
 import { findFreePort } from '../../mesh/servers/ports.ts';
-import { listProcesses } from '../../mesh/servers/processes.ts';
 import type { MeshFile } from '../../mesh/local/mesh-file.ts';
 import { endWithUs } from '../support/end-with-us.ts';
 import { isThere, until } from '../support/until.ts';
@@ -79,11 +78,23 @@ export function makeDataDir(t: { teardown: (end: () => Promise<void>) => void })
   return dataDir;
 }
 
-/** Every process that has the folder on its command line: none after a stop. */
+/** The command of every process that has the folder in its arguments or variables: none after a stop. */
 export function processesOf(dataDir: string): string[] {
-  return listProcesses()
-    .map(({ command }) => command)
-    .filter((command) => command.includes(dataDir));
+  return findProcesses(dataDir).map(({ command }) => command);
+}
+
+/** By pid and command, as Linux shows them; of what has just ended nothing can be read. */
+export function findProcesses(dataDir: string): { pid: number; command: string }[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0');
+      const [args, variables] = [read('cmdline'), read('environ')];
+      const isOfFolder = [...args, ...variables].some((one) => one.includes(dataDir));
+      return isOfFolder ? [{ pid: Number(pid), command: args.join(' ').trim() }] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 export async function increment(mesh: MeshProcess, key: string, value: number): Promise<number> {

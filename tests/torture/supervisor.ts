@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { makeDataDir, startMesh, type MeshProcess } from '../mesh/mesh-process.ts';
+import { findProcesses, makeDataDir, startMesh, type MeshProcess } from '../mesh/mesh-process.ts';
 import { openBook } from './book.ts';
 import { runClients } from './clients.ts';
 import { createRandom, type Random } from '../support/random.ts';
@@ -20,8 +20,8 @@ export interface SupervisorTortureOptions {
 }
 
 /**
- * Kills the supervisor of `npm start` under load, so that a whole mesh is left without it, and some
- * of the orphans too; then starts it again on the same folder, which must end them and lose nothing.
+ * Kills the supervisor of `npm start` under load, sometimes with its cleanup and with one of the
+ * processes; then starts it again on the same folder, at once or later, which must lose nothing.
  */
 export async function tortureSupervisor(options: SupervisorTortureOptions): Promise<Verdict> {
   const { seed, rounds } = options;
@@ -61,22 +61,27 @@ export async function tortureSupervisor(options: SupervisorTortureOptions): Prom
   }
 }
 
-/** Leaves the mesh to itself for a while, sometimes with one of its processes dead for good. */
+/** Leaves the mesh to itself for a while: to its cleanup, or where that is killed too, to nobody. */
 async function orphan(mesh: MeshProcess, random: Random): Promise<string> {
   const { gateways, counters, nats, postgres } = mesh.describe();
-  // npm, its shell and the supervisor; what they started has groups of its own.
-  process.kill(-(mesh.child.pid ?? 0), 'SIGKILL');
-  await mesh.exited;
   const victims = [gateways[0]?.pid, counters[0]?.pid, nats[0]?.pid, postgres.pid];
   const victim = random.chance(0.5) ? random.pick(victims) : undefined;
+  const hasCleanup = random.chance(0.5);
+  if (!hasCleanup) {
+    const isCleanup = ({ command }: { command: string }) => command.includes('end-orphans');
+    process.kill(findProcesses(mesh.dataDir).find(isCleanup)!.pid, 'SIGKILL');
+  }
+  // npm, its shell and the supervisor; what they started has groups of its own.
+  process.kill(-(mesh.child.pid ?? 0), 'SIGKILL');
   if (victim) process.kill(victim, 'SIGKILL');
+  await mesh.exited;
   await delay(random.between(ORPHANED_MS.least, ORPHANED_MS.most));
-  return victim ? `and pid ${victim}` : 'alone';
+  return `${hasCleanup ? 'alone' : 'with its cleanup'}${victim ? ` and pid ${victim}` : ''}`;
 }
 
 function noteHarm(targets: string, beganAt: number, sampler: Sampler): Harm {
   const endedAt = performance.now();
-  const kind = 'supervisor killed, orphans left';
+  const kind = 'supervisor killed';
   const harm: Harm = { kind, targets, beganAt, endedAt, recoveryMs: undefined };
   void sampler.whenRecovered().then(() => (harm.recoveryMs = performance.now() - endedAt));
   return harm;

@@ -104,7 +104,7 @@ await t.test(
 );
 
 function isBroker(command: string): boolean {
-  return command.includes('.conf -P ');
+  return /nats-server.* -c .*\.conf$/.test(command);
 }
 
 async function stop(mesh: MeshProcess): Promise<void> {

@@ -6,7 +6,7 @@ import { spawnDetached } from '../../../mesh/servers/detached-process.ts';
 import { readMeshSettings } from '../../../mesh/local/config.ts';
 import { keepLog } from '../../../mesh/local/service-log.ts';
 import { counterProgram } from '../../../mesh/local/services.ts';
-import { processesOf } from '../mesh-process.ts';
+import { livingProcess } from '../../support/living-process.ts';
 import { until } from '../../support/until.ts';
 
 await t.test('a service log is kept whole, and its warnings are shown', async (t) => {
@@ -37,16 +37,20 @@ await t.test('a service log is kept whole, and its warnings are shown', async (t
 });
 
 await t.test('a service whose log can not be kept is not left running', async (t) => {
-  const folder = t.testdir();
   const program = counterProgram('counter-1', 1, {
     urls: { nats: 'nats://127.0.0.1:1', database: 'postgres://127.0.0.1:1/increments' },
     context: {
       settings: readMeshSettings({}),
       environment: { PATH: process.env.PATH },
-      dataFolder: { path: folder, logs: join(folder, 'gone') },
+      dataFolder: { logs: join(t.testdir(), 'gone') },
       say: () => undefined,
     },
   });
-  await t.rejects(program.launch(), { code: 'ENOENT' });
-  await until('it ends', () => processesOf(folder).length === 0);
+  let started = 0;
+  await t.rejects(
+    program.launch((pid) => (started = pid)),
+    { code: 'ENOENT' },
+  );
+  t.not(started, 0);
+  await until('it ends', () => livingProcess(started) === undefined);
 });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import {
+  findProcesses,
   increment,
   launchMesh,
   makeDataDir,
@@ -129,14 +130,41 @@ await t.test('npm start runs a whole mesh', async (t) => {
   });
 });
 
-await t.test('a mesh that was killed is taken up by the next start', async (t) => {
+await t.test('a mesh whose supervisor is killed ends by itself, and loses nothing', async (t) => {
+  const dataDir = makeDataDir(t);
+  const key = randomUUID();
+  // So long a flush that the increment is only counted by the stop.
+  const mesh = await startMesh({ dataDir, environment: { COUNTERS: '1', GATEWAYS: '1' } });
+  t.equal(await increment(mesh, key, 7), 200);
+  // Services that stop need it, so it is thawed first.
+  process.kill(mesh.describe().nats[0]!.pid!, 'SIGSTOP');
+  process.kill(-mesh.child.pid!, 'SIGKILL');
+  await mesh.exited;
+  await until(
+    'the end of all',
+    () => processesOf(dataDir),
+    ({ length }) => length === 0,
+    60_000,
+  );
+  t.notOk(existsSync(join(dataDir, 'lock')), 'the folder is free');
+
+  const next = await startMesh({ dataDir, environment: { ...FAST, COUNTERS: '1', GATEWAYS: '1' } });
+  t.notMatch(next.output(), /earlier mesh/);
+  t.equal(await total(next, key), '7', 'it was counted before the next start');
+  next.child.kill('SIGTERM');
+  await next.exited;
+});
+
+await t.test('what outlives a mesh and its cleanup is ended by the next start', async (t) => {
   const dataDir = makeDataDir(t);
   const key = randomUUID();
   // So long a flush that the increment is only in the stream when the mesh is killed.
   const first = await startMesh({ dataDir, environment: { COUNTERS: '1', GATEWAYS: '1' } });
   t.equal(await increment(first, key, 7), 200);
   const left = first.describe();
-  // npm, the shell and the mesh itself, as a closed machine would: its children are out of reach.
+  const cleanup = findProcesses(dataDir).find(({ command }) => command.includes('end-orphans'));
+  process.kill(cleanup!.pid, 'SIGKILL');
+  // npm, the shell and the mesh itself; what it started has groups of its own.
   process.kill(-first.child.pid!, 'SIGKILL');
   await first.exited;
   t.ok(livingProcess(left.nats[0]!.pid!), 'the broker is left running');

@@ -34,6 +34,7 @@ function watched(script: string, options: Partial<Program> = {}) {
   const pids: (number | undefined)[] = [];
   const supervised = supervise(program(script, options), {
     say: (line) => said.push(line),
+    beforeRun: () => {},
     onLaunch: () => pids.push(supervised.pid),
   });
   return { supervised, said, pids };

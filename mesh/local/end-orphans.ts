@@ -1,0 +1,14 @@
+import { join } from 'node:path';
+import { acquireLock } from './lock.ts';
+import { endOrphans } from './orphans.ts';
+
+// The process that `npm start` leaves waiting: it runs when the mesh on a data folder was killed.
+
+const [dataFolder = ''] = process.argv.slice(2);
+// Fails where a next start was faster: that one ends what is left.
+const release = await acquireLock(join(dataFolder, 'lock'), { isForCleanup: true });
+try {
+  await endOrphans(dataFolder, () => {});
+} finally {
+  release();
+}
