@@ -1,12 +1,11 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { isRefusal } from '../../nats/error-codes.ts';
+import { isCurrent, type Replicas } from '../../nats/replica-state.ts';
 import {
   describeServer,
-  isCurrent,
   ReplicasBehind,
   setReplicas,
   untilReplicasCurrent,
-  type Replicas,
 } from '../../nats/replicas.ts';
 import { EXIT, type Command } from './command.ts';
 import { Refusal, UsageError } from './errors.ts';
