@@ -1,8 +1,8 @@
-# One image for the gateway, the counter and the one-shot steps of compose.yaml; the command chooses.
+# One image for gateways, counter services and the one-shot steps of compose.yaml; the command chooses.
 FROM node:24.21.0-alpine AS modules
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Development only are the tests' and the linters' packages, optional the databases of `npm start`.
+# Without the packages of tests and linters (dev) and the database of `npm start` (optional).
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
 FROM node:24.21.0-alpine
@@ -19,10 +19,10 @@ COPY counter ./counter
 COPY mesh/files ./mesh/files
 COPY mesh/deploy ./mesh/deploy
 
-# Node runs the TypeScript as it is, as process 1: it gets SIGTERM itself and drains or flushes.
+# Node is process 1, so that it gets SIGTERM itself, and drains or flushes.
 USER node
 EXPOSE 3000 9464
-# Either service serves its metrics as soon as it runs; compose.yaml asks each for more.
+# Both services serve metrics as soon as they run; compose.yaml checks more of each.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:9464/metrics"]
 CMD ["node", "--max-semi-space-size=8", "--no-allocation-site-pretenuring", "gateway/main.ts"]

@@ -12,9 +12,9 @@ if (!isInstalled()) install();
 checkNode();
 
 /**
- * Compares what is locked with what npm wrote down after its last complete install. By content, not
- * by time: a checkout or a copy changes times, and a needless `npm ci` would pull the packages from
- * under a mesh that is running.
+ * Compares package-lock.json with what npm noted after its last complete install. By content, not by
+ * time: a checkout or a copy changes times, and a needless `npm ci` would remove the packages of a mesh
+ * that is running.
  */
 function isInstalled() {
   const written = join(project, 'node_modules', '.package-lock.json');
@@ -35,7 +35,7 @@ function isInstalled() {
 }
 
 function install() {
-  console.error('Installing the packages that package-lock.json names (once) …');
+  console.error('Installing the packages of package-lock.json (once) …');
   // The npm that called us, on the Node that runs it: the one in node_modules is about to be replaced.
   const npm = process.env.npm_execpath;
   const node = process.env.npm_node_execpath || process.execPath;

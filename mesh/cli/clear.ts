@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
-import { confirm } from './confirm.ts';
 import { EXIT, type Command } from './command.ts';
+import { confirm } from './confirm.ts';
 import { formatCount, plural } from './quantities.ts';
 
 /** `clear`: every counter is zero again. */

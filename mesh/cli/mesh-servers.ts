@@ -2,10 +2,10 @@ import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { sql, type Kysely } from 'kysely';
 import { connectToNats, type NatsRole } from '../../nats/connect.ts';
-import { openDatabase } from '../../schema/database/database.ts';
-import { type Database } from '../../schema/database/tables.ts';
 import { describeDatabaseUrl } from '../../schema/database/database-url.ts';
+import { openDatabase } from '../../schema/database/database.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
+import { type Database } from '../../schema/database/tables.ts';
 import type { Addresses } from './addresses.ts';
 import { NoAnswer } from './errors.ts';
 

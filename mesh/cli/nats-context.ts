@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { NATS_CONTEXT_DESCRIPTION, natsContext } from '../local/client-files.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
+import { NATS_CONTEXT_DESCRIPTION, natsContext } from '../local/client-files.ts';
 import { EXIT, type Command } from './command.ts';
 import { Refusal, UsageError } from './errors.ts';
 

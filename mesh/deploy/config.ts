@@ -3,7 +3,7 @@ import { natsUrlSetting } from '../../nats/nats-url.ts';
 import { NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { databaseUrlSetting } from '../../schema/database/database-url.ts';
 
-/** What the first one-shot step of compose.yaml reads. */
+/** The settings of make-secrets.ts. */
 export const SecretsConfig = Type.Object({
   NATS_SERVERS: Type.String({
     default: 'nats-1,nats-2,nats-3',
@@ -12,8 +12,8 @@ export const SecretsConfig = Type.Object({
   }),
 });
 
-/** What the second one reads, which makes tables, roles, streams and the consumer. */
-export const PrepareConfig = Type.Object({
+/** The settings of provision.ts. */
+export const ProvisionConfig = Type.Object({
   NATS_URL: natsUrlSetting("The brokers, with the provisioner's user and password"),
   ...NatsTlsSettings,
   DATABASE_URL: databaseUrlSetting('PostgreSQL, with the role that owns the tables'),
@@ -28,6 +28,6 @@ export const PrepareConfig = Type.Object({
     default: 9_000,
     minimum: 100,
     maximum: 9_000,
-    description: "The counters' setting, for the consumer's ack_wait",
+    description: "As the counter services have it; sets the consumer's ack_wait",
   }),
 });

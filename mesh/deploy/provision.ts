@@ -3,68 +3,71 @@ import { provision } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
 import { natsTlsFiles } from '../../nats/tls-settings.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
-import { readEnvironment } from '../../schema/settings/environment.ts';
 import { migrate } from '../../schema/database/migrate.ts';
-import { PrepareConfig } from './config.ts';
+import { readEnvironment } from '../../schema/settings/environment.ts';
+import { ProvisionConfig } from './config.ts';
 
-// The second one-shot step of compose.yaml: tables and roles, streams and the consumer. It can be
-// repeated at every start, and brings an older mesh to this version.
+// The process of `npm run provision`, and the second one-shot step of compose.yaml: makes tables and
+// roles, streams and the consumer. It can be repeated, and brings an older mesh to this version.
 
 /** A cluster that has just started has no leader for a moment. */
-const PATIENCE_MS = 90_000;
+const RETRY_MS_MAX = 90_000;
 const RETRY_DELAY_MS = 1_000;
 
 async function main(): Promise<void> {
-  const config = readEnvironment(PrepareConfig, process.env);
-  const prepareDatabase = () =>
+  const config = readEnvironment(ProvisionConfig, process.env);
+  const provisionDatabase = () =>
     migrate({
       ownerUrl: config.DATABASE_URL,
       gatewayPassword: config.GATEWAY_DATABASE_PASSWORD,
       counterPassword: config.COUNTER_DATABASE_PASSWORD,
     });
-  await patiently('PostgreSQL', prepareDatabase, describeDatabaseError);
-  const prepareBroker = () =>
+  await retry('PostgreSQL', provisionDatabase, describeDatabaseError);
+  const provisionBroker = () =>
     provision({
       url: config.NATS_URL,
       ...natsTlsFiles(config),
       replicas: config.REPLICAS,
       flushIntervalMs: config.FLUSH_INTERVAL_MS,
-      onWait: (replicas) =>
-        void process.stdout.write(`waiting for replicas: ${describeBehind(replicas)}\n`),
+      onWait: (replicas) => say(`waiting for replicas: ${describeBehind(replicas)}`),
     });
-  await patiently('NATS', prepareBroker, (error) => (error as Error).message);
+  await retry('NATS', provisionBroker, (error) => (error as Error).message);
 }
 
 /**
- * Says each reason once while it waits.
+ * Says each reason once while it retries.
  *
- * @throws Error whose message is the last one: what the operator has to repair.
+ * @throws Error with the last reason: what the operator has to repair.
  */
-async function patiently(
+async function retry(
   name: string,
-  prepare: () => Promise<void>,
+  provision: () => Promise<void>,
   describe: (error: unknown) => string,
 ): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
+  const deadline = performance.now() + RETRY_MS_MAX;
   let reason = '';
   for (;;) {
     try {
-      await prepare();
-      process.stdout.write(`${name} is prepared\n`);
+      await provision();
+      say(`${name} is provisioned`);
       return;
     } catch (error) {
       const next = describe(error);
       if (performance.now() > deadline) {
-        throw new Error(`${name} can't be prepared: ${next}`, { cause: error });
+        throw new Error(`can't provision ${name}: ${next}`, { cause: error });
       }
-      if (next !== reason) process.stdout.write(`${name} can't be prepared yet: ${next}\n`);
+      if (next !== reason) say(`can't provision ${name} yet: ${next}`);
       reason = next;
       await delay(RETRY_DELAY_MS);
     }
   }
 }
 
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
 main().catch((error: unknown) => {
-  process.stderr.write(`prepare: ${(error as Error).message}\n`);
+  process.stderr.write(`provision: ${(error as Error).message}\n`);
   process.exit(1);
 });

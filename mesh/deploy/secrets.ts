@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util';
 import { generatePassword } from '../files/generate-password.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 
-/** The users of compose.yaml, each container its own, so that each reads its own secrets only. */
+/** The users of compose.yaml: one for each container, so that it can only read its own secrets. */
 export const USERS = {
   gateway: 10_001,
   counter: 10_002,
@@ -37,12 +37,12 @@ const PASSWORDS = [
 type Passwords = Record<(typeof PASSWORDS)[number], string>;
 
 /**
- * Makes the passwords of a mesh in containers at its first start, and from them what each container
- * reads. Repeated at every start: the passwords stay, the files are made again from them, so a new
- * version of the mesh finds what it needs.
+ * Makes the passwords of a mesh in containers, and from them the files that each container reads. It is
+ * repeated at every start: passwords stay, and the files are made again, so that a new version of the
+ * mesh finds what it needs.
  *
- * @param natsServers the host names of the brokers.
- * @param users whose the files become; only root may give them to others than itself.
+ * @param natsServers host names of the brokers.
+ * @param users the user ids that get the files; only root can give files to other users.
  */
 export function makeSecrets(
   folder: string,
@@ -118,7 +118,7 @@ function secretFiles(passwords: Passwords, natsServers: string[]): SecretFile[] 
       }),
     },
     {
-      // Where the nats CLI looks for contexts.
+      // The nats CLI looks for contexts here.
       path: 'inspector/nats/context/mesh.json',
       user: 'inspector',
       content: `${JSON.stringify({
@@ -131,7 +131,7 @@ function secretFiles(passwords: Passwords, natsServers: string[]): SecretFile[] 
   ];
 }
 
-/** As both a shell and Node's --env-file read it. */
+/** In the form that both a shell and Node's --env-file read. */
 function environment(variables: Record<string, string>): string {
   return Object.entries(variables)
     .map(([name, value]) => `${name}='${value}'\n`)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 
-/** Readers find the old content or the new, never half of it, whenever the process is killed. */
+/** Readers see the old content or the new, never a part, even where this process is killed. */
 export function writeFileAtomically(path: string, content: string, mode = 0o600): void {
   const draft = `${path}.${randomUUID()}`;
   try {

@@ -2,15 +2,15 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NatsTlsFiles } from '../../nats/connect.ts';
 import { parseDatabaseUrl } from '../../schema/database/database-url.ts';
-import { natsUrlOf, type MeshFile } from './mesh-file.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
+import { natsUrlOf, type MeshFile } from './mesh-file.ts';
 
-/** Tells a context of ours from one that a user made under the same name. */
+/** Marks a context as ours: one that the user made under the same name is not replaced. */
 export const NATS_CONTEXT_DESCRIPTION = 'increment-mesh: looks at streams and services';
 
 /**
- * Writes what psql and the nats CLI read by themselves, so that the lines to paste show no password,
- * neither on the screen nor in the shell's history.
+ * Writes files for psql and the nats CLI, so that the commands to paste have no password, neither on the
+ * screen nor in the shell's history.
  */
 export function writeClientFiles(dataFolder: string, mesh: MeshFile): void {
   const folder = join(dataFolder, 'clients');
@@ -37,15 +37,15 @@ function postgresService(text: string): string {
   return `[mesh]\n${lines.map(([name, value]) => `${name}=${value}\n`).join('')}`;
 }
 
-/** A context of the nats CLI, as the file that it reads. */
+/** The file of a nats CLI context. */
 export function natsContext(url: string, tls: NatsTlsFiles = {}): string {
-  // Our inspector may read no other inboxes than its own; what somebody else's user may, who knows.
+  // Our inspector may only read its own inboxes; the user of another broker may have other rules.
   const isOurs = new URL(url.split(',', 1)[0]!).username === 'inspector';
   const context = {
     description: NATS_CONTEXT_DESCRIPTION,
     url,
     ...(isOurs ? { inbox_prefix: '_INBOX_inspector' } : {}),
-    // What has no file is left out of the JSON.
+    // JSON leaves out what is undefined.
     ca: tls.caFile,
     cert: tls.certFile,
     key: tls.keyFile,

@@ -5,64 +5,66 @@ import { natsTlsFiles, NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { databaseUrlSetting } from '../../schema/database/database-url.ts';
 import { readEnvironment } from '../../schema/settings/environment.ts';
 
-/** What `npm start` itself reads. Every other variable is passed on to the services untouched. */
+/** What `npm start` reads. It passes every other variable on to the services. */
 export const MeshSettings = Type.Object({
   GATEWAYS: Type.Integer({
     minimum: 1,
     maximum: 64,
     default: 2,
-    description: 'how many gateways share the port',
+    description: 'Number of gateways, which share the port',
   }),
   COUNTERS: Type.Integer({
     minimum: 1,
     maximum: 64,
     default: 2,
-    description: 'how many counters share the consumer',
+    description: 'Number of counter services',
   }),
   NATS_NODES: Type.Integer({
     enum: [1, 3],
     default: 1,
-    description: 'how many nats-servers run: 1, or 3 as a cluster that keeps every message 3 times',
+    description:
+      'Number of nats-servers: 1, or 3 as a cluster that keeps every message three times',
   }),
   PROXY: Type.Integer({
     minimum: 0,
     maximum: 1,
     default: 0,
-    description: '1 puts Caddy, from the PATH, before the gateways, each on a port of its own',
+    description: '1 puts Caddy (from the PATH) in front of the gateways, each on a port of its own',
   }),
   PORT: Type.Integer({
     minimum: 1,
     maximum: 65_535,
     default: 3000,
-    description: 'the port of the gateways',
+    description: 'Port of the gateways, or of the proxy',
   }),
-  HOST: Type.String({ default: '127.0.0.1', description: 'the address the gateways listen on' }),
+  HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on' }),
   DATA_DIR: Type.String({
     default: '.mesh',
-    description: 'the folder of everything that survives a restart',
+    description: 'Folder of everything that survives a restart',
   }),
   NATS_URL: Type.Optional(
-    natsUrlSetting('an existing NATS server to use, as nats://user:password@host:port'),
+    natsUrlSetting('Existing NATS server to use: nats://user:password@host:port'),
   ),
   ...NatsTlsSettings,
   DATABASE_URL: Type.Optional(
     databaseUrlSetting(
-      "an existing database to use, its owner's postgres://user:password@host:port/name",
+      'Existing database to use, as its owner: postgres://user:password@host:port/name',
     ),
   ),
-  NATS_SERVER_BIN: Type.Optional(Type.String({ description: 'the path of a nats-server' })),
+  NATS_SERVER_BIN: Type.Optional(Type.String({ description: 'Path of a nats-server' })),
   REPLICAS: Type.Optional(
     Type.Integer({
       enum: [1, 3],
       description:
-        'how many nats-servers keep each message: 1 or 3; left out, NATS_NODES, or at NATS_URL as it is',
+        'How many nats-servers keep each message: 1 or 3; by default NATS_NODES, or as it is at NATS_URL',
     }),
   ),
   FLUSH_INTERVAL_MS: Type.Integer({
     minimum: 100,
     maximum: 9_000,
     default: 9000,
-    description: 'the time from the oldest increment to its flush, for the consumer’s ack_wait',
+    description:
+      'Age of the oldest increment at which counter services flush; also sets the ack_wait',
   }),
 });
 export type MeshSettings = Static<typeof MeshSettings>;
@@ -72,7 +74,7 @@ export function readMeshSettings(environment: NodeJS.ProcessEnv): MeshSettings {
   return readEnvironment(MeshSettings, environment);
 }
 
-/** For the brokers at NATS_URL; those that the mesh starts listen on loopback and speak no TLS. */
+/** For the brokers at NATS_URL; our own listen on loopback, without TLS. */
 export function meshNatsTls(settings: MeshSettings): { tls?: NatsTlsFiles } {
   return settings.NATS_URL === undefined ? {} : natsTlsFiles(settings);
 }

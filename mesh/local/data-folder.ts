@@ -1,25 +1,25 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { acquireLock } from './lock.ts';
 import { generatePassword } from '../files/generate-password.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
+import { acquireLock } from './lock.ts';
 
-/** Where everything of one mesh lies. Paths are absolute and free of symbolic links. */
+/** The folder of one mesh. Paths are absolute and free of symbolic links. */
 export interface DataFolder {
   path: string;
-  /** Of a server that runs alone; those of a cluster lie beside it, numbered. */
+  /** Of a single nats-server; a cluster has `nats-1` to `nats-3` beside it. */
   nats: string;
   postgres: string;
   logs: string;
   ports: string;
   meshFile: string;
-  /** Which servers filled it. */
-  topology: string;
+  /** Says which kind of broker stored the messages: `standalone` or `cluster`. */
+  nodeCountFile: string;
   secrets: Secrets;
   release(): void;
 }
 
-/** Generated at the first start and kept: the servers remember the passwords too. */
+/** Generated at the first start and kept, since the servers have the passwords too. */
 export interface Secrets {
   nats: Record<'gateway' | 'counter' | 'inspector' | 'provisioner' | 'cluster', string>;
   postgres: Record<'owner' | 'gateway' | 'counter', string>;
@@ -45,7 +45,7 @@ export async function openDataFolder(
       logs: join(path, 'logs'),
       ports: join(path, 'ports.json'),
       meshFile: join(path, 'mesh.json'),
-      topology: join(path, 'topology'),
+      nodeCountFile: join(path, 'topology'),
       secrets: readSecrets(join(path, 'secrets.json')),
       release,
     };
@@ -55,7 +55,7 @@ export async function openDataFolder(
   }
 }
 
-/** As root, PostgreSQL runs as another user, who must get through this folder to its own. */
+/** Under root, PostgreSQL runs as another user, who must be able to enter this folder. */
 function createFolder(path: string): string {
   if (!existsSync(path)) {
     mkdirSync(path, { recursive: true });
@@ -64,7 +64,7 @@ function createFolder(path: string): string {
   return realpathSync(path);
 }
 
-/** What a newer version needs and an older one did not make is added. */
+/** Adds what an older version did not generate. */
 function readSecrets(file: string): Secrets {
   const kept = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Partial<Secrets>) : {};
   const fresh = generateSecrets();

@@ -4,14 +4,14 @@ import { metricsUrl, type GatewayListener } from './services.ts';
 import type { Supervised } from './supervisor.ts';
 
 export function describeMesh(mesh: {
-  /** Where clients find the gateways, or the proxy before them. */
+  /** Of the gateways, or of the proxy in front of them. */
   url: string;
-  /** By the name of the gateway. */
+  /** By the gateway's name. */
   listeners: Record<string, GatewayListener>;
-  /** By the name of the program: where it serves its metrics. */
+  /** Of the metrics, by the program's name. */
   ports: Record<string, number>;
   running: Record<'gateways' | 'proxy' | 'counters' | 'nats' | 'postgres', Supervised[]>;
-  /** The inspector's, separated by commas. */
+  /** The inspector's; of a cluster, separated by commas. */
   natsUrl: string;
   natsTls?: NatsTlsFiles | undefined;
   postgresUrl: string;

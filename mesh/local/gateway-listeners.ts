@@ -2,19 +2,19 @@ import { isIPv6 } from 'node:net';
 import type { MeshSettings } from './config.ts';
 import type { GatewayListener } from './services.ts';
 
-/** As a client on this machine reaches the gateways, or the proxy before them. */
+/** How a client on this machine reaches the gateways, or the proxy in front of them. */
 export function meshUrl({ HOST, PORT }: MeshSettings): string {
   const isAny = HOST === '0.0.0.0' || HOST === '::';
   const host = isAny ? '127.0.0.1' : HOST;
   return `http://${isIPv6(host) ? `[${host}]` : host}:${PORT}`;
 }
 
-/** The names of the ports that gateways need for themselves: behind a proxy, one each. */
+/** Names of the ports that gateways do not share: behind a proxy, one each. */
 export function gatewayPortNames(settings: MeshSettings, names: string[]): string[] {
   return settings.PROXY === 1 ? names.map(portName) : [];
 }
 
-/** Where each gateway listens: all on the port of the mesh, or behind a proxy, each on its own. */
+/** Where each gateway listens: all on the port of the mesh, or behind a proxy, each on its own port. */
 export function gatewayListeners(
   settings: MeshSettings,
   names: string[],

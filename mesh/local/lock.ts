@@ -54,8 +54,8 @@ export async function acquireLock(
 class DataFolderInUse extends StartError {
   constructor(path: string, pid: number) {
     super(
-      `a mesh is running on this data folder already (pid ${pid}, ${path}).\n` +
-        `Stop it (kill ${pid}), or start a second one beside it: DATA_DIR=.mesh-2 PORT=3001 npm start`,
+      `a mesh already runs on this data folder (pid ${pid}, ${path}).\n` +
+        `Stop it (kill ${pid}), or start a second mesh beside it: DATA_DIR=.mesh-2 PORT=3001 npm start`,
     );
   }
 }

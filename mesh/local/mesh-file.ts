@@ -2,31 +2,31 @@ import { rmSync } from 'node:fs';
 import type { NatsTlsFiles } from '../../nats/connect.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 
-/** What runs, for programs: the commands, tests and whoever asks `DATA_DIR/mesh.json`. */
+/** What runs, as `DATA_DIR/mesh.json` tells commands, tests and scripts. */
 export interface MeshFile {
   gateways: { pid: number; url: string; metrics: string }[];
-  /** Before the gateways, where there is one. */
+  /** In front of the gateways; null where there is none. */
   proxy: { pid: number; url: string; metrics: string } | null;
   counters: { pid: number; metrics: string }[];
-  /** `url` is the inspector's. `pid` is null for a server that somebody else runs. */
+  /** `url` is the inspector's. `pid` is null for an existing server. */
   nats: { pid: number | null; url: string }[];
-  /** Certificates for these; left out where they speak no TLS. */
+  /** Left out where these do not use TLS. */
   natsTls?: NatsTlsFiles;
   /** `url` is the owner's. */
   postgres: { pid: number | null; url: string };
 }
 
-/** Where clients send increments to. */
+/** Where clients send increments. */
 export function gatewayUrlOf({ proxy, gateways }: MeshFile): string {
   return proxy?.url ?? gateways[0]!.url;
 }
 
-/** With every server of a cluster, as the inspector. */
+/** As the inspector; of a cluster, with every server. */
 export function natsUrlOf({ nats }: MeshFile): string {
   return nats.map(({ url }) => url).join(',');
 }
 
-/** It holds passwords, so nobody else may read it. */
+/** The file holds passwords, so only its owner may read it. */
 export function writeMeshFile(path: string, mesh: MeshFile): void {
   writeFileAtomically(path, `${JSON.stringify(mesh, null, 2)}\n`, 0o600);
 }

@@ -1,12 +1,15 @@
-import { describeMesh } from './describe-mesh.ts';
+import { isPortFree, rememberPorts } from '../servers/ports.ts';
+import { StartError } from '../servers/start-error.ts';
+import { changeNodeCount } from './change-node-count.ts';
 import { meshNatsTls, type MeshSettings } from './config.ts';
 import { openDataFolder, type DataFolder } from './data-folder.ts';
-import { endOrphans, endOrphansAfterExit, recordProcess } from './orphans.ts';
-import { isPortFree, rememberPorts } from '../servers/ports.ts';
+import { describeMesh } from './describe-mesh.ts';
+import { gatewayListeners, meshUrl } from './gateway-listeners.ts';
 import { removeMeshFile, writeMeshFile, type MeshFile } from './mesh-file.ts';
-import { gatewayListeners, gatewayPortNames, meshUrl } from './gateway-listeners.ts';
-import { natsPortNames, natsServers } from './nats-servers.ts';
+import { natsServers } from './nats-servers.ts';
+import { endOrphans, endOrphansAfterExit, recordProcess } from './orphans.ts';
 import { postgresServer } from './postgres-server.ts';
+import { portNames, serviceNames, type ServiceNames } from './program-names.ts';
 import { proxyProgram } from './proxy.ts';
 import type { ServerGroup } from './server-group.ts';
 import {
@@ -15,15 +18,13 @@ import {
   type GatewayListener,
   type ServiceContext,
 } from './services.ts';
-import { StartError } from '../servers/start-error.ts';
 import { TIERS, type Tier } from './stop-steps.ts';
 import { supervise, type Program, type Supervised } from './supervisor.ts';
-import { changeNodeCount } from './change-node-count.ts';
 
 export interface Mesh {
-  /** Resolves when everything serves. Rejects when something does not start, or at a stop. */
+  /** Resolves when everything serves; rejects when something does not start, or at a stop. */
   start(): Promise<RunningMesh>;
-  /** Gateways drain, counters commit and ack, then the broker ends, then the database. */
+  /** Gateways drain, counter services commit and ack, then the broker stops, then the database. */
   stop(): Promise<void>;
   stopAtOnce(): Promise<void>;
 }
@@ -70,13 +71,15 @@ export function createMesh(
   async function start(): Promise<RunningMesh> {
     const folder = await openDataFolder(settings.DATA_DIR, { say, signal: stopping.signal });
     dataFolder = folder;
-    cancelCleanup = endOrphansAfterExit(folder.path);
+    const cancel = endOrphansAfterExit(folder.path);
     await endOrphans(folder.path, say);
+    // A stop before this leaves the rest of it to that process.
+    cancelCleanup = cancel;
     removeMeshFile(folder.meshFile);
     await checkPort();
 
     const context = { settings, environment, dataFolder: folder, signal: stopping.signal, say };
-    await changeNodeCount(context, whileRunning);
+    await changeNodeCount(context, withPrograms);
     const names = serviceNames(settings, say);
     const ports = await rememberPorts(folder.ports, portNames(settings, names));
     const listeners = gatewayListeners(settings, names.gateways, ports);
@@ -114,17 +117,17 @@ export function createMesh(
     return { ...running, dataFolder: folder, describe };
   }
 
-  /** Two gateways share a port knowingly; nothing else may, or two meshes would mix their clients. */
+  /** Gateways can share a port with each other, but two meshes would mix their clients. */
   async function checkPort(): Promise<void> {
     const { PORT, HOST } = settings;
     if (await isPortFree(PORT, HOST)) return;
     throw new StartError(
-      `port ${PORT} on ${HOST} is taken by another program: choose one, PORT=${PORT + 1} npm start`,
+      `port ${PORT} on ${HOST} is in use: choose another one, such as PORT=${PORT + 1} npm start`,
     );
   }
 
-  /** A stop ends them like any other, and whatever is done with them fails. */
-  async function whileRunning<Answer>(
+  /** A stop of the mesh ends them like all others, and `use` fails. */
+  async function withPrograms<Answer>(
     programs: Program[],
     use: () => Promise<Answer>,
   ): Promise<Answer> {
@@ -143,17 +146,17 @@ export function createMesh(
     find: () => Promise<ServerGroup<Urls>>,
   ): Promise<ServerGroup<Urls>> {
     const servers = await find();
-    // The servers of a cluster are ready together or not at all.
+    // The servers of a cluster only get ready together.
     await Promise.all(servers.programs.map((program) => keepRunning(tier, program).ready));
     stopping.signal.throwIfAborted();
-    await servers.prepare();
+    await servers.provision();
     return servers;
   }
 
   function startServices(
     context: ServiceContext,
     options: {
-      names: Record<'gateways' | 'counters', string[]>;
+      names: ServiceNames;
       ports: Record<string, number>;
       listeners: Record<string, GatewayListener>;
       nats: { gateway: string; counter: string };
@@ -189,33 +192,4 @@ export function createMesh(
     cancelCleanup();
     dataFolder.release();
   }
-}
-
-type ServiceNames = Record<'gateways' | 'counters', string[]>;
-
-function serviceNames(
-  { GATEWAYS, COUNTERS, PROXY }: MeshSettings,
-  say: (line: string) => void,
-): ServiceNames {
-  const canSharePort = process.platform === 'linux' || PROXY === 1;
-  if (GATEWAYS > 1 && !canSharePort) {
-    say(`one gateway instead of ${GATEWAYS}: only Linux lets several share a port`);
-  }
-  const name = (kind: string) => (_: unknown, index: number) => `${kind}-${index + 1}`;
-  return {
-    gateways: Array.from({ length: canSharePort ? GATEWAYS : 1 }, name('gateway')),
-    counters: Array.from({ length: COUNTERS }, name('counter')),
-  };
-}
-
-/** Each program's metrics have a port of its name. */
-function portNames(settings: MeshSettings, names: ServiceNames): string[] {
-  return [
-    ...natsPortNames(settings.NATS_NODES),
-    'postgres',
-    ...names.gateways,
-    ...gatewayPortNames(settings, names.gateways),
-    ...names.counters,
-    ...(settings.PROXY === 1 ? ['proxy'] : []),
-  ];
 }

@@ -2,16 +2,19 @@ import { join } from 'node:path';
 import type { NatsRole } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
+import { findNatsServer } from '../servers/find-nats-server.ts';
+import {
+  launchNats,
+  natsUrls,
+  untilNatsAnswers,
+  urlsByRole,
+  type NatsOptions,
+} from '../servers/nats.ts';
 import { meshNatsTls } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
-import { launchNats, natsUrls, untilNatsAnswers, type NatsOptions } from '../servers/nats.ts';
-import { findNatsServer } from '../servers/find-nats-server.ts';
-import { explained, type ServerContext, type ServerGroup } from './server-group.ts';
+import { provisionExisting, type ServerContext, type ServerGroup } from './server-group.ts';
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
-
-/** Who serves NATS on a data folder: one server that runs alone, or three of a cluster. */
-export type NatsNodes = 1 | 3;
 
 /** The ports that they need, by name. */
 export function natsPortNames(nodes: number): string[] {
@@ -19,14 +22,15 @@ export function natsPortNames(nodes: number): string[] {
   return clusterNames(nodes).flatMap((name) => [name, `${name}-route`, `${name}-monitor`]);
 }
 
+/** One nats-server that runs alone, three as a cluster, or those at NATS_URL. */
 export async function natsServers(
   context: ServerContext,
   ports: Record<string, number>,
 ): Promise<ServerGroup<Record<NatsRole, string>>> {
   const { settings, say } = context;
-  const { NATS_URL: external, NATS_NODES: nodes, REPLICAS } = settings;
-  const replicas = REPLICAS ?? (external === undefined ? nodes : undefined);
-  const prepare = (url: string) =>
+  const { NATS_URL: existing, NATS_NODES: nodes, REPLICAS } = settings;
+  const replicas = REPLICAS ?? (existing === undefined ? nodes : undefined);
+  const provisionAt = (url: string) =>
     provision({
       url,
       ...meshNatsTls(settings),
@@ -34,22 +38,23 @@ export async function natsServers(
       flushIntervalMs: settings.FLUSH_INTERVAL_MS,
       onWait: (replicas) => say(`waiting for replicas: ${describeBehind(replicas)}`),
     });
-  if (external !== undefined) {
+  if (existing !== undefined) {
     return {
-      urls: sameForAll(external),
+      // We are given one user, whatever others that server has.
+      urls: urlsByRole(() => existing),
       programs: [],
-      prepare: () => explained('NATS_URL', () => prepare(external)),
+      provision: () => provisionExisting('NATS_URL', () => provisionAt(existing)),
     };
   }
 
   const { dataFolder, signal } = context;
   const binary = await findNatsServer({ signal, say });
   const servers = natsOptions(dataFolder, nodes, ports);
-  const urls = allUrls(servers);
+  const urls = clusterUrls(servers);
   return {
     urls,
     programs: servers.map((options) => natsProgram({ ...options, binary })),
-    prepare: () => prepare(urls.provisioner),
+    provision: () => provisionAt(urls.provisioner),
   };
 }
 
@@ -87,7 +92,7 @@ function natsProgram(options: NatsOptions): Program {
     launch: (beforeRun) => launchNats(options, beforeRun),
     ready: (server) => untilNatsAnswers(server, options),
     stopSteps: STOP_STEPS.nats,
-    // Whatever it acknowledged is on the disk.
+    // What it acknowledged is on disk.
     endAtOnce: 'SIGKILL',
   };
 }
@@ -96,19 +101,8 @@ function clusterNames(nodes: number): string[] {
   return Array.from({ length: nodes }, (_, index) => `nats-${index + 1}`);
 }
 
-/** With all servers, so that a client of one that dies moves to the next. */
-function allUrls(servers: NatsOptions[]): Record<NatsRole, string> {
-  const all = servers.map(natsUrls);
-  const url = (role: NatsRole) => all.map((urls) => urls[role]).join(',');
-  return {
-    gateway: url('gateway'),
-    counter: url('counter'),
-    inspector: url('inspector'),
-    provisioner: url('provisioner'),
-  };
-}
-
-/** An existing server has whatever users its owner made; we are given one. */
-function sameForAll(url: string): Record<NatsRole, string> {
-  return { gateway: url, counter: url, inspector: url, provisioner: url };
+/** Of all servers, so that a client of one that dies moves to the next. */
+function clusterUrls(servers: NatsOptions[]): Record<NatsRole, string> {
+  const urls = servers.map(natsUrls);
+  return urlsByRole((role) => urls.map((each) => each[role]).join(','));
 }

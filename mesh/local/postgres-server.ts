@@ -3,7 +3,7 @@ import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { migrate } from '../../schema/database/migrate.ts';
 import { launchPostgres, postgresUrl, untilPostgresAnswers } from '../servers/postgres.ts';
-import { explained, type ServerContext, type ServerGroup } from './server-group.ts';
+import { provisionExisting, type ServerContext, type ServerGroup } from './server-group.ts';
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
@@ -26,11 +26,14 @@ export function postgresServer(
     gateway: withDatabaseUser(owner, 'mesh_gateway', gateway),
     counter: withDatabaseUser(owner, 'mesh_counter', counter),
   };
-  const prepare = () =>
+  const provision = () =>
     migrate({ ownerUrl: owner, gatewayPassword: gateway, counterPassword: counter });
   if (settings.DATABASE_URL !== undefined) {
-    const explainedPrepare = () => explained('DATABASE_URL', prepare, describeDatabaseError);
-    return { urls, prepare: explainedPrepare, programs: [] };
+    return {
+      urls,
+      programs: [],
+      provision: () => provisionExisting('DATABASE_URL', provision, describeDatabaseError),
+    };
   }
 
   const program: Program = {
@@ -38,8 +41,8 @@ export function postgresServer(
     launch: (beforeRun) => launchPostgres(options, beforeRun),
     ready: (server) => untilPostgresAnswers(server, options),
     stopSteps: STOP_STEPS.postgres,
-    // Immediate, and its children with it; they would outlive a SIGKILL for a moment.
+    // Immediate shutdown, which ends its children too; they would outlive a SIGKILL for a moment.
     endAtOnce: 'SIGQUIT',
   };
-  return { urls, programs: [program], prepare };
+  return { urls, programs: [program], provision };
 }

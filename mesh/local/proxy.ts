@@ -5,20 +5,20 @@ import { isLoopback } from '../../schema/settings/loopback.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
 import { openLogFile, readLogTail } from '../servers/log-file.ts';
 import { isExecutable, onPath } from '../servers/search-path.ts';
+import { StartError } from '../servers/start-error.ts';
 import { untilReady } from '../servers/until-ready.ts';
 import { meshUrl } from './gateway-listeners.ts';
-import { answers, metricsUrl, type GatewayListener } from './services.ts';
 import type { ServerContext } from './server-group.ts';
-import { StartError } from '../servers/start-error.ts';
+import { answers, metricsUrl, type GatewayListener } from './services.ts';
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
 const CADDYFILE = fileURLToPath(new URL('../deploy/Caddyfile', import.meta.url));
 
 /**
- * Caddy, with the file that compose.yaml gives it, before gateways that each have a port.
+ * Caddy, with the same file as in compose.yaml, in front of gateways that each have a port.
  *
- * @throws StartError where it is not installed, or would open the gateways to everyone unsaid.
+ * @throws StartError where it is not installed, or would open gateways without auth to other machines.
  */
 export function proxyProgram(
   context: ServerContext & { environment: NodeJS.ProcessEnv },
@@ -30,14 +30,14 @@ export function proxyProgram(
   const caddy = onPath('caddy', environment.PATH ?? '').find(isExecutable);
   if (caddy === undefined) {
     throw new StartError(
-      'a proxy was asked for and no caddy is on the PATH: install Caddy 2.6 or later ' +
-        '(https://caddyserver.com/docs/install), or leave out --proxy (PROXY=1): then the gateways share one port',
+      'the proxy needs caddy, which is not on the PATH: install Caddy 2.6 or later ' +
+        '(https://caddyserver.com/docs/install), or leave out --proxy (PROXY=1): the gateways then share one port',
     );
   }
-  // The gateways themselves listen on loopback, so they would not notice.
+  // The gateways would not notice, since they listen on loopback.
   if (!isLoopback(settings.HOST) && !environment.API_KEYS_FILE && environment.AUTH !== 'off') {
     throw new StartError(
-      `HOST is ${settings.HOST}, which others can reach, and auth is off: set API_KEYS_FILE, or say AUTH=off`,
+      `HOST is ${settings.HOST}, which others can reach, and auth is off: set API_KEYS_FILE or AUTH=off`,
     );
   }
 

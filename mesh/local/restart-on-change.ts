@@ -6,7 +6,7 @@ import type { Supervised } from './supervisor.ts';
 type Services = Record<'gateways' | 'counters', Supervised[]>;
 type Kind = keyof Services;
 
-/** What a change in each folder means. `mesh/` itself and the servers' settings need a new start. */
+/** Which services a change in each folder restarts. A change in `mesh/` needs a new start. */
 const FOLDERS: Record<string, Kind[]> = {
   gateway: ['gateways'],
   counter: ['counters'],
@@ -15,10 +15,10 @@ const FOLDERS: Record<string, Kind[]> = {
   telemetry: ['gateways', 'counters'],
 };
 
-/** An editor that saves all files, or a change of branch, is one change. */
+/** Files that change within this time are one change: an editor that saves all, a change of branch. */
 const SETTLE_MS = 200;
 
-/** Restarts the services whose source changed, gracefully and one at a time, so that others serve. */
+/** Restarts services whose source has changed, gracefully and one at a time, so that others serve. */
 export function restartOnChange(
   services: Services,
   say: (line: string) => void,
@@ -28,7 +28,7 @@ export function restartOnChange(
   let timer: NodeJS.Timeout | undefined;
   let isBusy = false;
 
-  say(`watching ${Object.keys(FOLDERS).join(', ')}`);
+  say(`watching ${Object.keys(FOLDERS).join(', ')} for changes`);
   return Object.entries(FOLDERS).map(([folder, kinds]) =>
     watch(join(options.project, folder), { recursive: true }, (_, file) => {
       if (!/\.(ts|html|css|js)$/.test(file ?? '')) return;
@@ -39,7 +39,7 @@ export function restartOnChange(
   );
 
   async function restartDue(): Promise<void> {
-    // What changes meanwhile is done at the end of the round that runs.
+    // The round that runs takes up what changes meanwhile.
     if (isBusy) return;
     isBusy = true;
     let isBroken = false;
@@ -47,13 +47,13 @@ export function restartOnChange(
       const kinds = [...due];
       due.clear();
       isBroken = !(await restartAll(kinds));
-      // What did not get the new code gets it with the change that repairs it.
+      // Services that still have the old code get the change that repairs it.
       if (isBroken) for (const kind of kinds) due.add(kind);
     }
     isBusy = false;
   }
 
-  /** Stops at the first that does not start, so that the others serve on with the code before. */
+  /** Stops at the first that does not start, so that the others go on serving with the old code. */
   async function restartAll(kinds: Kind[]): Promise<boolean> {
     for (const service of kinds.flatMap((kind) => services[kind])) {
       say(`${service.program.name} restarts: its source changed`);
@@ -61,7 +61,7 @@ export function restartOnChange(
         await service.restart();
       } catch {
         say(
-          `${service.program.name} does not start with this change: the others keep the one before`,
+          `${service.program.name} does not start with this change: the other services keep the old code`,
         );
         return false;
       }

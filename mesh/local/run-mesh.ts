@@ -1,25 +1,25 @@
 import { styleText } from 'node:util';
-import { NoLeader } from '../../nats/retry-while-leaderless.ts';
 import { ProvisionError } from '../../nats/provision.ts';
 import { ReplicasBehind } from '../../nats/replicas.ts';
+import { NoLeader } from '../../nats/retry-while-leaderless.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
-import { readyMessage } from './ready-message.ts';
+import { StartError } from '../servers/start-error.ts';
 import { writeClientFiles } from './client-files.ts';
 import { readMeshSettings } from './config.ts';
 import { createMesh, type Mesh } from './mesh.ts';
-import { StartError } from '../servers/start-error.ts';
-import { onStopSignals } from './stop-signals.ts';
+import { readyMessage } from './ready-message.ts';
 import { restartOnChange } from './restart-on-change.ts';
+import { onStopSignals } from './stop-signals.ts';
 
 /**
- * Runs a whole mesh in this process, until a signal stops it and ends the process: that of `npm
- * start`. Resolves when everything serves.
+ * What `npm start` does: runs a whole mesh until a signal stops it and ends this process. Resolves when
+ * everything serves.
  */
 export async function runMesh(
   environment: NodeJS.ProcessEnv,
   options = { restartsOnChange: false },
 ): Promise<void> {
-  // A terminal that is closed while we stop must not keep us from stopping.
+  // The terminal may be closed while the mesh stops.
   process.stdout.on('error', () => {});
   process.stderr.on('error', () => {});
   try {
@@ -55,7 +55,7 @@ async function run(
     console.log(readyMessage(what, running.dataFolder.path, options));
     if (options.restartsOnChange) restartOnChange(running, say);
   } catch (error) {
-    // What a stop interrupts fails, which nobody needs to hear.
+    // A start that a stop interrupts fails; that needs no message.
     if (isStopping) return;
     isStopping = true;
     explain(error);
@@ -66,14 +66,14 @@ async function run(
   async function stop(): Promise<void> {
     if (isStopping) return;
     isStopping = true;
-    say('stopping: gateways drain, counters commit, then the broker and the database end');
+    say('stopping: gateways drain, counter services commit, then broker and database stop');
     await mesh.stop();
     say('stopped');
     process.exit(exitCode);
   }
 
   async function stopAtOnce(): Promise<void> {
-    say('stopping at once: nothing acknowledged is lost, the next start takes it up');
+    say('stopping at once: no accepted increment is lost, the next start counts the rest');
     await mesh.stopAtOnce();
     process.exit(exitCode);
   }
@@ -83,7 +83,7 @@ function say(line: string): void {
   console.log(`${styleText('dim', 'mesh')} ${line}`);
 }
 
-/** What the user can change is said in plain words; anything else is a fault of ours, with its stack. */
+/** What the user can change is a message; anything else is a bug, shown with its stack. */
 function explain(error: unknown): void {
   const kinds = [StartError, ConfigurationError, ProvisionError, NoLeader, ReplicasBehind];
   const isExpected = kinds.some((kind) => error instanceof kind);

@@ -1,15 +1,15 @@
+import { StartError } from '../servers/start-error.ts';
 import type { MeshSettings } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
-import { StartError } from '../servers/start-error.ts';
 import type { Program } from './supervisor.ts';
 
-/** Servers that the services connect to: some of our own, or some that exist already. */
+/** Servers that the services connect to: our own, or existing ones. */
 export interface ServerGroup<Urls> {
   urls: Urls;
-  /** Empty where somebody else runs them. */
+  /** Empty for existing servers. */
   programs: Program[];
   /** Makes what the services need in them; can be repeated. */
-  prepare(): Promise<void>;
+  provision(): Promise<void>;
 }
 
 export interface ServerContext {
@@ -19,16 +19,21 @@ export interface ServerContext {
   say: (line: string) => void;
 }
 
-/** What somebody else's server refuses is for its user to change, so no stack is shown. */
-export async function explained(
+/**
+ * Provisions an existing server.
+ *
+ * @param variable the setting that names it.
+ * @throws StartError, since what that server refuses is for the user to change.
+ */
+export async function provisionExisting(
   variable: string,
-  prepare: () => Promise<void>,
+  provision: () => Promise<void>,
   describe = (error: unknown) => (error as Error).message,
 ): Promise<void> {
   try {
-    await prepare();
+    await provision();
   } catch (error) {
-    throw new StartError(`the server of ${variable} can't be prepared: ${describe(error)}`, {
+    throw new StartError(`can't provision the server of ${variable}: ${describe(error)}`, {
       cause: error,
     });
   }

@@ -5,13 +5,13 @@ import { styleText } from 'node:util';
 import type { DetachedProcess } from '../servers/detached-process.ts';
 import { LOG_BYTES_MAX, openLogFile } from '../servers/log-file.ts';
 
-/** Of pino: what is below is only written to the file. */
+/** Of pino: lower levels are only written to the file. */
 const LEVEL_SHOWN_MIN = 40;
 const LEVEL_NAMES: Record<number, string> = { 40: 'warn', 50: 'error', 60: 'fatal' };
 
 /**
- * Writes what a service logs to its file, and shows its warnings and errors in the terminal; also
- * whatever it says that is no log line, such as the stack of a crash.
+ * Writes a service's log to a file, and shows its warnings and errors in the terminal, as well as lines
+ * that are no log entries, such as the stack of a crash.
  */
 export function keepLog(
   service: DetachedProcess,
@@ -45,10 +45,10 @@ export function keepLog(
   }
 }
 
-/** Only what may be shown is parsed: a busy service logs thousands of lines that are not. */
+/** Parses only what may be shown: a busy service logs thousands of lines that are not. */
 function readable(line: string, name: string): string | undefined {
   if (/^\{"level":[123]0,/.test(line) || line === '') return undefined;
-  // Of a crash, the frames inside Node itself are for the file.
+  // The frames of a crash that are inside Node are only written to the file.
   if (/^ +at .*\(?node:/.test(line)) return undefined;
   const entry = parse(line);
   if (entry === undefined) return `${name}: ${line}`;

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isLoopback } from '../../schema/settings/loopback.ts';
-import { meshNatsTls, type MeshSettings } from './config.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
 import { untilReady } from '../servers/until-ready.ts';
+import { meshNatsTls, type MeshSettings } from './config.ts';
 import { keepLog } from './service-log.ts';
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
-/** What one role of service connects to. */
+/** What a service connects to. */
 export interface ServerUrls {
   nats: string;
   database: string;
@@ -16,27 +16,27 @@ export interface ServerUrls {
 
 /** Where a gateway listens. */
 export interface GatewayListener {
-  /** As a client on this machine reaches it. */
+  /** How a client on this machine reaches it. */
   url: string;
   host: string;
   port: number;
-  /** With the other gateways. */
+  /** Among all gateways. */
   sharesPort: boolean;
-  /** A proxy on this machine is before it, and tells who the client is. */
+  /** Then a proxy on this machine says who the client is. */
   isBehindProxy: boolean;
 }
 
 export interface ServiceContext {
   settings: MeshSettings;
-  /** Passed on whole, so that every variable of a service can be given to `npm start`. */
+  /** Passed on whole, so that `npm start` takes every variable of a service. */
   environment: NodeJS.ProcessEnv;
   dataFolder: { logs: string };
   say: (line: string) => void;
 }
 
 /**
- * Above the nine seconds in which the servers of a cluster notice that a leader has died: requests
- * wait for the next one and are answered 200.
+ * Above the nine seconds that a cluster takes to notice that its leader has died: requests wait for the
+ * next leader and are answered 200.
  */
 const CLUSTER_PUBLISH_DEADLINE_MS = '12000';
 
@@ -57,20 +57,20 @@ export function gatewayProgram(
     ...options,
     metricsPort,
     variables: {
-      ...withGiven(defaults, environment),
+      ...withDefaults(defaults, environment),
       HOST: listener.host,
       PORT: String(listener.port),
       ...(listener.sharesPort ? { REUSE_PORT: '1' } : {}),
       ...(listener.isBehindProxy ? { TRUST_PROXY: '127.0.0.1' } : {}),
     },
-    // Gateways that share a port can't be asked one by one: the metrics tell that this one is up.
+    // Which gateway answers on a shared port is unknown; the metrics are those of this one.
     isReady: async () =>
       (await answers(metricsUrl(metricsPort))) && answers(`${listener.url}/readyz`),
   });
 }
 
-/** What the user says goes before what suits this mesh. */
-function withGiven(
+/** Defaults of this mesh, unless the user sets the variable. */
+function withDefaults(
   defaults: Record<string, string>,
   environment: NodeJS.ProcessEnv,
 ): Record<string, string> {
@@ -139,7 +139,7 @@ function serviceProgram(
       try {
         keepLog(service, logFile, { name, say });
       } catch (error) {
-        // A data folder that is gone, or a full disk: else each attempt would leave one more running.
+        // The disk is full or the data folder gone: each attempt would leave one more process.
         service.kill('SIGKILL');
         throw error;
       }
@@ -149,17 +149,17 @@ function serviceProgram(
       untilReady(service, isReady, {
         name,
         deadlineMs: 60_000,
-        // Whatever it had to say of its end has been shown as it came.
+        // Its errors have been shown already.
         readLog: () => '',
       }),
   };
 }
 
 /**
- * What a gateway makes is garbage within milliseconds. With 8 MiB of it between two collections, not
- * V8's 32, a gateway stays a third smaller and serves as many requests. Nor may V8 guess that something
- * lives long and make it among old objects: dead, it keeps whole requests until the next full
- * collection, and one gateway in three took a quarter more time and 290 MiB under load.
+ * Objects of a gateway are garbage within milliseconds. Collecting them every 8 MiB, not V8's 32, keeps a
+ * gateway a third smaller at the same speed. Without pretenuring, V8 never puts such objects among the
+ * old ones, where they keep whole requests until the next full collection: one gateway in three took a
+ * quarter more time and 290 MiB under load.
  */
 export const NODE_FLAGS = {
   gateway: ['--max-semi-space-size=8', '--no-allocation-site-pretenuring'],
@@ -167,12 +167,12 @@ export const NODE_FLAGS = {
 };
 
 /**
- * What Node makes of the code is kept from one start to the next: a service starts a third faster and
- * stays 25 MB smaller, since it need not load what strips the types.
+ * Node keeps compiled code from one start to the next: a service starts a third faster and stays 25 MB
+ * smaller, since it need not load what strips the types.
  */
 export const NODE_ENVIRONMENT = { NODE_COMPILE_CACHE: join(PROJECT, '.cache/compile') };
 
-/** The mesh asks every service for its metrics, whatever else the user sends them to. */
+/** The mesh reads every service's metrics, wherever else the user exports them. */
 function withPrometheus(exporters: string | undefined): string {
   if (!exporters || exporters === 'none') return 'prometheus';
   return exporters.split(',').includes('prometheus') ? exporters : `prometheus,${exporters}`;

@@ -1,5 +1,5 @@
 import { runMesh } from './run-mesh.ts';
 
-// The process of `npm start`, and with `--watch` of `npm run dev`.
+// The process of `npm start`, and with `--watch` that of `npm run dev`.
 
 await runMesh(process.env, { restartsOnChange: process.argv.includes('--watch') });

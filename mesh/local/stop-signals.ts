@@ -1,7 +1,7 @@
-/** npm and the terminal both deliver a signal, about a millisecond apart: within this it is one. */
+/** npm and the terminal both deliver a Ctrl-C, about a millisecond apart: within this time it is one. */
 const SAME_SIGNAL_MS = 1000;
 
-/** Calls `stop` for the first signal and `stopAtOnce` for a second one, given on purpose. */
+/** Calls `stop` at the first signal and `stopAtOnce` at a second one. */
 export function onStopSignals(stop: () => void, stopAtOnce: () => void): void {
   let firstAt: number | undefined;
   // SIGHUP comes when the terminal is closed.

@@ -151,7 +151,10 @@ export function supervise(
     if (current === undefined) return;
     const asked = stopSteps[0]?.signal;
     const used = await stopProcess(current, stopSteps);
-    if (used !== asked) say(`${name} did not stop when asked to: ${used ?? 'still there'}`);
+    if (used === asked) return;
+    say(
+      `${name} did not stop at ${asked}: ${used === undefined ? 'it still runs' : `${used} ended it`}`,
+    );
   }
 }
 

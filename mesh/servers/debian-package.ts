@@ -14,15 +14,14 @@ const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 export interface DebianProgram {
   packageName: string;
-  /** Where the package has the program, from the root. */
+  /** Of the program inside the package, from its root. */
   path: string;
 }
 
 /**
- * Puts a program of Debian's suite sid at `destination`, whole or not at all, from the mirror that
- * this machine's apt uses already. A private sources file and private state leave the machine as it
- * was, need no root, and apt checks the signatures as always. Right for programs that need nothing
- * but libc.
+ * Fetches a program of Debian sid to `destination`, complete or not at all, from the mirror that apt
+ * uses on this machine. With a sources file and state of its own, apt needs no root and changes
+ * nothing on the machine; it checks signatures as always. Only for programs that need just libc.
  */
 export async function fetchDebianProgram(
   { packageName, path }: DebianProgram,
@@ -35,7 +34,7 @@ export async function fetchDebianProgram(
   try {
     await downloadPackage(draft, packageName, signal);
     const archive = readdirSync(draft).find((name) => name.endsWith('.deb'));
-    if (archive === undefined) throw new Error('apt-get left no package');
+    if (archive === undefined) throw new Error('apt-get downloaded no package');
     await runProgram('dpkg', ['-x', archive, 'unpacked'], {
       cwd: draft,
       timeoutMs: 60_000,
@@ -73,7 +72,7 @@ async function downloadPackage(folder: string, name: string, signal?: AbortSigna
   await runProgram('apt-get', [...settings, 'download', name], where);
 }
 
-/** Asks apt, since a machine often has a mirror of its own; other makers' archives are left out. */
+/** Asks apt, since a machine often has a mirror of its own; archives of other vendors are left out. */
 async function findMirror(): Promise<string> {
   const targets = ['Created-By: Packages', 'Label: Debian'];
   const sites = await runProgram('apt-get', ['indextargets', '--format', '$(SITE)', ...targets], {

@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isOldServer, SERVER_VERSION_MIN } from '../../nats/server-version.ts';
-import { StartError } from './start-error.ts';
 import { fetchFromDebian } from './nats-server-debian.ts';
 import { fetchRelease } from './nats-server-release.ts';
 import type { NatsServerSource } from './nats-server-source.ts';
 import { runProgram } from './run-program.ts';
 import { isExecutable, onPath } from './search-path.ts';
+import { StartError } from './start-error.ts';
 
 export interface SearchOptions {
   environment?: NodeJS.ProcessEnv;
-  /** Where a fetched one is kept. */
+  /** Where a fetched nats-server is kept. */
   cacheFolder?: string;
   sources?: NatsServerSource[];
   signal?: AbortSignal;
@@ -21,7 +21,7 @@ export interface SearchOptions {
  * Finds a nats-server that is new enough: NATS_SERVER_BIN, the PATH, the cache; else fetches one
  * into the cache. Nothing is installed system-wide.
  *
- * @throws StartError that says everything that was tried and what the user can do.
+ * @throws StartError with everything that was tried and what the user can do.
  */
 export async function findNatsServer(options: SearchOptions = {}): Promise<string> {
   const environment = options.environment ?? process.env;
@@ -29,7 +29,7 @@ export async function findNatsServer(options: SearchOptions = {}): Promise<strin
   const cached = join(cacheFolder, `nats-server-${process.platform}-${process.arch}`);
   const tried: string[] = [];
 
-  // What the user names is used or refused, never passed over in silence.
+  // What the user names is used or refused, never silently ignored.
   const named = environment.NATS_SERVER_BIN;
   if (named) {
     const problem = await findProblem(named);
@@ -51,7 +51,7 @@ export async function findNatsServer(options: SearchOptions = {}): Promise<strin
       await source.fetch(cached, options.signal);
       const problem = await findProblem(cached);
       if (problem === undefined) return cached;
-      tried.push(`${source.name}: what came ${problem}`);
+      tried.push(`${source.name}: the fetched program ${problem}`);
     } catch (error) {
       options.signal?.throwIfAborted();
       tried.push(`${source.name}: ${(error as Error).message}`);
@@ -60,8 +60,8 @@ export async function findNatsServer(options: SearchOptions = {}): Promise<strin
   throw new StartError(
     `no nats-server ${SERVER_VERSION_MIN} or later could be found or fetched:\n` +
       tried.map((line) => `  - ${line}\n`).join('') +
-      `Any one of these helps: put a nats-server on the PATH; name one by NATS_SERVER_BIN; use a\n` +
-      `running server by NATS_URL=nats://…; or run the whole in containers: docker compose up.`,
+      `Do one of these: put a nats-server on the PATH; name one in NATS_SERVER_BIN; use a running\n` +
+      `server with NATS_URL=nats://…; or run everything in containers: docker compose up.`,
   );
 }
 
@@ -69,9 +69,9 @@ function projectCache(): string {
   return fileURLToPath(new URL('../../.cache', import.meta.url));
 }
 
-/** What keeps a program from being used, to follow its name in a sentence; undefined where nothing. */
+/** Why a program can't be used, to follow its name in a sentence; undefined where it can. */
 async function findProblem(binary: string): Promise<string | undefined> {
-  if (!isExecutable(binary)) return 'is not a program that can be run';
+  if (!isExecutable(binary)) return 'is not an executable file';
   let output: string;
   try {
     output = await runProgram(binary, ['--version'], { timeoutMs: 5000 });
@@ -79,7 +79,7 @@ async function findProblem(binary: string): Promise<string | undefined> {
     return `does not run: ${(error as Error).message}`;
   }
   const version = /nats-server: v(\d+\.\d+)\./.exec(output)?.[1];
-  if (version === undefined) return 'does not say a version of nats-server';
+  if (version === undefined) return 'prints no version of nats-server';
   return isOldServer(version)
     ? `is too old (${output.trim()}, ${SERVER_VERSION_MIN} is needed)`
     : undefined;

@@ -1,7 +1,7 @@
 import { fetchDebianProgram } from './debian-package.ts';
 import type { NatsServerSource } from './nats-server-source.ts';
 
-/** Debian's package, which needs nothing but libc. */
+/** Debian's package, which needs just libc. */
 export const fetchFromDebian: NatsServerSource = {
   name: "Debian's package nats-server (sid)",
   fetch: (destination, signal) =>

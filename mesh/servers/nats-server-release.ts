@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { runProgram } from './run-program.ts';
 import type { NatsServerSource } from './nats-server-source.ts';
+import { runProgram } from './run-program.ts';
 
 const VERSION = '2.14.5';
 
-/** As the official image's build file pins them. */
+/** With the checksums of the official image's build file. */
 const ARCHIVES: Record<string, { name: string; sha256: string }> = {
   x64: {
     name: `nats-server-v${VERSION}-linux-amd64`,
@@ -18,7 +18,7 @@ const ARCHIVES: Record<string, { name: string; sha256: string }> = {
   },
 };
 
-/** The archive that the makers of nats-server publish. */
+/** The archive that the nats-server project publishes. */
 export const fetchRelease: NatsServerSource = {
   name: `the release archive ${VERSION} of nats-server`,
   async fetch(destination, signal) {
@@ -52,7 +52,7 @@ export const fetchRelease: NatsServerSource = {
   },
 };
 
-/** A network that swallows packets costs ten seconds, a slow one may take a minute and a half. */
+/** A network that drops packets costs ten seconds; a slow download may take a minute and a half. */
 async function download(url: string, signal?: AbortSignal): Promise<Uint8Array> {
   const noAnswer = new AbortController();
   const timer = setTimeout(() => noAnswer.abort(new Error('no answer within 10 s')), 10_000);
@@ -63,7 +63,7 @@ async function download(url: string, signal?: AbortSignal): Promise<Uint8Array> 
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
     return await response.bytes();
   } catch (error) {
-    // "fetch failed" alone tells nothing: the reason is its cause.
+    // "fetch failed" says nothing; its cause does.
     const reason = error instanceof TypeError ? (error.cause as Error | undefined) : undefined;
     throw reason ?? error;
   } finally {

@@ -9,32 +9,32 @@ import {
   type DetachedProcess,
   type StopStep,
 } from './detached-process.ts';
-import { openLogFile, readLogTail } from './log-file.ts';
 import { findNatsServer } from './find-nats-server.ts';
+import { openLogFile, readLogTail } from './log-file.ts';
 import { untilReady } from './until-ready.ts';
 
 export interface NatsOptions {
-  /** The store. */
+  /** Of the store. */
   folder: string;
-  /** `<folder>.log` where it is not given. */
+  /** Default: `<folder>.log`. */
   logFile?: string;
   port: number;
   passwords: Record<NatsRole, string>;
-  /** Found or fetched where it is not given. */
+  /** Default: one that is found or fetched. */
   binary?: string;
-  /** Left out, it runs alone. */
-  cluster?: ClusterPlace;
+  /** Without it, the server runs alone. */
+  cluster?: ClusterMember;
 }
 
-/** What a server of a cluster needs to know, besides what one that runs alone does. */
-export interface ClusterPlace {
-  /** Its peers know it by this, for as long as its store lives. */
+/** What a server in a cluster needs beyond one that runs alone. */
+export interface ClusterMember {
+  /** Stays the same for as long as its store is used. */
   serverName: string;
   routePort: number;
   monitorPort: number;
-  /** Of every server of the cluster, this one too. */
+  /** Of all servers in the cluster, including this one. */
   routePorts: number[];
-  /** Which its servers show each other. */
+  /** By which the servers of the cluster trust each other. */
   password: string;
 }
 
@@ -98,7 +98,7 @@ export async function launchNats(
   }
 }
 
-function clusterVariables(cluster: ClusterPlace | undefined): NodeJS.ProcessEnv {
+function clusterVariables(cluster: ClusterMember | undefined): NodeJS.ProcessEnv {
   if (cluster === undefined) return {};
   const routes = cluster.routePorts.map(
     (port) => `"nats://cluster:${cluster.password}@127.0.0.1:${port}"`,
@@ -112,13 +112,13 @@ function clusterVariables(cluster: ClusterPlace | undefined): NodeJS.ProcessEnv 
 }
 
 /**
- * Clients are served only after JetStream has read its store back, which takes its time; in a
- * cluster, after its replicas have caught up.
+ * Resolves when the server serves clients: after JetStream has read its store, which can take a while;
+ * in a cluster, after its replicas have caught up.
  */
 export function untilNatsAnswers(server: DetachedProcess, options: NatsOptions): Promise<void> {
   const { cluster } = options;
   const isReady = async () =>
-    (await saysInfo(options)) && (cluster === undefined || (await isHealthy(cluster.monitorPort)));
+    (await greets(options)) && (cluster === undefined || (await isHealthy(cluster.monitorPort)));
   return untilReady(server, isReady, {
     name: cluster?.serverName ?? 'nats-server',
     deadlineMs: 60_000,
@@ -130,7 +130,10 @@ export function natsUrls({
   port,
   passwords,
 }: Pick<NatsOptions, 'port' | 'passwords'>): Record<NatsRole, string> {
-  const url = (role: NatsRole) => `nats://${role}:${passwords[role]}@127.0.0.1:${port}`;
+  return urlsByRole((role) => `nats://${role}:${passwords[role]}@127.0.0.1:${port}`);
+}
+
+export function urlsByRole(url: (role: NatsRole) => string): Record<NatsRole, string> {
   return {
     gateway: url('gateway'),
     counter: url('counter'),
@@ -139,13 +142,13 @@ export function natsUrls({
   };
 }
 
-/** The greeting names the server, so a stranger that took the port is not mistaken for ours. */
-function saysInfo(options: NatsOptions): Promise<boolean> {
+/** The greeting has the server's name, so that another program on the port is not mistaken for it. */
+function greets(options: NatsOptions): Promise<boolean> {
   const { port } = options;
   return new Promise((resolve, reject) => {
     const socket = createConnection({ host: '127.0.0.1', port, timeout: 1000 });
     socket.once('error', reject);
-    // A server that is stopping accepts and says nothing.
+    // A server that is stopping accepts connections and closes them.
     socket.once('close', () => reject(new Error('it closes the connection')));
     socket.once('timeout', () => socket.destroy(new Error('it accepts but does not greet')));
     socket.once('data', (greeting) => {
@@ -157,7 +160,7 @@ function saysInfo(options: NatsOptions): Promise<boolean> {
   });
 }
 
-/** The same question as the health check in compose.yaml. */
+/** The health check of compose.yaml. */
 async function isHealthy(monitorPort: number): Promise<boolean> {
   const answer = await fetch(`http://127.0.0.1:${monitorPort}/healthz`, {
     signal: AbortSignal.timeout(2000),

@@ -1,18 +1,18 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { StartError } from './start-error.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
+import { StartError } from './start-error.ts';
 
 /**
- * Below the range from which Linux and macOS take the ports of outgoing connections: there, a client
- * that dials a stopped server again and again ends up connected to itself and keeps the port.
+ * Below the ports that Linux and macOS give to outgoing connections: among those, a client that keeps
+ * dialing a stopped server ends up connected to itself and holds the port.
  */
 const PORTS = { from: 20_000, to: 32_000 };
 
 /**
- * The ports of a data folder, one for each name. Those of the last run are kept where they are still
- * free, so that addresses in somebody's notes stay right.
+ * The ports of a data folder, one for each name. Those of the last run are kept while they are free,
+ * so that addresses which somebody has noted stay valid.
  */
 export async function rememberPorts<Name extends string>(
   file: string,
@@ -37,7 +37,7 @@ export async function findFreePort(except: number[] = []): Promise<number> {
   throw new StartError(`no free port found from ${PORTS.from} to ${PORTS.to}`);
 }
 
-/** Whether nobody listens there, not even someone who would share the port. */
+/** Whether no program listens there, not even one that would share the port. */
 export function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
@@ -53,7 +53,7 @@ function readRemembered(file: string): Record<string, number> {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Record<string, number>;
   } catch {
-    // No file yet, or one that somebody spoiled: ports are only remembered for convenience.
+    // No file yet, or a damaged one: ports are only remembered for convenience.
     return {};
   }
 }

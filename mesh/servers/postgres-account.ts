@@ -1,8 +1,7 @@
 import { dirname } from 'node:path';
-import { StartError } from './start-error.ts';
 import { runProgram } from './run-program.ts';
+import { StartError } from './start-error.ts';
 
-/** The user who runs PostgreSQL, which refuses root; undefined where that is simply ourselves. */
 export interface Account {
   uid: number;
   gid: number;
@@ -10,6 +9,7 @@ export interface Account {
 
 const USER = 'postgres';
 
+/** The user to run PostgreSQL as, which refuses root; undefined where we are not root. */
 export async function findPostgresAccount(): Promise<Account | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   try {
@@ -21,9 +21,9 @@ export async function findPostgresAccount(): Promise<Account | undefined> {
 }
 
 /**
- * Checks that the account gets to a path: initdb would only fail with "could not access directory".
+ * Checks that the user can reach a path: initdb would only fail with "could not access directory".
  *
- * @throws StartError naming the folder in the way and what to do.
+ * @throws StartError naming the folder that is closed to it and what to do.
  */
 export async function checkReachable(account: Account, path: string, what: string): Promise<void> {
   const folders = [path];
@@ -36,10 +36,10 @@ export async function checkReachable(account: Account, path: string, what: strin
   });
   if (closed === '') return;
   throw new StartError(
-    `PostgreSQL does not run as root, and the user "${USER}" that it runs as can't enter ${closed},\n` +
+    `PostgreSQL can't run as root, and the user "${USER}" that runs it can't enter ${closed},\n` +
       `where ${what}: ${path}\n` +
-      `Any one of these helps: chmod o+x ${closed}; run npm start as another user than root; move\n` +
-      `the project or DATA_DIR out of ${closed}; use a running database by DATABASE_URL=postgres://…`,
+      `Do one of these: chmod o+x ${closed}; run npm start as a user other than root; move the\n` +
+      `project or DATA_DIR out of ${closed}; use a running database with DATABASE_URL=postgres://…`,
   );
 }
 
@@ -62,9 +62,9 @@ async function createUser(): Promise<void> {
     await runProgram('useradd', args, { timeoutMs: 10_000 });
   } catch (error) {
     throw new StartError(
-      `PostgreSQL does not run as root and the user "${USER}" could not be made for it\n` +
-        `(${(error as Error).message}). Run npm start as another user than root, or use a running\n` +
-        `database by DATABASE_URL=postgres://…`,
+      `PostgreSQL can't run as root, and creating the user "${USER}" for it failed\n` +
+        `(${(error as Error).message}). Run npm start as a user other than root, or use a running\n` +
+        `database with DATABASE_URL=postgres://…`,
       { cause: error },
     );
   }

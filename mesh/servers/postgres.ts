@@ -22,9 +22,9 @@ import { cleanEnvironment, createCluster, findBinaries, OWNER } from './postgres
 import { untilReady } from './until-ready.ts';
 
 export interface PostgresOptions {
-  /** The data. As root, its parent must be open to the user `postgres`. */
+  /** Of the data. Under root, the user `postgres` must be able to enter its parent. */
   folder: string;
-  /** `<folder>.log` where it is not given. */
+  /** Default: `<folder>.log`. */
   logFile?: string;
   port: number;
   /** Of the role `owner`, which owns the database `increments`. */
@@ -40,7 +40,7 @@ export interface PostgresServer extends DetachedProcess {
   stop(): Promise<void>;
 }
 
-/** Fast (a checkpoint, clients are sent away), then immediate. */
+/** Fast shutdown (clients are disconnected, then a checkpoint), then immediate. */
 export const postgresStopSteps: StopStep[] = [
   { signal: 'SIGINT', waitMs: 20_000 },
   { signal: 'SIGQUIT', waitMs: 5000 },
@@ -64,10 +64,10 @@ const SETTINGS = [
 ];
 
 /**
- * Starts a real PostgreSQL on 127.0.0.1, made at the first start, and waits until the database
+ * Starts a real PostgreSQL on 127.0.0.1, created at the first start, and waits until the database
  * `increments` can be used.
  *
- * @throws StartError with the end of its log or the folder that is out of reach.
+ * @throws StartError with the end of its log, or the folder that its user can't enter.
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const server = await launchPostgres(options);
@@ -114,7 +114,7 @@ export async function launchPostgres(
   }
 }
 
-/** After a crash the log is replayed first, which can take a while. */
+/** After a crash PostgreSQL replays its log first, which can take a while. */
 export function untilPostgresAnswers(
   server: DetachedProcess,
   options: PostgresOptions,
@@ -139,7 +139,7 @@ async function hasDatabase(options: PostgresOptions): Promise<boolean> {
     connectionString: postgresUrl(options, 'postgres'),
     connectionTimeoutMillis: 2000,
   });
-  // A server that dies in between must not take us along; the query's own rejection tells.
+  // Without a listener, a lost connection would crash this process; the query rejects as well.
   client.on('error', () => {});
   try {
     await client.connect();

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 /**
  * Runs a program to its end and returns what it printed.
  *
- * @throws Error with the program's own last words, in one line.
+ * @throws Error with the last lines that the program printed, in one.
  */
 export function runProgram(
   command: string,
@@ -21,8 +21,9 @@ export function runProgram(
   return new Promise((resolve, reject) => {
     execFile(command, args, { ...others, timeout: timeoutMs }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
-      const words = stderr.trim().split('\n').slice(-3).join('; ') || error.message;
-      const reason = error.killed === true ? `no end after ${timeoutMs / 1000} s` : words;
+      const lastLines = stderr.trim().split('\n').slice(-3).join('; ') || error.message;
+      const reason =
+        error.killed === true ? `still running after ${timeoutMs / 1000} s` : lastLines;
       reject(new Error(`${command}: ${reason}`, { cause: error }));
     });
   });

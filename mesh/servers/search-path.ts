@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Every file of a program's name on the PATH, runnable or not. */
+/** Every path on the PATH where a program of this name could be. */
 export function onPath(program: string, path: string): string[] {
   return path.split(delimiter).flatMap((folder) => (folder ? [join(folder, program)] : []));
 }

@@ -3,10 +3,10 @@ import { describeExit, type DetachedProcess } from './detached-process.ts';
 import { StartError } from './start-error.ts';
 
 /**
- * Asks a new process until it answers.
+ * Polls a new process until it is ready.
  *
- * @throws StartError when the process ends first or the deadline passes, with the last thing that
- * went wrong and the end of its log.
+ * @throws StartError when the process ends first or the deadline passes, with the last error and the
+ * end of its log.
  */
 export async function untilReady(
   process: DetachedProcess,

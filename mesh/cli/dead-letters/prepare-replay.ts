@@ -1,3 +1,5 @@
+import { KEY_RULE, VALUE_RULE } from '../../../schema/increment.ts';
+import { addExact, parseExactJson, stringifyExactJson, type Exact } from '../../../schema/int64.ts';
 import {
   decodeEnvelope,
   encodeEnvelope,
@@ -5,8 +7,6 @@ import {
   UnacceptableEnvelope,
   type RejectedIncrement,
 } from '../../../schema/message/envelope.ts';
-import { KEY_RULE, VALUE_RULE } from '../../../schema/increment.ts';
-import { addExact, parseExactJson, stringifyExactJson, type Exact } from '../../../schema/int64.ts';
 import { Refusal } from '../errors.ts';
 
 /** A message that counters will accept. */

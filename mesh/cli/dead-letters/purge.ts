@@ -1,7 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { INCREMENTS_DEAD } from '../../../nats/streams.ts';
-import { confirm } from '../confirm.ts';
 import { EXIT, type Command, type CommandContext } from '../command.ts';
+import { confirm } from '../confirm.ts';
 import { UsageError } from '../errors.ts';
 import { plural } from '../quantities.ts';
 import { readLetter, readSequence } from './stored-letter.ts';

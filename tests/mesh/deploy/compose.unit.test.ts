@@ -8,7 +8,7 @@ import {
   readGatewayConfig,
   STOP_MS_MAX as GATEWAY_STOP_MS_MAX,
 } from '../../../gateway/config.ts';
-import { PrepareConfig, SecretsConfig } from '../../../mesh/deploy/config.ts';
+import { ProvisionConfig, SecretsConfig } from '../../../mesh/deploy/config.ts';
 import { USERS } from '../../../mesh/deploy/secrets.ts';
 import { readEnvironment } from '../../../schema/settings/environment.ts';
 import { environmentOf, readComposeFile, ROOT } from './compose-file.ts';
@@ -25,7 +25,7 @@ await t.test(
   (t) => {
     const configs: Record<string, TObject> = {
       secrets: SecretsConfig,
-      prepare: PrepareConfig,
+      prepare: ProvisionConfig,
       gateway: GatewayConfig,
       counter: CounterConfig,
     };

@@ -5,7 +5,7 @@ import { parseEnv } from 'node:util';
 import t, { type Test } from 'tap';
 import { CounterConfig } from '../../../counter/config.ts';
 import { GatewayConfig } from '../../../gateway/config.ts';
-import { PrepareConfig } from '../../../mesh/deploy/config.ts';
+import { ProvisionConfig } from '../../../mesh/deploy/config.ts';
 import { makeSecrets, USERS } from '../../../mesh/deploy/secrets.ts';
 import { readEnvironment } from '../../../schema/settings/environment.ts';
 
@@ -51,7 +51,7 @@ await t.test('the services take them, and no two passwords are the same', (t) =>
   t.match(gateway.NATS_URL, /^(nats:\/\/gateway:p[0-9a-f]{32}@nats-[123]:4222,?){3}$/);
   t.match(gateway.DATABASE_URL, /^postgres:\/\/mesh_gateway:.+@postgres:5432\/increments$/);
   t.match(readEnvironment(CounterConfig, read('counter.env')).NATS_URL, /^nats:\/\/counter:/);
-  t.match(readEnvironment(PrepareConfig, read('prepare.env')).NATS_URL, /^nats:\/\/provisioner:/);
+  t.match(readEnvironment(ProvisionConfig, read('prepare.env')).NATS_URL, /^nats:\/\/provisioner:/);
   t.equal(read('nats.env')['NATS_ROUTES']?.match(/nats:\/\/cluster:/g)?.length, 3);
   const passwords = Object.values(read('passwords.env'));
   t.equal(new Set(passwords).size, passwords.length);

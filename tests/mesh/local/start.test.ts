@@ -74,7 +74,7 @@ await t.test('npm start runs a whole mesh', async (t) => {
   await t.test('refuses a second start on the same data folder, naming the first', async (t) => {
     const second = await launchMesh({ dataDir });
     await second.exited;
-    t.match(second.output(), /a mesh is running on this data folder already \(pid \d+/);
+    t.match(second.output(), /a mesh already runs on this data folder \(pid \d+/);
     t.equal(await increment(mesh, key, 1), 200, 'the first goes on');
   });
 
@@ -85,7 +85,7 @@ await t.test('npm start runs a whole mesh', async (t) => {
       const environment = { ...FAST, GATEWAYS: '1', COUNTERS: '1' };
       const taken = await launchMesh({ dataDir: other, port: mesh.port, environment });
       await taken.exited;
-      t.match(taken.output(), new RegExp(`port ${mesh.port} on 127.0.0.1 is taken`));
+      t.match(taken.output(), new RegExp(`port ${mesh.port} on 127.0.0.1 is in use`));
 
       const second = await startMesh({ dataDir: other, environment });
       t.equal(await increment(second, key, 100), 200);
@@ -126,7 +126,7 @@ await t.test('npm start runs a whole mesh', async (t) => {
     t.strictSame(processesOf(dataDir), [], 'no process is left');
     t.notOk(existsSync(join(dataDir, 'mesh.json')));
     t.match(mesh.output(), /mesh stopped/);
-    t.notMatch(mesh.output(), /did not stop when asked to/);
+    t.notMatch(mesh.output(), /did not stop at/);
   });
 });
 

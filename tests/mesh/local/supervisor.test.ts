@@ -67,7 +67,7 @@ await t.test('what does not end when asked to is killed, and that is said', asyn
   const { supervised, said } = watched(`process.on('SIGTERM', () => {}); ${FOREVER}`);
   await supervised.ready;
   await supervised.stop();
-  t.strictSame(said, ['sleeper did not stop when asked to: SIGKILL']);
+  t.strictSame(said, ['sleeper did not stop at SIGTERM: SIGKILL ended it']);
   t.notOk(livingProcess(supervised.pid!));
 });
 

@@ -37,8 +37,8 @@ await t.test('a NATS_SERVER_BIN that can not be used is refused, not passed over
   const PATH = dirname(fake(join(folder, 'path', 'nats-server'), '2.15.1'));
   const search = (NATS_SERVER_BIN: string) =>
     findNatsServer({ environment: { NATS_SERVER_BIN, PATH }, sources: [] });
-  await t.rejects(search(join(folder, 'absent')), { message: /which is not a program/ });
-  await t.rejects(search(join(folder, 'text')), { message: /which is not a program/ });
+  await t.rejects(search(join(folder, 'absent')), { message: /which is not an executable file/ });
+  await t.rejects(search(join(folder, 'text')), { message: /which is not an executable file/ });
   const old = fake(join(folder, 'old'), '2.9.10');
   await t.rejects(search(old), {
     message: /which is too old \(nats-server: v2\.9\.10, 2\.11 is needed\)/,

@@ -25,7 +25,7 @@ await t.test('a port that another program took is replaced', async (t) => {
   t.not((await rememberPorts(file, ['nats'])).nats, port);
 });
 
-await t.test('a spoiled file costs the old ports and nothing else', async (t) => {
+await t.test('a damaged file loses the old ports and nothing else', async (t) => {
   const file = join(t.testdir(), 'ports.json');
   writeFileSync(file, '{"nats": 4');
   t.match(await rememberPorts(file, ['nats']), { nats: Number });
