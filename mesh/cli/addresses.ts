@@ -5,22 +5,22 @@ import type { Secrets } from '../local/data-folder.ts';
 import { natsUrlOf, type MeshFile } from '../local/mesh-file.ts';
 import { NoAnswer } from './errors.ts';
 
-/** Where the servers of a mesh are, and whom to be there. */
+/** The servers of a mesh, with the users to connect as. */
 export interface Addresses {
   nats: (role: 'inspector' | 'provisioner') => string;
-  /** Undefined where the brokers speak no TLS. */
+  /** Undefined where the brokers do not use TLS. */
   natsTls: NatsTlsFiles | undefined;
-  /** The owner's. */
+  /** As the owner of the tables. */
   database: string;
-  /** What `npm start` runs on this machine; undefined for a mesh that is given by its addresses. */
+  /** What `npm start` runs on this machine; undefined for a mesh that is given by URLs. */
   mesh: MeshFile | undefined;
 }
 
 /**
- * Finds the servers: by the URLs where they are given, else what the mesh on the data folder wrote
- * into its `mesh.json`.
+ * Takes the servers from the URLs where they are given, and otherwise from the `mesh.json` of the data
+ * folder.
  *
- * @throws NoAnswer where neither tells.
+ * @throws NoAnswer at the first use of a server that neither names.
  */
 export function findAddresses(given: {
   natsUrl: string | undefined;
@@ -33,21 +33,21 @@ export function findAddresses(given: {
   const isWhole = natsUrl !== undefined && databaseUrl !== undefined;
   const mesh = isWhole ? undefined : readMeshFile(folder);
 
-  const find = (url: string | undefined, embedded: () => string, what: string) => {
+  const find = (url: string | undefined, ofMesh: (mesh: MeshFile) => string) => {
     if (url !== undefined) return url;
-    if (mesh !== undefined) return embedded();
+    if (mesh !== undefined) return ofMesh(mesh);
     throw new NoAnswer(
-      `no mesh runs on ${folder}, so its ${what} is unknown: start one with npm start, choose ` +
-        'another by DATA_DIR, or name the servers by --nats-url and --database-url',
+      `no mesh runs on ${folder}: start one with npm start, choose another folder with DATA_DIR, ` +
+        'or give --nats-url and --database-url',
     );
   };
   return {
-    nats: (role) => find(natsUrl, () => embeddedNats(mesh!, folder, role), 'broker'),
+    nats: (role) => find(natsUrl, (mesh) => natsUrlAs(role, mesh, folder)),
     natsTls: natsUrl === undefined ? mesh?.natsTls : given.natsTls,
     get database() {
-      return find(databaseUrl, () => mesh!.postgres.url, 'database');
+      return find(databaseUrl, ({ postgres }) => postgres.url);
     },
-    // With a broker of somebody else, the services on it may be other ones.
+    // Another broker may have other services than those in mesh.json.
     mesh: natsUrl === undefined ? mesh : undefined,
   };
 }
@@ -57,9 +57,9 @@ function readMeshFile(folder: string): MeshFile | undefined {
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as MeshFile) : undefined;
 }
 
-/** `mesh.json` has the inspector's URL; of the other roles the passwords are in `secrets.json`. */
-function embeddedNats(mesh: MeshFile, folder: string, role: NatsRole): string {
-  // A broker that somebody else runs has the one user that we were given.
+/** `mesh.json` has the inspector's URL; passwords of other roles are in `secrets.json`. */
+function natsUrlAs(role: NatsRole, mesh: MeshFile, folder: string): string {
+  // For an existing broker we were given one user.
   if (mesh.nats.some(({ pid }) => pid === null)) return natsUrlOf(mesh);
   const { nats } = JSON.parse(readFileSync(join(folder, 'secrets.json'), 'utf8')) as Secrets;
   const addresses = mesh.nats.map(({ url }) => {

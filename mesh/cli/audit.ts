@@ -9,18 +9,18 @@ import { formatTable } from './table.ts';
 export const audit: Command = {
   name: 'audit',
   synopsis: '',
-  summary: 'Checks that what the messages added is what the counters hold',
+  summary: 'Checks that the counters hold what the messages added',
   help: `
-Double entry. Every message has a row in the ledger with the sum that it added; rows that are
-pruned are carried forward. The audit compares
+Double-entry bookkeeping: the ledger has a row for every message with the sum that it added; the
+sums of pruned rows are carried forward. The audit compares
 
-  the sum over all counters   with   the sum over the ledger and what was carried,
+  the sum of all counters   with   the sum of the ledger and what was carried forward,
 
-looks for holes in the settled sequences (a message that left the stream and was not counted),
-and for settled sequences beyond the stream's end (the stream went back in time). It reads one
-snapshot of the database, so it can run at any time and under any load without a false alarm.
+looks for holes in the settled sequences (a message that left the stream uncounted), and for
+settled sequences beyond the end of the stream (the stream went back in time). It reads one
+snapshot of the database, so it raises no false alarm at any time or under any load.
 
-It says "balanced" and exits with 0, or shows the difference and exits with 1.`,
+It prints "balanced" and exits with 0, or prints the difference and exits with 1.`,
   run: async ({ servers, print }) => {
     const manager = await servers.manager('inspector');
     const database = await servers.database();
@@ -62,7 +62,7 @@ function asText(result: Audit): string {
       from === through ? from : `${from}…${through}`,
     );
     faults.push(
-      `${plural(missing, 'message')} left the stream and the database does not know ` +
+      `${plural(missing, 'message')} left the stream, and the database does not know ` +
         `${missing === 1 ? 'it' : 'them'}: ${places.join(', ')}${holes.length < missing ? ' …' : ''}. ` +
         'Was the stream purged by hand, or an older copy of the database restored?',
     );

@@ -4,18 +4,18 @@ import { EXIT, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
 import { formatCount, plural } from './quantities.ts';
 
-/** `clear`: every counter is zero again. */
+/** `clear`: sets every counter to zero. */
 export const clear: Command = {
   name: 'clear',
   synopsis: '[--yes]',
   summary: 'Sets every counter to zero',
   help: `
-Zeroes the counts, the ledger's totals and what was carried, in one transaction, so that the books
-stay balanced. Keys stay, with the value 0. The ids of messages and the idempotency keys stay too:
-what was counted before can't be counted again by a late copy.
+Zeroes the counters, the ledger's totals and what was carried forward in one transaction, so that
+the books stay balanced. Keys stay, with the value 0. Message ids and idempotency keys stay too, so
+that a late copy of something counted before is not counted again.
 
-Increments that wait in the stream are not cleared: they are counted afterwards, from zero. While
-it runs counters wait, and flush as soon as it ends.
+Increments that wait in the stream are not cleared: they are counted afterwards, from zero. Counter
+services wait while this runs, and flush when it ends.
 
   --yes   does not ask; for scripts`,
   options: { yes: { type: 'boolean' } },
@@ -23,7 +23,7 @@ it runs counters wait, and flush as soon as it ends.
     const { servers, print } = context;
     const database = await servers.database();
     const { keys, sum } = await readCounts(database);
-    const question = `This sets ${plural(keys, 'counter')}, in all ${formatCount(sum)}, to zero for good.`;
+    const question = `This sets ${plural(keys, 'counter')} (sum ${formatCount(sum)}) to zero. It can't be undone.`;
     if (!(await confirm(question, context))) {
       print({ cleared: false }, () => 'Nothing was changed.');
       return EXIT.bad;
@@ -31,7 +31,7 @@ it runs counters wait, and flush as soon as it ends.
     const cleared = await clearCounts(database);
     print(
       { cleared: true, ...cleared },
-      () => `${plural(cleared.keys, 'counter')}, in all ${formatCount(cleared.sum)}, set to zero.`,
+      () => `${plural(cleared.keys, 'counter')} (sum ${formatCount(cleared.sum)}) set to zero.`,
     );
     return EXIT.fine;
   },
@@ -40,8 +40,8 @@ it runs counters wait, and flush as soon as it ends.
 const LOCK_TIMEOUT = '30s';
 
 /**
- * The tables are locked first, in the order in which a flush comes by them. An update alone would
- * miss the ledger row of a flush that commits meanwhile, and yet zero what that flush added.
+ * Locks the tables first, in the order of a flush. Without the locks, the update would miss the ledger
+ * row of a flush that commits meanwhile, but zero the counters that it added to.
  */
 export function clearCounts(database: Kysely<Database>): Promise<{ keys: number; sum: string }> {
   return database.transaction().execute(async (db) => {

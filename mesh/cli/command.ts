@@ -48,7 +48,7 @@ export interface Terminal {
   /** To standard output, which has the answer and nothing else. */
   write: (output: string) => void;
   /** To standard error. */
-  complain: (output: string) => void;
+  writeError: (output: string) => void;
   /** All of standard input. */
   readInput: () => Promise<string>;
   /** Missing where standard input is not a terminal. */

@@ -7,11 +7,12 @@ const USAGE = 'npm run mesh -- ';
 /** All commands at a glance, or those of one group. */
 export function overview(commands: Command[]): string {
   const rows = commands.map(({ name, synopsis, summary }) => [
-    `  ${bold(name)} ${firstWord(synopsis)}`,
+    `  ${bold(name)} ${requiredWord(synopsis)}`,
     summary,
   ]);
   return `
-Looks at a mesh and operates it.
+Inspects and operates a mesh. A counter is a row of the table; a counter service is a process that
+adds increments to it.
 
   ${dim(USAGE.trim())} ${bold('COMMAND')} ${dim('[--json] [--help]')}
 
@@ -35,17 +36,17 @@ ${where()}
 }
 
 function where(): string {
-  return `${bold('Which mesh')}   the one that npm start runs on the data folder .mesh, or on another that the
-             variable DATA_DIR names. Any other by --nats-url URL and --database-url URL,
-             or by the variables NATS_URL and DATABASE_URL; NATS_CA_FILE, NATS_CERT_FILE and
-             NATS_KEY_FILE are its certificates, where the brokers speak TLS.
-${bold('For scripts')}  --json prints one JSON document; npm run --silent keeps npm's own lines out.
-             Exit code 0: fine · 1: the answer is bad · 2: the command line is not
-             understood · 3: no answer, a server can't be reached or refuses.`;
+  return `${bold('Which mesh')}   the one that npm start runs on the data folder .mesh, or on the folder in DATA_DIR.
+             Any other with --nats-url URL and --database-url URL, or with the variables
+             NATS_URL and DATABASE_URL. Where its brokers use TLS, the certificates are in
+             NATS_CA_FILE, NATS_CERT_FILE and NATS_KEY_FILE.
+${bold('For scripts')}  --json prints one JSON document; npm run --silent hides npm's own lines.
+             Exit code 0: fine · 1: a bad answer · 2: a wrong command line · 3: no answer, since
+             a server can't be reached or refuses.`;
 }
 
-/** The overview has room for what must be given, not for every option. */
-function firstWord(synopsis: string): string {
+/** The overview only has room for an argument that is required. */
+function requiredWord(synopsis: string): string {
   return /^[A-Z]+/.exec(synopsis)?.[0] ?? '';
 }
 

@@ -8,15 +8,15 @@ import { EXIT, type Command, type CommandContext } from './command.ts';
 import { Refusal, UsageError } from './errors.ts';
 import { formatTable } from './table.ts';
 
-/** 256 bits, which nobody guesses; the prefix lets secret scanners find it. */
+/** 256 bits can't be guessed; secret scanners find the prefix. */
 const SECRET_BYTES = 32;
 const SECRET_PREFIX = 'imk_';
 
 const FILE_HELP = `
-The keys are in a file that has the SHA-256 of each secret, never the secret. Gateways with
-API_KEYS_FILE read it again within a second or two of a change.
+The file has the SHA-256 of each secret, never the secret. Gateways with API_KEYS_FILE read it again
+within two seconds of a change.
 
-  --file PATH   the file; else the variable API_KEYS_FILE, else api-keys.json in DATA_DIR`;
+  --file PATH   the file; by default that of API_KEYS_FILE, or api-keys.json in DATA_DIR`;
 
 const file = { file: { type: 'string' } } as const;
 
@@ -27,10 +27,10 @@ export const addKey: Command = {
   summary: 'Makes an API key and shows its secret, once',
   help: `${FILE_HELP}
   --scopes      what it may do: write (increment), read (counters), admin
-  --rate-limit  requests in a window, where it is not everyone's RATE_LIMIT_MAX
+  --rate-limit  requests in a window, instead of RATE_LIMIT_MAX
 
-NAME is whose key it is: limits and idempotency keys go by it. Adding a name that is there already
-gives it a new secret and keeps both; the old secret ends.`,
+NAME says who has the key: rate limits and idempotency keys belong to it. Adding a NAME that exists
+gives it a new secret; the old one is no longer valid.`,
   options: { ...file, scopes: { type: 'string' }, 'rate-limit': { type: 'string' } },
   words: { min: 1, max: 1 },
   run: (context) => {
@@ -57,7 +57,7 @@ gives it a new secret and keeps both; the old secret ends.`,
         `${key.name} may ${key.scopes.join(', ')}. Its secret is shown only here:\n`,
         `  ${secret}\n`,
         `Send it as   authorization: Bearer ${secret}`,
-        `Gateways take it with   API_KEYS_FILE=${path}`,
+        `Gateways accept it with   API_KEYS_FILE=${path}`,
       ].join('\n'),
     );
     return EXIT.fine;
@@ -96,7 +96,7 @@ export const listKeys: Command = {
 export const revokeKey: Command = {
   name: 'keys revoke',
   synopsis: 'NAME [--file PATH]',
-  summary: 'Ends an API key',
+  summary: 'Revokes an API key',
   help: FILE_HELP,
   options: file,
   words: { min: 1, max: 1 },

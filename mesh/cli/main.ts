@@ -7,7 +7,7 @@ import { runCommandLine } from './run-command-line.ts';
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   environment: process.env,
   write: (output) => void process.stdout.write(output),
-  complain: (output) => void process.stderr.write(output),
+  writeError: (output) => void process.stderr.write(output),
   readInput: () => text(process.stdin),
   ...(process.stdin.isTTY && { ask }),
 });

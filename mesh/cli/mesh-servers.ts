@@ -9,11 +9,11 @@ import { type Database } from '../../schema/database/tables.ts';
 import type { Addresses } from './addresses.ts';
 import { NoAnswer } from './errors.ts';
 
-/** Room for a `clear` or an `audit` of a large table; an operator can still press Ctrl-C. */
+/** Enough for a `clear` or an `audit` of a large table; the user can press Ctrl-C. */
 const QUERY_TIMEOUT_MS = 600_000;
 const BROKER_TIMEOUT_MS = 5_000;
 
-/** The servers of a mesh, each connected when it is first asked for. */
+/** The servers of a mesh, each connected at its first use. */
 export interface MeshServers {
   readonly addresses: Addresses;
   /** @throws NoAnswer */
@@ -61,7 +61,7 @@ async function connect(
 
 const ROLES: NatsRole[] = ['gateway', 'counter', 'inspector', 'provisioner'];
 
-/** Each role may read its own inboxes only, so a URL's user decides; of a stranger, nothing is known. */
+/** The role of a URL's user, who may only read inboxes of that role; undefined where it is not ours. */
 function roleOf(url: string): NatsRole | undefined {
   const { username } = new URL(url.split(',', 1)[0] ?? '');
   return ROLES.find((role) => role === username);

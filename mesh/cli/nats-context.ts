@@ -12,16 +12,16 @@ const NAME = 'increment-mesh';
 export const natsContextCommand: Command = {
   name: 'nats-context',
   synopsis: '[--name NAME] [--force]',
-  summary: 'Writes a context for the nats CLI, to look inside with',
+  summary: 'Writes a context for the nats CLI',
   help: `
-The context has the inspector's user, who reads streams, consumers and services and changes
-nothing. It lies where the nats CLI looks: $XDG_CONFIG_HOME/nats/context, or that in ~/.config. It
-holds a password, so only you can read it.
+It connects as the inspector, who reads streams, consumers and services and changes nothing. It is
+written where the nats CLI looks for it: $XDG_CONFIG_HOME/nats/context, or ~/.config/nats/context. It
+has a password, so only you can read it.
 
-  --name NAME   the context's name instead of ${NAME}
-  --force       replaces a context of that name which something else made
+  --name NAME   the name of the context, instead of ${NAME}
+  --force       replaces a context of that name that this command did not make
 
-Then for example
+Then, for example
 
   nats --context ${NAME} stream info INCREMENTS
   nats --context ${NAME} consumer info INCREMENTS counter
@@ -43,7 +43,7 @@ Then for example
     writeFileAtomically(path, natsContext(nats('inspector'), natsTls));
     print(
       { name, path },
-      () => `Wrote ${path}. Look inside with\n\n  nats --context ${name} stream info INCREMENTS`,
+      () => `Wrote ${path}. Try\n\n  nats --context ${name} stream info INCREMENTS`,
     );
     return EXIT.fine;
   },
@@ -52,7 +52,7 @@ Then for example
 function refuseToReplace(path: string, name: string): void {
   if (!existsSync(path) || readFileSync(path, 'utf8').includes(NATS_CONTEXT_DESCRIPTION)) return;
   throw new Refusal(
-    `${path} is there already and was not made by this command: choose another --name than ` +
-      `${name}, or replace it with --force`,
+    `${path} exists and was not made by this command: give another --name than ${name}, or replace ` +
+      'it with --force',
   );
 }

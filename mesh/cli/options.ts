@@ -2,7 +2,7 @@ import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import type { Command, CommandContext } from './command.ts';
 import { UsageError } from './errors.ts';
 
-/** What every command takes. */
+/** The options of every command. */
 const COMMON = {
   json: { type: 'boolean' },
   'nats-url': { type: 'string' },
@@ -10,7 +10,7 @@ const COMMON = {
   help: { type: 'boolean', short: 'h' },
 } satisfies ParseArgsOptionsConfig;
 
-/** @throws UsageError naming what is unknown, missing or too much. */
+/** @throws UsageError naming what is unknown, missing or extra. */
 export function readOptions(
   command: Command,
   args: string[],
@@ -34,8 +34,8 @@ function parse(command: Command, args: string[]): Pick<CommandContext, 'options'
     });
     return { options: values, words: positionals };
   } catch (error) {
-    // Node explains how to pass a word that begins with a dash, which no command takes.
+    // Node goes on about words that begin with a dash, which no command takes.
     const [sentence] = (error as Error).message.split('. ');
-    throw new UsageError(sentence ?? 'the options are not understood', { cause: error });
+    throw new UsageError(sentence ?? 'the options are invalid', { cause: error });
   }
 }

@@ -1,4 +1,4 @@
-/** Digits in groups of three, for numbers and for decimal strings of any length. */
+/** Groups digits by three, of numbers and of decimal strings of any length. */
 export function formatCount(value: number | string): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ' ');
 }

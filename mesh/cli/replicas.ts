@@ -11,9 +11,9 @@ import { EXIT, type Command } from './command.ts';
 import { Refusal, UsageError } from './errors.ts';
 import { formatTable } from './table.ts';
 
-/** Time to see each follower once with all that its leader has. */
+/** Enough to see each follower once with everything that its leader has. */
 const LOOK_MS = 3_000;
-/** Time for a new server to copy a full stream. */
+/** Enough for a new server to copy a full stream. */
 const CATCH_UP_MS_MAX = 30 * 60_000;
 
 /** `replicas` */
@@ -23,14 +23,14 @@ export const replicas: Command = {
   summary: 'Shows or changes how many servers keep each message',
   help: `
 With a number it changes both streams and the consumer, and waits until every server has all of
-them: only then may one of them be lost. It can be stopped and asked again. Requests wait for about
-ten seconds in which nats-server has no leader for the stream, and are answered then if gateways have
-a longer PUBLISH_DEADLINE_MS (12 s in a cluster). It needs as many servers in the NATS cluster.
+them: only then can a server be lost without loss. It can be interrupted and repeated. For about ten
+seconds the stream has no leader; requests wait, and are answered if the PUBLISH_DEADLINE_MS of the
+gateways is longer (12 s in a cluster). The NATS cluster needs as many servers.
 
-Without a number it exits with 1 where a replica is not current, and names the server.
+Without a number it exits with 1 if a replica is not current, and names the server.
 
-The same number must be set where the mesh is started: NATS_NODES or REPLICAS for npm start, REPLICAS
-in compose.yaml.`,
+Set the same number where the mesh is started: NATS_NODES or REPLICAS for npm start, REPLICAS in
+compose.yaml.`,
   words: { min: 0, max: 1 },
   run: async ({ servers, words: [word], terminal, print }) => {
     if (word === undefined) {
@@ -43,7 +43,7 @@ in compose.yaml.`,
     await setReplicas(manager, Number(word)).catch(explain);
     const done = await untilReplicasCurrent(manager, {
       timeoutMs: CATCH_UP_MS_MAX,
-      onWait: (found) => terminal.complain(`${asText(found)}\n\n`),
+      onWait: (found) => terminal.writeError(`${asText(found)}\n\n`),
     });
     print(done, () => `${asText(done)}\n\nEvery replica is current.`);
     return EXIT.fine;
@@ -62,8 +62,8 @@ async function look(manager: JetStreamManager): Promise<Replicas[]> {
 function explain(error: unknown): never {
   if (isRefusal(error, 'too-few-servers')) {
     throw new Refusal(
-      `NATS has not enough servers for it (${error.message}): replicas need a cluster of as many; ` +
-        'nothing was changed',
+      `NATS has too few servers (${error.message}): each replica needs a server of its own in the ` +
+        'cluster; nothing was changed',
     );
   }
   throw error;

@@ -28,12 +28,12 @@ const Settings = Type.Object({
   ...NatsTlsSettings,
 });
 
-/** Runs one command. Whatever goes wrong is said on the terminal and told by the exit code. */
+/** Runs one command. An error is written to the terminal and decides the exit code. */
 export async function runCommandLine(args: string[], terminal: Terminal): Promise<ExitCode> {
   try {
     const [first] = args;
     if (first === undefined) {
-      terminal.complain(overview(COMMANDS));
+      terminal.writeError(overview(COMMANDS));
       return EXIT.usage;
     }
     if (['help', '--help', '-h'].includes(first)) return help(args.slice(1), terminal);
@@ -42,8 +42,8 @@ export async function runCommandLine(args: string[], terminal: Terminal): Promis
     return await run(command, args.slice(command.name.split(' ').length), terminal);
   } catch (error) {
     const [message, code] = describe(error);
-    terminal.complain(`mesh: ${message}\n`);
-    if (code === EXIT.usage) terminal.complain('npm run mesh -- help shows what there is\n');
+    terminal.writeError(`mesh: ${message}\n`);
+    if (code === EXIT.usage) terminal.writeError('npm run mesh -- help lists the commands\n');
     return code;
   }
 }
@@ -81,19 +81,19 @@ function help(args: string[], terminal: Terminal): ExitCode {
   return EXIT.fine;
 }
 
-/** `dead-letters` alone, or with `--help`, shows its commands; anything else is not known. */
+/** `dead-letters` alone, or with `--help`, lists its commands; anything else is unknown. */
 function groupHelp(args: string[], terminal: Terminal): ExitCode {
   const group = COMMANDS.filter(({ name }) => name.startsWith(`${args[0]} `));
   if (group.length === 0) throw new UsageError(`there is no command "${args[0]}"`);
   const next = args[1];
   if (next !== undefined && !['--help', '-h'].includes(next))
     throw new UsageError(`there is no command "${args[0]} ${next}"`);
-  if (next === undefined) terminal.complain(overview(group));
+  if (next === undefined) terminal.writeError(overview(group));
   else terminal.write(overview(group));
   return next === undefined ? EXIT.usage : EXIT.fine;
 }
 
-/** An option goes before the environment, as everywhere. */
+/** Options override the environment. */
 function readSettings(options: CommandContext['options'], { environment }: Terminal) {
   const settings = readEnvironment(Settings, {
     ...environment,
@@ -104,7 +104,7 @@ function readSettings(options: CommandContext['options'], { environment }: Termi
   return { dataDir, natsUrl, databaseUrl, natsTls: natsTlsFiles(settings).tls };
 }
 
-/** What the reader can change is one sentence; anything else is a fault of ours, with its stack. */
+/** What the user can change is one sentence; anything else is a bug, shown with its stack. */
 function describe(error: unknown): [string, ExitCode] {
   if (error instanceof UsageError || error instanceof ConfigurationError)
     return [error.message, EXIT.usage];
@@ -114,7 +114,10 @@ function describe(error: unknown): [string, ExitCode] {
   const denied = findPermissionViolation(error);
   if (denied !== undefined) {
     const what = `the NATS user may not ${denied.operation === 'publish' ? 'send to' : 'read'}`;
-    return [`${what} ${denied.subject}: give the URL of another role by --nats-url`, EXIT.noAnswer];
+    return [
+      `${what} ${denied.subject}: give the URL of another role with --nats-url`,
+      EXIT.noAnswer,
+    ];
   }
   if (error instanceof JetStreamApiError) return [`NATS refuses: ${error.message}`, EXIT.noAnswer];
   if (error instanceof errors.TimeoutError || error instanceof errors.RequestError)
@@ -124,7 +127,7 @@ function describe(error: unknown): [string, ExitCode] {
   return [error instanceof Error ? (error.stack ?? error.message) : String(error), EXIT.noAnswer];
 }
 
-/** The client wraps it in the request's own error. */
+/** The client wraps it in an error of the request. */
 function findPermissionViolation(
   error: unknown,
 ): InstanceType<typeof errors.PermissionViolationError> | undefined {

@@ -1,4 +1,4 @@
-/** JSON with names as the HTTP routes and NATS have them: `updated_at`, not `updatedAt`. */
+/** JSON with names like those of the HTTP routes and NATS: `updated_at`, not `updatedAt`. */
 export function stringifySnakeCase(answer: unknown): string {
   return JSON.stringify(answer, renamed, 2);
 }

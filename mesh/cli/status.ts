@@ -7,20 +7,20 @@ import { readDatabase } from './status/read-database.ts';
 import { readServices } from './status/read-services.ts';
 import { readStaleness } from './status/read-staleness.ts';
 
-/** `status`: is everything there, and does it keep up? */
+/** `status`: does everything run, and keep up? */
 export const status: Command = {
   name: 'status',
   synopsis: '',
-  summary: 'Shows what runs, how much waits and how late it is',
+  summary: 'Shows what runs, how much waits and for how long',
   help: `
-Every gateway and counter that answers through NATS, with its figures; the stream and its
-consumer; how old the oldest increment is that is not yet in the database, against its bound of
-ten seconds; dead letters; the database.
+Every gateway and counter service that answers through NATS, with its stats; the stream and its
+consumer; the age of the oldest increment that is not yet in the database, which is at most ten
+seconds; dead letters; the database.
 
-It exits with 0 where all is well and with 1 where something is wrong, which it names: a service
-that does not answer, increments later than ten seconds, a stream that is nearly full, a database
-that is away. Dead letters are shown, and are no fault of the mesh. Exit code 3 means that the
-broker does not answer.`,
+It exits with 0 if all is well, and with 1 if something is wrong, which it names: a service that
+does not answer, increments older than ten seconds, a stream that is nearly full, a database that
+can't be reached. Dead letters are shown, but they are not a fault of the mesh. Exit code 3 means
+that the broker does not answer.`,
   run: async ({ servers, print }) => {
     const found = await readStatus(servers);
     const status = { problems: findProblems(found, servers.addresses.mesh), ...found };
@@ -33,7 +33,7 @@ broker does not answer.`,
 async function readStatus(
   servers: CommandContext['servers'],
 ): Promise<Omit<MeshStatus, 'problems'>> {
-  // Not knowing where a server is differs from its being away, and is said at once.
+  // A server without an address is a wrong command line, not a server that is away.
   const { addresses } = servers;
   void [addresses.nats('inspector'), addresses.database];
   const [broker, database] = await Promise.all([
@@ -52,7 +52,7 @@ async function readStatus(
   };
 }
 
-/** One server that is away must not hide what the other one tells. */
+/** A server that is away must not hide what the other one says. */
 async function orAway<Answer>(read: () => Promise<Answer>): Promise<Answer | { away: string }> {
   try {
     return await read();

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
 
-/** Columns side by side, as wide as they need; the last one is not padded. */
+/** Columns side by side, as wide as needed. */
 export function formatTable(rows: string[][], header?: string[]): string {
   const all = header === undefined ? rows : [header.map((title) => dim(title)), ...rows];
   const widths = (all[0] ?? []).map((_, column) =>

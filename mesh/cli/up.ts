@@ -7,16 +7,16 @@ export const up: Command = {
   synopsis: '[--nats 1|3] [--gateways N] [--counters N] [--proxy]',
   summary: 'Runs a whole mesh on this machine, until Ctrl-C',
   help: `
-The same as npm start, and the same settings win as there: an option here goes before its variable.
+The same as npm start; an option here overrides its variable.
 
-  --nats 3       a NATS cluster of three servers, which keep every message three times (NATS_NODES)
-  --gateways N   how many gateways (GATEWAYS)
-  --counters N   how many counters (COUNTERS)
-  --proxy        Caddy, which must be installed, before the gateways (PROXY=1)
+  --nats 3       a NATS cluster of three servers, which keeps every message three times (NATS_NODES)
+  --gateways N   number of gateways (GATEWAYS)
+  --counters N   number of counter services (COUNTERS)
+  --proxy        Caddy, which must be installed, in front of the gateways (PROXY=1)
 
-Servers and proxy read the files that compose.yaml gives them: nats/cluster.conf, mesh/deploy/Caddyfile.
-One server's data can't be read by three nor the other way round, so a data folder keeps to what it
-was started with, unless its streams are empty.`,
+Servers and proxy read the same files as in compose.yaml: nats/cluster.conf and mesh/deploy/Caddyfile.
+A cluster can't read what a single server stored, nor the other way round: --nats changes only while
+the streams are empty.`,
   options: {
     nats: { type: 'string' },
     gateways: { type: 'string' },

@@ -9,7 +9,7 @@ import {
 } from '../../../schema/message/envelope.ts';
 import { Refusal } from '../errors.ts';
 
-/** A message that counters will accept. */
+/** A message that counter services will accept. */
 export interface Replay {
   id: string;
   body: string;
@@ -18,17 +18,20 @@ export interface Replay {
 }
 
 /**
- * Makes a message of a dead letter's payload or of its repair: a whole message, one increment, or an
- * array of increments.
+ * Makes a message from a dead letter's payload or from its repair: a whole message, one increment, or
+ * an array of increments.
  *
- * @param id a new one, since counters refuse an old one as late.
- * @param once the idempotency key of the whole replay. Keys of single increments are left away: they
- * are known under the subject that they came by, and mean nothing under another.
- * @throws Refusal that names everything that would only become a dead letter again.
+ * @param options.id a new one, since an old one is refused as late.
+ * @param options.idempotencyKey of the whole replay. Keys of single increments are left out: they belong
+ * to the subject on which they came, and mean nothing on another.
+ * @throws Refusal naming everything that would become a dead letter again.
  */
-export function prepareReplay(payload: string, { id, once }: { id: string; once: string }): Replay {
-  const items = readIncrements(payload).map(withoutOnce);
-  const body = encodeEnvelope(id, items.map(stringifyExactJson), once);
+export function prepareReplay(
+  payload: string,
+  { id, idempotencyKey }: { id: string; idempotencyKey: string },
+): Replay {
+  const items = readIncrements(payload).map(withoutIdempotencyKey);
+  const body = encodeEnvelope(id, items.map(stringifyExactJson), idempotencyKey);
   const { envelope, rejected } = decode(body);
   if (rejected.length > 0) throw new Refusal(explain(rejected));
   const total = envelope.increments.reduce<Exact>((sum, { value }) => addExact(sum, value), 0);
@@ -56,9 +59,10 @@ function parse(payload: string): unknown {
   }
 }
 
-function withoutOnce(item: unknown): unknown {
+/** Stored messages call it `once` or `idempotency_key`. */
+function withoutIdempotencyKey(item: unknown): unknown {
   if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
-  const { once: _once, ...rest } = item as Record<string, unknown>;
+  const { once: _, idempotency_key: __, ...rest } = item as Record<string, unknown>;
   return rest;
 }
 

@@ -4,7 +4,7 @@ import { EXIT, type Command, type CommandContext } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { UsageError } from '../errors.ts';
 import { plural } from '../quantities.ts';
-import { readLetter, readSequence } from './stored-letter.ts';
+import { readDeadLetter, readSequence } from './stored-dead-letter.ts';
 
 /** `dead-letters purge` */
 export const purgeDeadLetters: Command = {
@@ -13,7 +13,7 @@ export const purgeDeadLetters: Command = {
   summary: 'Removes dead letters for good, uncounted',
   help: `
   SEQ…    removes these
-  --all   removes all that there are when it asks; later ones stay
+  --all   removes all that exist when it asks; later ones stay
   --yes   does not ask; for scripts`,
   options: { all: { type: 'boolean' }, yes: { type: 'boolean' } },
   words: { min: 0, max: 1_000 },
@@ -38,7 +38,7 @@ export const purgeDeadLetters: Command = {
 async function purgeAll(manager: JetStreamManager, context: CommandContext): Promise<number> {
   const { state } = await manager.streams.info(INCREMENTS_DEAD);
   if (state.messages === 0) return 0;
-  const question = `This removes ${plural(state.messages, 'dead letter')} for good.`;
+  const question = `This removes ${plural(state.messages, 'dead letter')}. It can't be undone.`;
   if (!(await confirm(question, context))) return 0;
   const { purged } = await manager.streams.purge(INCREMENTS_DEAD, { seq: state.last_seq + 1 });
   return purged;
@@ -49,9 +49,9 @@ async function purgeSome(
   sequences: number[],
   context: CommandContext,
 ): Promise<number> {
-  // All must be there before any is removed.
-  for (const sequence of sequences) await readLetter(manager, sequence);
-  const question = `This removes ${plural(sequences.length, 'dead letter')} for good.`;
+  // All must exist before any is removed.
+  for (const sequence of sequences) await readDeadLetter(manager, sequence);
+  const question = `This removes ${plural(sequences.length, 'dead letter')}. It can't be undone.`;
   if (!(await confirm(question, context))) return 0;
   for (const sequence of sequences) {
     await manager.streams.deleteMessage(INCREMENTS_DEAD, sequence, false);

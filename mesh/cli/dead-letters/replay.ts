@@ -1,15 +1,15 @@
-import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
 import { INCREMENTS, INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../../nats/streams.ts';
 import { mintId } from '../../../schema/message/message-id.ts';
+import { readBrokerTime } from '../broker-time.ts';
 import { EXIT, type Command, type Terminal } from '../command.ts';
 import { NoAnswer, UsageError } from '../errors.ts';
 import { formatCount, plural } from '../quantities.ts';
 import { prepareReplay, type Replay } from './prepare-replay.ts';
-import { readLetter, readSequence } from './stored-letter.ts';
+import { readDeadLetter, readSequence } from './stored-dead-letter.ts';
 
 const PUBLISH_TIMEOUT_MS = 5_000;
 
@@ -17,7 +17,7 @@ const PUBLISH_TIMEOUT_MS = 5_000;
 export const replayDeadLetter: Command = {
   name: 'dead-letters replay',
   synopsis: 'SEQ [--payload FILE] [--dry-run]',
-  summary: 'Counts a dead letter after all, as it is or repaired',
+  summary: 'Counts a dead letter, as it is or repaired',
   help: `
 Its increments are sent again under the subject ${REPLAY_SUBJECT}, and the dead letter is removed
 once the stream has them on disk. They are counted within ten seconds.
@@ -26,16 +26,16 @@ once the stream has them on disk. They are counted within ten seconds.
                    its own: a whole message, one increment {"key":…,"value":…}, or an array
   --dry-run        only checks, and shows what would be sent
 
-A payload that would only become a dead letter again is refused, with every reason.
+A payload that would become a dead letter again is refused, with every reason.
 
-Replaying twice counts once: a replay carries an idempotency key made of the dead letter, so when
-it is in doubt whether one came through, run it again. That key is known for 24 hours (the
-counters' IDEMPOTENCY_KEY_KEPT_MS); after that only the removed dead letter protects, so do not
-repeat one by hand from a copy. A second replay with another payload is not counted, and becomes a
-dead letter.
+Replaying twice counts once: a replay has an idempotency key that is made from the dead letter. If
+you are not sure that one was stored, run it again. The key is known for 24 hours (the
+IDEMPOTENCY_KEY_KEPT_MS of the counter services). After that only the removal of the dead letter
+protects, so do not send a copy of it by hand. A second replay with another payload is not counted,
+and becomes a dead letter.
 
-Look first whether the sender has repaired it by itself: an Idempotency-Key of the original request
-does not hold for its replay.`,
+Check first whether the sender has sent it again already: the Idempotency-Key of the original
+request does not cover its replay.`,
   options: { payload: { type: 'string' }, 'dry-run': { type: 'boolean' } },
   words: { min: 1, max: 1 },
   run: async ({ servers, words, options, terminal, print }) => {
@@ -45,12 +45,13 @@ does not hold for its replay.`,
     const isDry = options['dry-run'] === true;
     const manager = await servers.manager('provisioner');
 
-    const letter = await readLetter(manager, sequence);
-    const replay = prepareReplay(repaired ?? letter.payload, {
-      id: await makeId(manager),
-      once: await makeOnce(manager, sequence),
+    const deadLetter = await readDeadLetter(manager, sequence);
+    const replay = prepareReplay(repaired ?? deadLetter.payload, {
+      // Counter services refuse an id whose time is far from the broker's.
+      id: mintId(await readBrokerTime(manager)),
+      idempotencyKey: await makeIdempotencyKey(manager, sequence),
     });
-    const what = `${plural(replay.increments, 'increment')}, in all ${formatCount(replay.total)}`;
+    const what = `${plural(replay.increments, 'increment')} (sum ${formatCount(replay.total)})`;
     if (isDry) {
       print(
         { deadLetter: sequence, dryRun: true, ...replay },
@@ -63,21 +64,14 @@ does not hold for its replay.`,
     const { id, increments, total } = replay;
     print(
       { deadLetter: sequence, dryRun: false, id, sequence: stored, increments, total },
-      () => `Sent ${what}, as message ${stored}. Dead letter ${sequence} is removed.`,
+      () => `Sent ${what} as message ${stored}. Dead letter ${sequence} is removed.`,
     );
     return EXIT.fine;
   },
 };
 
-/** By the clock of the broker that stores: counters refuse an id whose time is far from that. */
-async function makeId(manager: JetStreamManager): Promise<string> {
-  const { ts } = await manager.streams.info(INCREMENTS);
-  assert(ts !== undefined, 'every server that is new enough for a mesh tells its time');
-  return mintId(Date.parse(ts));
-}
-
-/** The stream's creation is part of it: a stream that is made again counts from 1 again. */
-async function makeOnce(manager: JetStreamManager, sequence: number): Promise<string> {
+/** With the stream's creation, since a stream that is made again counts from 1 again. */
+async function makeIdempotencyKey(manager: JetStreamManager, sequence: number): Promise<string> {
   const { created } = await manager.streams.info(INCREMENTS_DEAD);
   return `dead-letter/${Date.parse(created)}/${sequence}`;
 }
@@ -93,14 +87,14 @@ async function publish(connection: NatsConnection, replay: Replay): Promise<numb
   } catch (error) {
     if (!(error instanceof errors.TimeoutError)) throw error;
     throw new NoAnswer(
-      'the broker did not acknowledge, so it is in doubt whether the replay is stored. ' +
+      'the broker did not acknowledge the replay, which may be stored or not. ' +
         'Run the same command again: it counts once',
       { cause: error },
     );
   }
 }
 
-/** Seen from where the user typed the command, which npm tells: it changes the folder itself. */
+/** Relative to where the user typed the command; npm changes the folder, and says which it was. */
 async function readFile(name: string, { environment, readInput }: Terminal): Promise<string> {
   if (name === '-') return readInput();
   try {

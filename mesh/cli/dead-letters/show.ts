@@ -5,13 +5,13 @@ import { formatCount, plural } from '../quantities.ts';
 import { formatTable } from '../table.ts';
 import { printable } from './list.ts';
 import { prepareReplay } from './prepare-replay.ts';
-import { readLetter, readSequence, type StoredLetter } from './stored-letter.ts';
+import { readDeadLetter, readSequence, type StoredDeadLetter } from './stored-dead-letter.ts';
 
 /** `dead-letters show` */
 export const showDeadLetter: Command = {
   name: 'dead-letters show',
   synopsis: 'SEQ',
-  summary: 'Shows a dead letter whole, and whether it could be counted as it is',
+  summary: 'Shows a dead letter in full, and whether it can be counted as it is',
   help: `
 SEQ is its number in dead-letters list. To repair one:
 
@@ -21,17 +21,20 @@ SEQ is its number in dead-letters list. To repair one:
   words: { min: 1, max: 1 },
   run: async ({ servers, words, print }) => {
     const manager = await servers.manager('inspector');
-    const letter = await readLetter(manager, readSequence(words[0]));
-    const asItIs = judge(letter);
-    print({ ...letter, ...asItIs }, () => asText(letter, asItIs.problem));
+    const deadLetter = await readDeadLetter(manager, readSequence(words[0]));
+    const asItIs = judge(deadLetter);
+    print({ ...deadLetter, ...asItIs }, () => asText(deadLetter, asItIs.problem));
     return EXIT.fine;
   },
 };
 
-/** Whether a replay without a repair would be accepted, and why not. */
-function judge({ payload }: StoredLetter): { countable: boolean; problem: string | null } {
+/** Whether a replay without a repair would be counted, and why not. */
+function judge({ payload }: StoredDeadLetter): { countable: boolean; problem: string | null } {
   try {
-    prepareReplay(payload, { id: randomUUIDv7(), once: 'dead-letter/preview' });
+    prepareReplay(payload, {
+      id: randomUUIDv7(),
+      idempotencyKey: 'dead-letter/preview',
+    });
     return { countable: true, problem: null };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -39,21 +42,23 @@ function judge({ payload }: StoredLetter): { countable: boolean; problem: string
   }
 }
 
-function asText(letter: StoredLetter, problem: string | null): string {
+function asText(deadLetter: StoredDeadLetter, problem: string | null): string {
   const rows = [
-    ['reason', letter.reason],
-    ['published to', letter.subject],
-    ['as sequence', formatCount(letter.originalSequence)],
-    ['at', letter.storedAt],
-    ['dead since', letter.deadSince],
-    ['size', sizeOf(letter)],
+    ['reason', deadLetter.reason],
+    ['published to', deadLetter.subject],
+    ['as sequence', formatCount(deadLetter.originalSequence)],
+    ['at', deadLetter.storedAt],
+    ['dead since', deadLetter.deadSince],
+    ['size', sizeOf(deadLetter)],
     ['replay', problem === null ? 'would be counted as it is' : `needs a repair: ${problem}`],
   ];
-  const payload = letter.payload.split('\n').map(printable).join('\n');
+  const payload = deadLetter.payload.split('\n').map(printable).join('\n');
   return `${formatTable(rows)}\n\n${payload}`;
 }
 
-function sizeOf({ payload, truncatedFrom }: StoredLetter): string {
+function sizeOf({ payload, truncatedFrom }: StoredDeadLetter): string {
   const size = plural(payload.length, 'character');
-  return truncatedFrom === null ? size : `${size}, cut off from ${plural(truncatedFrom, 'byte')}`;
+  return truncatedFrom === null
+    ? size
+    : `${size}, cut off: it had ${plural(truncatedFrom, 'byte')}`;
 }

@@ -7,7 +7,7 @@ import type { BrokerStatus } from './read-broker.ts';
 import type { DatabaseStatus } from './read-database.ts';
 import type { ServiceStatus } from './read-services.ts';
 
-/** The status for people: the services, then one line for each of the rest, then the verdict. */
+/** As text: the services, a line for each of stream, consumer and so on, and the verdict. */
 export function describeStatus(status: MeshStatus): string {
   const parts = [
     services(status.services),
@@ -34,22 +34,22 @@ function stats({ name, stats }: ServiceStatus): string {
   if (name === 'gateway') {
     const { increments_accepted: accepted, increments_waiting: waiting } = stats;
     const failed = sum(stats.responses, (status) => status >= '500');
-    const errors = failed > 0 ? `, ${plural(failed, 'answer')} of 5xx` : '';
+    const errors = failed > 0 ? `, ${plural(failed, '5xx response')}` : '';
     return `${formatCount(accepted)} accepted, ${formatCount(waiting)} waiting${errors}`;
   }
   const { increments_committed: committed, messages_held: held, dead_letters: dead } = stats;
   const { worst_staleness_ms: worst, last_flush_ms: flush } = stats;
   return [
     `${formatCount(committed)} committed`,
-    `${plural(held, 'message')} held`,
+    `${plural(held, 'message')} in the buffer`,
     ...(flush > 0 ? [`last flush ${formatDuration(flush)}`] : []),
-    ...(worst > 0 ? [`worst staleness of the last minute ${formatDuration(worst)}`] : []),
+    ...(worst > 0 ? [`worst staleness in the last minute ${formatDuration(worst)}`] : []),
     ...(dead > 0 ? [plural(dead, 'dead letter')] : []),
   ].join(', ');
 }
 
 function brokerRows({ broker, stalenessMs }: MeshStatus): string[][] {
-  if ('away' in broker) return [['broker', styleText('red', 'away')]];
+  if ('away' in broker) return [['broker', styleText('red', 'unreachable')]];
   return [
     ['stream', describeStream(broker)],
     ['consumer', describeConsumer(broker)],
@@ -66,15 +66,14 @@ function describeStream({ stream }: BrokerStatus): string {
 
 function describeConsumer({ consumer }: BrokerStatus): string {
   return (
-    `${formatCount(consumer.undelivered)} to deliver, ${formatCount(consumer.ackPending)} delivered ` +
-    `and not yet settled, ${formatCount(consumer.redelivered)} of them again, ` +
-    plural(consumer.pullsWaiting, 'open pull')
+    `${formatCount(consumer.undelivered)} to deliver, ${formatCount(consumer.ackPending)} unacknowledged, ` +
+    `${formatCount(consumer.redelivered)} redelivered, ${plural(consumer.pullsWaiting, 'waiting pull')}`
   );
 }
 
 function describeStaleness(stalenessMs: number | null): string {
-  if (stalenessMs === null) return 'not known';
-  const text = `${formatDuration(stalenessMs)} of ${formatDuration(STALENESS_MS_MAX)} at most`;
+  if (stalenessMs === null) return 'unknown';
+  const text = `${formatDuration(stalenessMs)}, at most ${formatDuration(STALENESS_MS_MAX)} promised`;
   return stalenessMs > STALENESS_MS_MAX ? styleText('red', text) : text;
 }
 
@@ -86,7 +85,10 @@ function describeDeadLetters({ deadLetters }: BrokerStatus): string {
 }
 
 function databaseRow(database: MeshStatus['database']): string[] {
-  return ['database', 'away' in database ? styleText('red', 'away') : describeDatabase(database)];
+  return [
+    'database',
+    'away' in database ? styleText('red', 'unreachable') : describeDatabase(database),
+  ];
 }
 
 function describeDatabase(database: DatabaseStatus): string {

@@ -3,25 +3,30 @@ import type { MeshFile } from '../../local/mesh-file.ts';
 import { formatDuration, plural } from '../quantities.ts';
 import type { MeshStatus } from './mesh-status.ts';
 
-/** From here on there is little time before increments are refused. */
+/** Above this there is little time before increments are refused. */
 const STREAM_FULL_RATIO = 0.8;
 
-/** What is wrong, each in a sentence that says what it means. */
+/** What is wrong and what follows from it, a sentence each. */
 export function findProblems(
   status: Omit<MeshStatus, 'problems'>,
   mesh: MeshFile | undefined,
 ): string[] {
   const { broker, database } = status;
   if ('away' in broker) {
-    const rest = 'away' in database ? [`The database is away: ${database.away}`] : [];
-    return [`The broker is away, so increments are refused with 503: ${broker.away}`, ...rest];
+    const rest = 'away' in database ? [`The database is unreachable: ${database.away}`] : [];
+    return [
+      `The broker is unreachable, so increments are refused with 503: ${broker.away}`,
+      ...rest,
+    ];
   }
   return [
     ...missingServices(status, mesh),
     ...staleness(status),
     ...fullness(broker.stream),
     ...('away' in database
-      ? [`The database is away: increments are kept in the stream, uncounted. ${database.away}`]
+      ? [
+          `The database is unreachable, so increments wait in the stream, uncounted: ${database.away}`,
+        ]
       : []),
   ];
 }
@@ -31,16 +36,23 @@ function missingServices({ services }: Pick<MeshStatus, 'services'>, mesh?: Mesh
   const answering = new Set(services.map(({ stats }) => stats.pid));
   const silent = (list: { pid: number }[]) => list.filter(({ pid }) => !answering.has(pid));
   const kinds = [
-    ['gateway', 'increments are not accepted', mesh?.gateways ?? []],
-    ['counter', 'increments are kept in the stream, uncounted', mesh?.counters ?? []],
+    ['gateway', 'gateway', 'increments are not accepted', mesh?.gateways ?? []],
+    [
+      'counter',
+      'counter service',
+      'increments wait in the stream, uncounted',
+      mesh?.counters ?? [],
+    ],
   ] as const;
-  for (const [kind, consequence, expected] of kinds) {
+  for (const [kind, noun, consequence, expected] of kinds) {
     const missing = silent([...expected]);
     if (services.every(({ name }) => name !== kind)) {
-      problems.push(`No ${kind} answers: ${consequence}.`);
+      problems.push(`No ${noun} answers: ${consequence}.`);
     } else if (missing.length > 0) {
       const pids = missing.map(({ pid }) => pid).join(', ');
-      problems.push(`${plural(missing.length, kind)} of ${expected.length} silent (pid ${pids}).`);
+      problems.push(
+        `Not answering: ${missing.length} of ${plural(expected.length, noun)} (pid ${pids}).`,
+      );
     }
   }
   return problems;
@@ -49,13 +61,15 @@ function missingServices({ services }: Pick<MeshStatus, 'services'>, mesh?: Mesh
 function staleness({ stalenessMs }: Pick<MeshStatus, 'stalenessMs'>): string[] {
   if (stalenessMs === null || stalenessMs <= STALENESS_MS_MAX) return [];
   return [
-    `The oldest increment waits for ${formatDuration(stalenessMs)}, more than ` +
-      `${formatDuration(STALENESS_MS_MAX)}: counters do not keep up, or one has died just now.`,
+    `The oldest increment has waited for ${formatDuration(stalenessMs)}, longer than ` +
+      `${formatDuration(STALENESS_MS_MAX)}: counter services can't keep up, or one has just died.`,
   ];
 }
 
 function fullness(stream: { bytes: number; bytesMax: number }): string[] {
   const ratio = stream.bytesMax > 0 ? stream.bytes / stream.bytesMax : 0;
   if (ratio < STREAM_FULL_RATIO) return [];
-  return [`The stream is ${Math.floor(ratio * 100)} % full; full, it refuses increments with 503.`];
+  return [
+    `The stream is ${Math.floor(ratio * 100)} % full: once it is full, increments are refused with 503.`,
+  ];
 }

@@ -11,12 +11,12 @@ export interface BrokerStatus {
     replicas: number;
   };
   consumer: {
-    /** Not yet delivered to any counter. */
+    /** Not yet delivered to any counter service. */
     undelivered: number;
-    /** Delivered, and not yet acknowledged. */
+    /** Delivered and not yet acknowledged. */
     ackPending: number;
     redelivered: number;
-    /** Pulls that counters have open. */
+    /** Pulls of counter services that wait for messages. */
     pullsWaiting: number;
   };
   deadLetters: { messages: number; lastAt: string | null };

@@ -5,7 +5,7 @@ import type { Database } from '../../../schema/database/tables.ts';
 export interface DatabaseStatus {
   version: string;
   answerMs: number;
-  /** Rows are the server's own estimates: counting a large table takes long. */
+  /** Rows are estimates by PostgreSQL: counting those of a large table takes long. */
   counters: number;
   ledgerRows: number;
   idempotencyKeys: number;
@@ -28,7 +28,7 @@ export async function readDatabase(db: Kysely<Database>): Promise<DatabaseStatus
   };
 }
 
-/** Fails where the table is not there, so that a database of something else is noticed. */
+/** Fails where there is no such table, so that the database of another program is noticed. */
 function estimate(table: string) {
   return sql`pg_stat_get_live_tuples(${sql.lit(table)}::regclass)::integer`;
 }

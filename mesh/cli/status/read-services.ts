@@ -9,12 +9,12 @@ interface Instance {
   started: string;
 }
 
-/** A gateway or counter that answered. */
+/** A gateway or counter service that answered. */
 export type ServiceStatus =
   | (Instance & { name: 'gateway'; stats: GatewayStats })
   | (Instance & { name: 'counter'; stats: CounterStats });
 
-/** Other services on the same broker are of no interest here. */
+/** Leaves out services of other projects on the same broker. */
 export async function readServices(connection: NatsConnection): Promise<ServiceStatus[]> {
   return (await discoverServices(connection)).flatMap((stats) => asStatus(stats) ?? []);
 }

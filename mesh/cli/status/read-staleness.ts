@@ -4,13 +4,14 @@ import { findSettledFloor } from '../../../counter/settle/settled-floor.ts';
 import { readStreamState } from '../../../counter/settle/stream-state.ts';
 import { INCREMENTS } from '../../../nats/streams.ts';
 import type { Database } from '../../../schema/database/tables.ts';
+import { readBrokerTime } from '../broker-time.ts';
 
-/** A message that is settled between two questions makes a third one necessary. */
+/** A message that is settled between two requests makes another try necessary. */
 const TRIES_MAX = 3;
 
 /**
- * The age, in milliseconds, of the oldest message that the database does not know as settled; 0
- * where there is none. By the broker's clock alone, so that a skew of this machine's hides nothing.
+ * The age in milliseconds of the oldest message that is not settled in the database; 0 where there is
+ * none. Only the broker's clock counts, so that a wrong clock on this machine hides nothing.
  */
 export async function readStaleness(
   manager: JetStreamManager,
@@ -21,15 +22,9 @@ export async function readStaleness(
     const floor = await findSettledFloor(database, stream);
     if (floor >= stream.lastSequence) return 0;
     const oldest = await manager.streams.getMessage(INCREMENTS, { seq: floor + 1 });
-    if (oldest !== null) return Math.max(0, (await brokerTime(manager)) - oldest.time.getTime());
+    if (oldest !== null)
+      return Math.max(0, (await readBrokerTime(manager)) - oldest.time.getTime());
   }
-  // Counters settle faster than we ask.
+  // Counter services settle faster than we can ask.
   return 0;
-}
-
-async function brokerTime(manager: JetStreamManager): Promise<number> {
-  const info = await manager.streams.info(INCREMENTS);
-  // Servers from 2.11 tell their time; the client's type does not know it in every version.
-  const { ts } = info as { ts?: string };
-  return ts === undefined ? Date.now() : Date.parse(ts);
 }

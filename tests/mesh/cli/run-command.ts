@@ -49,7 +49,7 @@ export async function runCommand(
     {
       environment,
       write: (text) => void (written.output += stripVTControlCharacters(text)),
-      complain: (text) => void (written.error += stripVTControlCharacters(text)),
+      writeError: (text) => void (written.error += stripVTControlCharacters(text)),
       readInput: () => Promise.resolve(input),
     },
   );

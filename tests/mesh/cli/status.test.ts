@@ -57,7 +57,9 @@ void t.test('what the commands tell of a mesh', async (t) => {
     await post(gateway.url, { key, value: 1 });
     const silent = await mesh('status --json');
     t.equal(silent.code, 1);
-    t.match(silent.answer().problems, [/^No counter answers: increments are kept in the stream/]);
+    t.match(silent.answer().problems, [
+      /^No counter service answers: increments wait in the stream/,
+    ]);
     t.ok(silent.answer().staleness_ms > 0, 'what waits is seen from outside');
 
     const database = '--database-url postgres://nobody:x@127.0.0.1:1/nothing';
@@ -68,7 +70,7 @@ void t.test('what the commands tell of a mesh', async (t) => {
 
     const broker = await mesh('status --nats-url nats://127.0.0.1:1');
     t.equal(broker.code, 3);
-    t.match(broker.output, /broker +away\n.*increments are refused with 503/s);
+    t.match(broker.output, /broker +unreachable\n.*increments are refused with 503/s);
   });
 
   await t.test('nats-context writes what the nats CLI reads, for its user only', async (t) => {

@@ -1,0 +1,101 @@
+import t from 'tap';
+import { findProblems } from '../../../mesh/cli/status/find-problems.ts';
+import type { MeshStatus } from '../../../mesh/cli/status/mesh-status.ts';
+import type { MeshFile } from '../../../mesh/local/mesh-file.ts';
+
+const BROKER = {
+  stream: {
+    messages: 0,
+    bytes: 0,
+    bytesMax: 1_000,
+    firstSequence: 1,
+    lastSequence: 0,
+    replicas: 1,
+  },
+  consumer: { undelivered: 0, ackPending: 0, redelivered: 0, pullsWaiting: 2 },
+  deadLetters: { messages: 3, lastAt: '2026-01-01T00:00:00Z' },
+};
+const service = (name: 'gateway' | 'counter', pid: number) =>
+  ({ name, id: '', version: '', started: '', stats: { pid } }) as MeshStatus['services'][number];
+const FINE = {
+  services: [service('gateway', 1), service('counter', 2)],
+  broker: BROKER,
+  database: {
+    version: '18',
+    answerMs: 1,
+    counters: 1,
+    ledgerRows: 1,
+    idempotencyKeys: 0,
+    bytes: 1,
+  },
+  stalenessMs: 10_000,
+};
+const MESH = {
+  gateways: [1, 3].map((pid) => ({ pid, url: '', metrics: '' })),
+  counters: [{ pid: 2, metrics: '' }],
+} as unknown as MeshFile;
+
+const CASES: {
+  when: string;
+  is: Omit<MeshStatus, 'problems'>;
+  mesh?: MeshFile;
+  problems: string[];
+}[] = [
+  { when: 'all is well, and dead letters are not a fault', is: FINE, problems: [] },
+  {
+    when: 'a gateway of the mesh does not answer',
+    is: FINE,
+    mesh: MESH,
+    problems: ['Not answering: 1 of 2 gateways (pid 3).'],
+  },
+  {
+    when: 'no service answers',
+    is: { ...FINE, services: [] },
+    problems: [
+      'No gateway answers: increments are not accepted.',
+      'No counter service answers: increments wait in the stream, uncounted.',
+    ],
+  },
+  {
+    when: 'an increment waits too long',
+    is: { ...FINE, stalenessMs: 10_001 },
+    problems: [
+      "The oldest increment has waited for 10.0 s, longer than 10.0 s: counter services can't keep up, or one has just died.",
+    ],
+  },
+  {
+    when: 'the stream is nearly full',
+    is: { ...FINE, broker: { ...BROKER, stream: { ...BROKER.stream, bytes: 800 } } },
+    problems: ['The stream is 80 % full: once it is full, increments are refused with 503.'],
+  },
+  {
+    when: 'the stream has room',
+    is: { ...FINE, broker: { ...BROKER, stream: { ...BROKER.stream, bytes: 799 } } },
+    problems: [],
+  },
+  {
+    when: 'the database is away',
+    is: { ...FINE, database: { away: 'refused' }, stalenessMs: null },
+    problems: ['The database is unreachable, so increments wait in the stream, uncounted: refused'],
+  },
+  {
+    when: 'both servers are away',
+    is: {
+      services: [],
+      broker: { away: 'gone' },
+      database: { away: 'refused' },
+      stalenessMs: null,
+    },
+    problems: [
+      'The broker is unreachable, so increments are refused with 503: gone',
+      'The database is unreachable: refused',
+    ],
+  },
+];
+
+for (const { when, is, mesh, problems } of CASES) {
+  void t.test(when, (t) => {
+    t.strictSame(findProblems(is, mesh), problems);
+    t.end();
+  });
+}
