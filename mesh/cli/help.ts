@@ -36,7 +36,7 @@ ${where()}
 }
 
 function where(): string {
-  return `${bold('Which mesh')}   the one that npm start runs on the data folder .mesh, or on the folder in DATA_DIR.
+  return `${bold('Which mesh')}   The one that npm start runs on the data folder .mesh, or on the folder in DATA_DIR.
              Any other with --nats-url URL and --database-url URL, or with the variables
              NATS_URL and DATABASE_URL. Where its brokers use TLS, the certificates are in
              NATS_CA_FILE, NATS_CERT_FILE and NATS_KEY_FILE.

@@ -23,7 +23,7 @@ export const replicas: Command = {
   summary: 'Shows or changes how many servers keep each message',
   help: `
 With a number it changes both streams and the consumer, and waits until every server has all of
-them: only then can a server be lost without loss. It can be interrupted and repeated. For about ten
+them: only then is the loss of one harmless. It can be interrupted and repeated. For about ten
 seconds the stream has no leader; requests wait, and are answered if the PUBLISH_DEADLINE_MS of the
 gateways is longer (12 s in a cluster). The NATS cluster needs as many servers.
 

@@ -66,7 +66,7 @@ async function run(command: Command, args: string[], terminal: Terminal): Promis
   }
 }
 
-/** The command whose words come first; the longer name where two fit. */
+/** The command that the first words name. */
 function findCommand(args: string[]): Command | undefined {
   const isMeant = ({ name }: Command) =>
     name.split(' ').every((word, index) => args[index] === word);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { acquireLock } from './lock.ts';
 import { endOrphans } from './orphans.ts';
 
-// The process that `npm start` leaves waiting: it runs when the mesh on a data folder was killed.
+// The process that runs once `npm start` was killed: see orphans.ts.
 
 const [dataFolder = ''] = process.argv.slice(2);
 // Fails where a next start was faster: that one ends what is left.

@@ -40,7 +40,7 @@ export async function natsServers(
     });
   if (existing !== undefined) {
     return {
-      // We are given one user, whatever others that server has.
+      // We are given one user for all roles.
       urls: urlsByRole(() => existing),
       programs: [],
       provision: () => provisionExisting('NATS_URL', () => provisionAt(existing)),

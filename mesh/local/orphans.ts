@@ -15,8 +15,8 @@ import { STOP_STEPS, TIERS, type Tier } from './stop-steps.ts';
  *
  *   1. each process is recorded in the data folder before its program runs (`beforeRun`);
  *   2. a mesh starts only once it holds the folder's lock and no recorded process lives;
- *   3. a program that waits for the mesh to die ends what it leaves (`endOrphansAfterExit`); a next
- *      start waits for that, or does it where nobody else does.
+ *   3. a process that outlives the mesh ends what it leaves (`endOrphansAfterExit`); a next start waits
+ *      for that, and ends what is still left.
  */
 
 interface ProcessRecord {
@@ -47,7 +47,7 @@ export function recordProcess(
   writeFileAtomically(join(recordsFolder(dataFolder), `${name}.json`), JSON.stringify(record));
 }
 
-/** Ends what this process has started once it is gone; the returned function calls that off. */
+/** Ends what this process has started, once it is gone; the returned function cancels that. */
 export function endOrphansAfterExit(dataFolder: string): () => void {
   const program = fileURLToPath(new URL('./end-orphans.ts', import.meta.url));
   return runAfterExit(process.execPath, [program, dataFolder]);
@@ -87,7 +87,7 @@ function readRecords(folder: string): ProcessRecord[] {
   if (!existsSync(folder)) return [];
   return (
     readdirSync(folder)
-      // A draft may be left, of a process whose program never ran.
+      // A draft is that of a program which never ran.
       .filter((name) => name.endsWith('.json'))
       .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as ProcessRecord)
   );
@@ -118,11 +118,11 @@ async function end(find: () => number[], steps: StopStep[]): Promise<boolean> {
   return false;
 }
 
-/** It may have ended between the look and the signal. */
 function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
+    // It has just ended.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

@@ -172,7 +172,7 @@ export const NODE_FLAGS = {
  */
 export const NODE_ENVIRONMENT = { NODE_COMPILE_CACHE: join(PROJECT, '.cache/compile') };
 
-/** The mesh reads every service's metrics, wherever else the user exports them. */
+/** The mesh reads the metrics of every service, in addition to the user's exporters. */
 function withPrometheus(exporters: string | undefined): string {
   if (!exporters || exporters === 'none') return 'prometheus';
   return exporters.split(',').includes('prometheus') ? exporters : `prometheus,${exporters}`;

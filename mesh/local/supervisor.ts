@@ -50,9 +50,9 @@ export function supervise(
   let pauseTimer: NodeJS.Timeout | undefined;
   let stopSteps = program.stopSteps;
   let stopping: Promise<void> | undefined;
-  let nextReady = withResolvers();
+  let nextReady = createDeferred();
   const { promise: ready } = nextReady;
-  const stopped = withResolvers();
+  const stopped = createDeferred();
   void launch();
 
   return {
@@ -62,7 +62,7 @@ export function supervise(
     },
     ready,
     restart() {
-      if (state.phase === 'running') nextReady = withResolvers();
+      if (state.phase === 'running') nextReady = createDeferred();
       handle('restart');
       return nextReady.promise;
     },
@@ -102,7 +102,7 @@ export function supervise(
         return;
       case 'pause':
         say(`${name} ${lastEnd}; starting it again in ${state.pauseMs} ms`);
-        nextReady = withResolvers();
+        nextReady = createDeferred();
         pauseTimer = setTimeout(() => handle('pause over'), state.pauseMs);
     }
   }
@@ -158,8 +158,8 @@ export function supervise(
   }
 }
 
-/** Its failure is not an error by itself: perhaps nobody waits, or somebody asks later. */
-function withResolvers(): PromiseWithResolvers<void> {
+/** A rejection that nothing waits for is not an error. */
+function createDeferred(): PromiseWithResolvers<void> {
   const resolvers = Promise.withResolvers<void>();
   resolvers.promise.catch(() => {});
   return resolvers;

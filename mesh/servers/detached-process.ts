@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A process in a group of its own, which the terminal's Ctrl-C does not reach: we stop it, in order. */
+/** A process in a group of its own: Ctrl-C in the terminal does not reach it, so that we stop it in order. */
 export interface DetachedProcess {
   readonly pid: number;
   readonly stdout: ChildProcess['stdout'];
@@ -23,9 +23,7 @@ export interface StopStep {
   waitMs: number;
 }
 
-/**
- * What a shell does before it becomes the program: it waits for a line, and without one it ends.
- */
+/** The shell waits for a line before it becomes the program; without one it ends. */
 const GATE = 'read -r _ <&3 && exec "$@" 3<&-';
 
 type Stdio = IOType | number;
@@ -65,14 +63,14 @@ export async function spawnDetached(
     stdout: child.stdout,
     stderr: child.stderr,
     exited,
-    // Node sends nothing to a child that is gone, whose pid may be another's by now.
+    // Node sends nothing to a child that is gone; its pid may be another process by now.
     kill: (signal) => void child.kill(signal),
   };
 }
 
 function openGate(child: ChildProcess, beforeRun: BeforeRun): void {
   const gate = child.stdio[3] as Writable;
-  // It may have been killed already, which its exit says.
+  // It may have been killed already; then its exit says so.
   gate.on('error', () => {});
   try {
     beforeRun(child.pid!);

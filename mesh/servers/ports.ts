@@ -12,7 +12,7 @@ const PORTS = { from: 20_000, to: 32_000 };
 
 /**
  * The ports of a data folder, one for each name. Those of the last run are kept while they are free,
- * so that addresses which somebody has noted stay valid.
+ * so that noted addresses stay valid.
  */
 export async function rememberPorts<Name extends string>(
   file: string,
