@@ -1,7 +1,7 @@
 /*
- * A counter service: pulls, holds, flushes, settles. Two loops, one that pulls (consume/pull-loop.ts) and
- * one that flushes (flush/flush-loop.ts), share what is held (consume/message-buffer.ts) and what is known
- * of broker and database (settle/store-health.ts). Beside them runs the maintenance.
+ * The counter service. Two loops share the message buffer (consume/message-buffer.ts) and the health of
+ * broker and database (settle/store-health.ts): one pulls messages (consume/pull-loop.ts), the other
+ * flushes them (flush/flush-loop.ts). Maintenance runs beside them.
  */
 import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
@@ -23,7 +23,7 @@ import type { Held } from './telemetry/metrics.ts';
 import type { Stats } from './telemetry/stats.ts';
 import type { FlushTracing } from './telemetry/tracing.ts';
 
-/** How long a stop waits for others' commits to make its acknowledgements one purge. */
+/** How long a stop waits for the commits of other services, so that one purge acknowledges everything. */
 const SETTLE_AT_STOP_MS = 2_000;
 
 export interface CounterOptions {
@@ -41,20 +41,20 @@ export interface CounterOptions {
   messagesHeldMax: number;
   idempotencyKeptMs: number;
   stats: Stats;
-  /** Left out where traces are off. */
+  /** Absent if traces are off. */
   tracing?: FlushTracing;
   log: Log;
 }
 
 export interface CounterService {
   readonly held: Held;
-  /** Resolves when it has stopped: what it held is committed and settled, or back at the broker. */
+  /** Resolves once everything held is committed and settled, or returned to the broker. */
   stop: () => Promise<void>;
-  /** Rejects where it can't go on. */
+  /** Rejects if the service can't continue. */
   readonly failed: Promise<never>;
 }
 
-/** Waits for both servers, then lets the service run. @throws StoresDisagree */
+/** Waits for broker and database, then runs the service. @throws StoresDisagree */
 export async function startCounter(
   options: CounterOptions,
   signal: AbortSignal,
@@ -105,7 +105,7 @@ export async function startCounter(
     return floor;
   }
 
-  /** In order: no new pull, the last flush, the acknowledgements. */
+  /** In order: stop pulling, flush for the last time, acknowledge. */
   async function stop(): Promise<void> {
     stopping.abort();
     flushTimer.check();

@@ -4,13 +4,13 @@ import { NatsTlsSettings } from '../nats/tls-settings.ts';
 import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
-/** A stop takes no longer: the last pull, the last flush with its retries, the acknowledgements. */
+/** A stop takes at most this long: the last pull, the last flush with its retries, the acknowledgements. */
 export const STOP_MS_MAX = 45_000;
 
-/** The counter's settings, each an environment variable. The README's table is made from these. */
+/** The counter service's settings, each an environment variable. The documented table is made from these. */
 export const CounterConfig = Type.Object({
   NATS_URL: natsUrlSetting(
-    "The broker, with the counter's user and password: nats://user:password@host:4222",
+    "The broker, with the counter service's user and password: nats://user:password@host:4222",
   ),
   ...NatsTlsSettings,
   DATABASE_URL: databaseUrlSetting(
@@ -20,26 +20,26 @@ export const CounterConfig = Type.Object({
     default: 9_000,
     minimum: 100,
     maximum: 9_000,
-    description: 'Age of the oldest increment held at which a counter flushes, at the latest',
+    description: 'Maximum age of the oldest increment held before a counter service flushes',
   }),
   KEYS_HELD_MAX: Type.Integer({
     default: 250_000,
     minimum: 1_000,
     maximum: 10_000_000,
     description:
-      'Keys that a counter holds at most; it flushes at half of it and stops pulling at it',
+      'Maximum number of keys a counter service holds; it flushes at half of it and stops pulling at it',
   }),
   MESSAGES_HELD_MAX: Type.Integer({
     default: 50_000,
     minimum: 100,
     maximum: 90_000,
-    description: 'Messages that a counter holds at most, in the same way',
+    description: 'Maximum number of messages a counter service holds, in the same way',
   }),
   IDEMPOTENCY_KEY_KEPT_MS: Type.Integer({
     default: 86_400_000,
     minimum: 3_600_000,
     maximum: 2_592_000_000,
-    description: 'How long an Idempotency-Key is known, in stream time',
+    description: 'How long an Idempotency-Key is remembered, in stream time',
   }),
   LOG_LEVEL: LogLevel,
 });

@@ -21,7 +21,7 @@ import { createReport } from './telemetry/report.ts';
 import { createStats } from './telemetry/stats.ts';
 import { createFlushTracing, tracePuller } from './telemetry/tracing.ts';
 
-/** One each for the flush, purging, pruning, and dead letters or probes. */
+/** One connection each for flushing, purging, pruning, and dead letters or probes. */
 const DATABASE_CONNECTIONS_MAX = 4;
 /** Above the role's transaction_timeout of 15 s: the server gives up first, unless it hangs. */
 const DATABASE_QUERY_TIMEOUT_MS = 16_000;
@@ -42,17 +42,17 @@ async function main(): Promise<void> {
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
 
-  // In order: what is held is committed and settled, then the connections.
+  // In order: commit and settle what is held, then close the connections.
   closeWithGrace({ delay: STOP_MS_MAX, logger: false }, async ({ signal, err }) => {
     startup.abort();
     if (err) {
-      // What it holds may be wrong now. The broker has it too, and offers it again.
-      log.fatal({ err }, 'the counter ends without a last flush');
+      // The state in memory may be wrong. The broker still has these messages and delivers them again.
+      log.fatal({ err }, 'the counter service ends without a last flush');
       return;
     }
-    log.info({ signal }, 'the counter is stopping');
+    log.info({ signal }, 'the counter service is stopping');
     for (const step of stopSteps.toReversed()) await step();
-    log.info('the counter has stopped');
+    log.info('the counter service has stopped');
   });
 
   const connection = await connectToNats({
@@ -111,7 +111,7 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   if ((error as Error).name === 'AbortError') return;
-  // What an operator can repair is one clear line, without a stack.
+  // Errors that an operator can repair are one clear line, without a stack.
   const isExpected =
     error instanceof ConfigurationError ||
     error instanceof CannotConnect ||

@@ -1,11 +1,11 @@
 /*
- * What a delivery becomes.
+ * How a delivery joins a batch.
  *
- * A message is held in one of two ways. Tallied: its increments are in the tally, and only its
- * facts are kept. With its body: it joins the tally after the ledger has said that it is new.
- * Bodies are kept where the message may have been counted before (delivered again, or stored before
- * the last reconnection, since a broker that crashed marks such copies as first deliveries), where
- * an idempotency key decides, and where a part of it can't be counted.
+ * A message is kept in one of two ways. Tallied: its increments are added to the tally, and only its
+ * metadata is kept. With its body: it joins the tally once the ledger has shown that it is new. The body is
+ * kept if the message may have been counted before (delivered again, or stored before the last
+ * reconnection: after a crash the broker marks such copies as first deliveries), if an idempotency key
+ * decides, or if a part of it can't be counted.
  */
 import { performance } from 'node:perf_hooks';
 import type { Delivery } from '../../nats/pull.ts';
@@ -20,26 +20,29 @@ import { addToBatch, type HeldBody, type HeldMessage, type FlushBatch } from './
 import { addToTally, sumOf } from './tally.ts';
 
 /**
- * A ledger row is kept for an hour of stream time. A copy of a message that is stored later than
- * half of that after the message was made is never counted, so no copy can outlive its row.
+ * A ledger row is kept for an hour of stream time. A message that is stored more than half an hour after
+ * its id was made is never counted, so no copy outlives its row.
  */
 export const MINTED_SKEW_MS_MAX = 30 * 60_000;
 
 export interface AcceptOptions {
-  /** Messages stored before this time (since 1970) may have been delivered before. */
-  suspectBeforeMs: number;
-  /** Called with how long after it was made a message was stored, as the two clocks have it. */
+  /**
+   * When the connection to the broker was last restored (since 1970). A message that was stored before may
+   * have been delivered before.
+   */
+  reconnectedAtMs: number;
+  /** Called with the time from the making of a message to its storage, each by its own clock. */
   onSkew?: (skewMs: number) => void;
-  /** Whether an id is held elsewhere: in the batch that is being flushed. */
-  isHeldElsewhere: (id: string) => boolean;
+  /** Whether the batch that is being flushed has a message with this id. */
+  isBeingFlushed: (id: string) => boolean;
 }
 
 const decoder = new TextDecoder();
 
 /**
- * Takes a delivery into a batch.
+ * Adds a delivery to a batch.
  *
- * @returns false for a message of a newer version, which is for another counter service.
+ * @returns false for a message of a newer version, which is left to a newer counter service.
  */
 export function acceptMessage(
   batch: FlushBatch,
@@ -83,7 +86,7 @@ function readBody(
 
 function createMessage(delivery: Delivery, body: HeldBody): HeldMessage {
   const now = performance.now();
-  // The larger of the two ages: neither a skewed server clock nor a slow delivery can hide it.
+  // Never negative, though the server's clock may be ahead.
   const age = Math.max(0, Date.now() - delivery.storedAtMs);
   const increments = body.refusal === undefined ? (body.envelope?.increments ?? []) : [];
   return {
@@ -91,7 +94,7 @@ function createMessage(delivery: Delivery, body: HeldBody): HeldMessage {
     id: body.refusal === undefined ? (body.envelope?.id ?? '') : '',
     reply: delivery.reply,
     storedAtMs: delivery.storedAtMs,
-    bornAt: now - age,
+    enteredAt: now - age,
     ackWaitFrom: now,
     digest: digest(delivery.data),
     increments: increments.length,
@@ -108,8 +111,8 @@ function needsBody(
 ): boolean {
   const { envelope } = body;
   if (envelope === undefined || body.refusal !== undefined || body.rejected.length > 0) return true;
-  if (delivery.deliveryCount > 1 || delivery.storedAtMs < options.suspectBeforeMs) return true;
+  if (delivery.deliveryCount > 1 || delivery.storedAtMs < options.reconnectedAtMs) return true;
   if (envelope.idempotency_key !== undefined) return true;
   if (envelope.increments.some((increment) => increment.idempotency_key !== undefined)) return true;
-  return batch.ids.has(envelope.id) || options.isHeldElsewhere(envelope.id);
+  return batch.ids.has(envelope.id) || options.isBeingFlushed(envelope.id);
 }

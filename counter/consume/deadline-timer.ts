@@ -1,27 +1,27 @@
 import { performance } from 'node:perf_hooks';
 
-/** Node keeps a timer for 24.8 days at most, and fires a longer one at once. */
+/** The longest delay of Node's timers, 24.8 days; a longer one fires at once. */
 const TIMER_MS_MAX = 2_147_483_647;
 
-/** Sleeps until a time that can come closer meanwhile. */
+/** Sleeps until a deadline that may move closer. */
 export interface DeadlineTimer {
-  /** Resolves when the time has come or come closer; whoever sleeps looks again. */
+  /** Resolves at the deadline, or when it moves closer; then the caller checks what is due. */
   sleep: () => Promise<void>;
-  /** To be told whenever the time may have come closer. */
+  /** To be called whenever the deadline may have moved closer. */
   check: () => void;
 }
 
-/** @param readTime a time of performance.now(); Infinity where there is nothing to wait for. */
+/** @param readTime the deadline as a time of performance.now(); Infinity if there is none. */
 export function createDeadlineTimer(readTime: () => number): DeadlineTimer {
   let setTo = -Infinity;
-  let ring = () => {};
+  let wake = () => {};
 
   function sleep(): Promise<void> {
     setTo = readTime();
     return new Promise((resolve) => {
       const waitMs = Math.max(0, Math.ceil(setTo - performance.now()));
-      const timer = waitMs <= TIMER_MS_MAX ? setTimeout(() => ring(), waitMs) : undefined;
-      ring = () => {
+      const timer = waitMs <= TIMER_MS_MAX ? setTimeout(() => wake(), waitMs) : undefined;
+      wake = () => {
         clearTimeout(timer);
         setTo = -Infinity;
         resolve();
@@ -32,7 +32,7 @@ export function createDeadlineTimer(readTime: () => number): DeadlineTimer {
   return {
     sleep,
     check: () => {
-      if (readTime() < setTo) ring();
+      if (readTime() < setTo) wake();
     },
   };
 }

@@ -6,34 +6,34 @@ import type {
 import type { Exact } from '../../schema/int64.ts';
 import type { Tally } from './tally.ts';
 
-/** A message that a counter holds: not acknowledged, and not yet proven to be in the database. */
+/** A message that a counter service holds: not acknowledged, and not known to be in the database. */
 export interface HeldMessage {
   sequence: number;
-  /** The envelope's id; empty where the message is refused as a whole. */
+  /** The envelope's id; empty if the message is refused as a whole. */
   id: string;
-  /** Where its acknowledgement goes; a later delivery of the same message replaces it. */
+  /** Where its acknowledgement goes; replaced when the message is delivered again. */
   reply: string;
   storedAtMs: number;
-  /** When the increment became old, as a time of performance.now() that no clock can move. */
-  bornAt: number;
-  /** When its ack_wait began: at the delivery or the last sign of work. */
+  /** When the stream stored it, as a time of performance.now(), which no change of a clock affects. */
+  enteredAt: number;
+  /** When its ack_wait began: at the delivery or the last extension. */
   ackWaitFrom: number;
   digest: string;
   increments: number;
   total: Exact;
-  /** The W3C trace context that it came with. */
+  /** The W3C trace context of its publisher. */
   traceparent?: string;
-  /** Absent where the message is in the tally already. */
+  /** Absent if the message is in the tally already. */
   body?: HeldBody;
 }
 
-/** What is kept of a message that joins the tally only after the ledger has answered. */
+/** What is kept of a message that joins the tally only after the ledger was queried. */
 export interface HeldBody {
   subject: string;
   text: string;
   envelope: Envelope | undefined;
   rejected: RejectedIncrement[];
-  /** Why none of it can be counted. */
+  /** Why nothing of it can be counted. */
   refusal?: DeadLetterReason;
 }
 
@@ -42,10 +42,10 @@ export interface FlushBatch {
   messages: Map<number, HeldMessage>;
   ids: Set<string>;
   tally: Tally;
-  /** Of the bodies that are kept. */
+  /** Of the kept bodies. */
   bodyBytes: number;
-  /** A time of performance.now(); Infinity where nothing is held. */
-  oldestBornAt: number;
+  /** A time of performance.now(); Infinity if nothing is held. */
+  oldestEnteredAt: number;
 }
 
 export function createFlushBatch(): FlushBatch {
@@ -54,7 +54,7 @@ export function createFlushBatch(): FlushBatch {
     ids: new Set(),
     tally: new Map(),
     bodyBytes: 0,
-    oldestBornAt: Infinity,
+    oldestEnteredAt: Infinity,
   };
 }
 
@@ -62,10 +62,10 @@ export function addToBatch(batch: FlushBatch, message: HeldMessage): void {
   batch.messages.set(message.sequence, message);
   if (message.id !== '') batch.ids.add(message.id);
   if (message.body !== undefined) batch.bodyBytes += message.body.text.length;
-  batch.oldestBornAt = Math.min(batch.oldestBornAt, message.bornAt);
+  batch.oldestEnteredAt = Math.min(batch.oldestEnteredAt, message.enteredAt);
 }
 
-/** Splits a batch into what its tally holds, which can't be taken apart, and what kept its bodies. */
+/** Splits a batch into tallied messages, whose sums can't be separated, and those with bodies. */
 export function splitByTally(batch: FlushBatch): { tallied: FlushBatch; kept: FlushBatch } {
   const tallied: FlushBatch = { ...createFlushBatch(), tally: batch.tally };
   const kept = createFlushBatch();
@@ -75,7 +75,7 @@ export function splitByTally(batch: FlushBatch): { tallied: FlushBatch; kept: Fl
   return { tallied, kept };
 }
 
-/** Splits a batch whose messages all kept their bodies, to find the one that the database refuses. */
+/** Halves a batch of messages with bodies, to find the one that the database refuses. */
 export function bisect(batch: FlushBatch): [FlushBatch, FlushBatch] {
   const halves: [FlushBatch, FlushBatch] = [createFlushBatch(), createFlushBatch()];
   let taken = 0;

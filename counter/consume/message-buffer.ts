@@ -1,9 +1,9 @@
 /*
- * What a counter service holds. A delivered message is in one place at a time and moves forward only:
- *   collecting  the batch that deliveries go into;
- *   flushing    the batch that a transaction is being made of, one at a time;
- *   settled     committed, and waiting in the settler to be purged.
- * A batch that can't be flushed goes back to the broker and is forgotten.
+ * The messages that a counter service holds. Each is in one state at a time and only moves forward:
+ *   collecting  in the batch that deliveries are added to;
+ *   flushing    in the batch that a transaction is writing, one batch at a time;
+ *   settled     committed, and waiting in the settler for a purge.
+ * A batch that can't be flushed goes back to the broker and is dropped.
  */
 import { performance } from 'node:perf_hooks';
 import type { Delivery } from '../../nats/pull.ts';
@@ -13,8 +13,8 @@ import { createFlushBatch, type HeldMessage, type FlushBatch } from './flush-bat
 import type { Settler } from '../settle/settle.ts';
 
 /**
- * Bodies, in bytes, of messages that wait for the ledger's answer; at half of it they are flushed. Some
- * 50 000 increments with a key of their own, which a flush claims in about a second: more would be late.
+ * Bodies, in bytes, that wait for the ledger; they are flushed at half of it. That is some 50 000
+ * increments with their own keys, which a flush claims in about a second: more would be late.
  */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -22,7 +22,7 @@ export interface MessageBufferOptions {
   messagesMax: number;
   keysMax: number;
   settler: Settler;
-  /** Called with how long after it was made a message was stored, as the two clocks have it. */
+  /** Called with the time from the making of a message to its storage, each by its own clock. */
   onSkew: (skewMs: number) => void;
 }
 
@@ -31,18 +31,18 @@ export interface MessageBuffer {
   readonly messages: number;
   readonly keys: number;
   readonly oldestAgeMs: number;
-  /** How many messages may be pulled; 0 where any bound is reached. */
+  /** How many messages may be pulled; 0 if a limit is reached. */
   readonly room: number;
-  /** When the batch should be flushed, as a time of performance.now(): for its age or its size. */
+  /** When to flush the batch, for its age or its size, as a time of performance.now(). */
   dueAt: (clock: FlushClock) => number;
   /** @returns false for a message of a newer version, which is not held. */
-  accept: (delivery: Delivery, suspectBeforeMs: number) => boolean;
-  /** Begins a new batch and returns the one that is to be flushed. */
+  accept: (delivery: Delivery, reconnectedAtMs: number) => boolean;
+  /** Starts a new batch and returns the one to flush. */
   startFlush: () => FlushBatch;
   endFlush: () => void;
   /** Messages whose ack_wait began before a time of performance.now(). */
   ackWaitBegunBefore: (time: number) => HeldMessage[];
-  /** Forgets the batch that is being collected and returns its messages. */
+  /** Drops the batch that is being collected and returns its messages. */
   dropCollecting: () => HeldMessage[];
 }
 
@@ -51,9 +51,9 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
   let collecting = createFlushBatch();
   let flushing: FlushBatch | undefined;
 
-  function accept(delivery: Delivery, suspectBeforeMs: number): boolean {
+  function accept(delivery: Delivery, reconnectedAtMs: number): boolean {
     const { sequence, reply } = delivery;
-    // The broker may have crashed and forgotten that it delivered this; only its address is new.
+    // After a crash the broker may deliver a held message again; only its reply subject is new.
     const held = collecting.messages.get(sequence) ?? flushing?.messages.get(sequence);
     if (held !== undefined) {
       held.reply = reply;
@@ -62,9 +62,9 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     }
     if (settler.renew(sequence, reply)) return true;
     return acceptMessage(collecting, delivery, {
-      suspectBeforeMs,
+      reconnectedAtMs,
       onSkew,
-      isHeldElsewhere: (id) => flushing?.ids.has(id) ?? false,
+      isBeingFlushed: (id) => flushing?.ids.has(id) ?? false,
     });
   }
 
@@ -97,7 +97,7 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
       return collecting.tally.size + (flushing?.tally.size ?? 0);
     },
     get oldestAgeMs() {
-      const oldest = Math.min(collecting.oldestBornAt, flushing?.oldestBornAt ?? Infinity);
+      const oldest = Math.min(collecting.oldestEnteredAt, flushing?.oldestEnteredAt ?? Infinity);
       return oldest === Infinity ? 0 : performance.now() - oldest;
     },
     get room() {
@@ -105,7 +105,7 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
         this.keys >= keysMax || collecting.bodyBytes + (flushing?.bodyBytes ?? 0) >= BODY_BYTES_MAX;
       return isFull ? 0 : Math.max(0, messagesMax - this.messages);
     },
-    dueAt: (clock) => (isLarge(collecting) ? 0 : collecting.oldestBornAt + clock.dueAgeMs()),
+    dueAt: (clock) => (isLarge(collecting) ? 0 : collecting.oldestEnteredAt + clock.dueAgeMs()),
     accept,
     startFlush: () => {
       flushing = collecting;

@@ -8,22 +8,22 @@ import type { Stats } from '../telemetry/stats.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 
 const PULL_MESSAGES_MAX = 500;
-/** Far below the server's 64 MB of pending bytes a connection. */
+/** Far below the server's limit of 64 MB of pending bytes for a connection. */
 const PULL_BYTES_MAX = 8 * 1024 * 1024;
-/** A stop waits for the pull under way, so it must not be long. */
+/** A stop waits for the current pull, so it must be short. */
 const PULL_EXPIRES_MS = 1_000;
 /**
- * After a pull that took all there was. Each message taken as it is stored would cost the broker and
- * this counter a wake-up, and a flush is seconds away.
+ * The pause after a pull that emptied the stream. Pulling each message as soon as it is stored would wake
+ * the broker and this service each time, though a flush is seconds away.
  */
 const PULL_SPACING_MS = 100;
-/** At a stop: what is there, and no waiting for more. */
+/** At a stop: takes what is there and does not wait for more. */
 const LAST_PULL_EXPIRES_MS = 0;
-/** Only while a bound is reached: how soon a flush that made room is noticed. */
+/** How often to check for room while a limit is reached. */
 const FULL_TICK_MS = 25;
 const REFUSED_MS = 1_000;
 
-/** A message of a newer version is offered again after this long. */
+/** A message of a newer version is delivered again after this long. */
 const NEWER_VERSION_DELAY_MS = 5_000;
 
 export interface PullLoopOptions {
@@ -41,9 +41,9 @@ export interface PullLoopOptions {
 }
 
 /**
- * Takes what the shared consumer offers. Pauses while a bound is reached, while the broker is away,
- * and after a batch went back because of the database, until a query succeeds: healthy counter services
- * get the work.
+ * Pulls from the shared consumer. Pauses while a limit is reached and while the broker is away. After a
+ * batch went back because of the database, it pauses until a query succeeds: healthy counter services get
+ * the work.
  */
 export async function pullUntilStopped(options: PullLoopOptions): Promise<void> {
   const { puller, watch, stores, buffer, stopping, stats, log } = options;
@@ -57,7 +57,7 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
     const end = await pull(PULL_EXPIRES_MS);
     if (end === 'emptied') await delay(PULL_SPACING_MS);
     if (typeof end === 'string') return;
-    log.warn({ pull: end }, 'the broker refused a pull; is the consumer there?');
+    log.warn({ pull: end }, 'the broker refused a pull: check that the consumer exists');
     await delay(REFUSED_MS);
   }
 
@@ -79,7 +79,7 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
     else if (buffer.room === 0) await delay(FULL_TICK_MS);
     else await pullOnce();
   }
-  // A mesh that stops as a whole, gateways first, leaves nothing uncounted in the stream.
+  // When the whole mesh stops, gateways first, this leaves nothing uncounted in the stream.
   const canPull = () => watch.isConnected && !stores.isDatabaseAway && buffer.room > 0;
   while (canPull() && (await pull(LAST_PULL_EXPIRES_MS)) === 'full');
 }

@@ -1,6 +1,6 @@
 import { addExact, type Exact } from '../../schema/int64.ts';
 
-/** Sums by key. Plain data, no clock and no input or output. */
+/** Sums by key. */
 export type Tally = Map<string, Exact>;
 
 /** Adds a value to a key's sum, exactly. */

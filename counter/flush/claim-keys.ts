@@ -7,28 +7,28 @@ import type { HeldMessage } from '../consume/flush-batch.ts';
 import { FlushConflict } from './flush-conflict.ts';
 import { claimKeys, findKeyPayloads, type KeyClaim } from './ledger.ts';
 
-/** A message with a body, after its idempotency keys were looked at. */
+/** A message with a body, and what its idempotency keys decided. */
 export interface JudgedMessage {
   message: HeldMessage;
-  /** What is to be added. */
+  /** Increments to add. */
   counted: Increment[];
   /** How many increments were counted before, under the same key with the same payload. */
   repeated: number;
-  /** What came under a key that had another payload, as JSON. */
+  /** Increments whose key came with another payload, as JSON. */
   reused: string[];
 }
 
-/** What one key decides about: an increment, or a batch as a whole. */
+/** What one key covers: an increment, or a whole batch. */
 export interface Claim extends KeyClaim {
   judged: JudgedMessage;
   increments: Increment[];
 }
 
 /**
- * Step 2 of the flush: claims the idempotency keys of fresh messages and judges their increments.
+ * Step 2 of the flush: claims the idempotency keys of fresh messages and decides which increments count.
  * Payloads are compared as increments, not as bytes. Increments without a key are counted.
  *
- * @throws FlushConflict where a key was pruned between the two statements; the messages come again.
+ * @throws FlushConflict if a key was pruned between the two statements; the messages are delivered again.
  */
 export async function claimIdempotencyKeys(
   db: Kysely<Database>,
@@ -46,7 +46,7 @@ export async function claimIdempotencyKeys(
   return messages;
 }
 
-/** What needs no claim is counted already in the messages that are returned. */
+/** Increments that need no claim are in `counted` already. */
 export function readClaims(fresh: HeldMessage[]): { messages: JudgedMessage[]; claims: Claim[] } {
   const messages: JudgedMessage[] = [];
   const claims: Claim[] = [];
@@ -63,7 +63,7 @@ function claimsOf(judged: JudgedMessage): Claim[] {
   const { message, counted } = judged;
   const { idempotency_key: batchKey, increments } = message.body!.envelope!;
   const source = message.body!.subject.split('.').slice(1).join('.');
-  // Made once: a message may have thousands of keys, and it costs more than all else here.
+  // Formatted once: a message may have thousands of keys, and this is the slowest step here.
   const storedAt = new Date(message.storedAtMs).toISOString();
   const claim = (idempotencyKey: string, covered: Increment[]): Claim => ({
     key: digest(`${source} ${idempotencyKey}`),
@@ -83,10 +83,10 @@ function claimsOf(judged: JudgedMessage): Claim[] {
 }
 
 /**
- * Sorts increments into what is counted, what is a repeat and what reuses a key: the first payload of a key
- * decides, one of before or else the first in the batch.
+ * Sorts increments into counted, repeated and reused. The first payload of a key decides: the one in the
+ * database, or else the first in the batch.
  *
- * @param payloads by key, of the claims that were there before.
+ * @param payloads by key, of the claims that existed before.
  */
 export function judge(claims: Claim[], payloads: Map<string, string>): void {
   const firsts = firstOfEachKey(claims);

@@ -1,21 +1,21 @@
 /*
- * What a batch's messages are to the ledger. Pure: the statements around it are the flush's.
+ * Classifies a batch's messages by the ledger. Pure: the flush runs the statements.
  *
- * A message is fresh (counted now), applied (its sequence has a row: an earlier delivery or a commit whose
- * answer was lost), a repeat (its id has another sequence's row), or refused. Repeats and refused
- * messages add nothing, and yet get a row, so that settled sequences have no hole.
+ * A message is fresh (counted now), applied (its sequence has a row: an earlier delivery, or a commit whose
+ * reply was lost), a repeat (another sequence has its id), or refused. Repeats and refused messages add
+ * nothing, but get a row, so that settled sequences have no hole.
  */
 import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
 import { FlushConflict } from './flush-conflict.ts';
 import type { KnownMessage } from './ledger.ts';
 
-/** Before the ledger is asked. */
+/** A batch's messages before the ledger is queried. */
 export interface Deduplicated {
-  /** The first of each id, to be inserted. */
+  /** The first message of each id, to be inserted. */
   firsts: HeldMessage[];
-  /** Further messages of an id that another one in the batch has. */
+  /** Messages with the id of an earlier one in the batch. */
   repeats: HeldMessage[];
-  /** Those of which nothing can be counted. */
+  /** Messages of which nothing can be counted. */
   refused: HeldMessage[];
 }
 
@@ -43,14 +43,14 @@ export interface Classified {
   alreadyApplied: number;
   /** Messages that add nothing and need a row of their own. */
   settledEmpty: HeldMessage[];
-  /** Of those, messages whose id came with another content before. */
+  /** Of those, messages whose id came with other content before. */
   reused: HeldMessage[];
 }
 
 /**
- * @param knownIds those of `firsts` that were not inserted, since they or their sequences have a row.
- * @param rows the ledger's rows for everything that is not fresh.
- * @throws FlushConflict where the tally can't be used, or a row vanished between the two statements.
+ * @param knownIds ids of `firsts` that were not inserted, because the id or the sequence has a row.
+ * @param rows the ledger's rows for all messages that are not fresh.
+ * @throws FlushConflict if the tally can't be used, or if a row was pruned between the two statements.
  */
 export function classify(
   { firsts, repeats, refused }: Deduplicated,
@@ -63,7 +63,7 @@ export function classify(
   const fresh = firsts.filter(({ id }) => !knownIds.has(id));
   const known = [...repeats, ...firsts.filter(({ id }) => knownIds.has(id))];
   const tallied = fresh.filter(isTallied);
-  // A commit whose answer was lost has applied the whole tally. A part of it can't be taken out.
+  // After a commit whose reply was lost, a part of the tally is counted already, and can't be taken out.
   if (tallied.length > 0 && known.some(isTallied)) throw new FlushConflict('tally-split');
 
   const appliedSequences = new Set(
@@ -74,7 +74,7 @@ export function classify(
   const reused = repeated.filter(({ id, digest }) => digests.get(id) !== digest);
   for (const { id, body } of reused) {
     if (!digests.has(id)) throw new FlushConflict('ledger-row-pruned');
-    // Its dead letter needs the body, with which it comes again.
+    // The dead letter needs the body, which is kept after the redelivery.
     if (body === undefined) throw new FlushConflict('id-reused-in-tally');
   }
   return {
@@ -86,7 +86,7 @@ export function classify(
   };
 }
 
-/** Its increments are in the batch's tally, and its body is gone. */
+/** Whether its increments are in the batch's tally; then its body is gone. */
 export function isTallied({ body }: HeldMessage): boolean {
   return body === undefined;
 }

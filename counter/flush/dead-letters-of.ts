@@ -4,8 +4,8 @@ import type { JudgedMessage } from './claim-keys.ts';
 import type { DeadLetter } from './write-dead-letters.ts';
 
 /**
- * The increments of a message that can't be counted: a dead letter for each reason, with the increment or
- * an array of them. So a message has a handful of dead letters, together no larger than itself.
+ * The increments of a message that can't be counted: one dead letter for each reason, with the increment or
+ * an array of them. So a message has few dead letters, together no larger than itself.
  */
 export function deadLettersOfParts(
   { message, reused }: JudgedMessage,
@@ -33,7 +33,7 @@ export function deadLetterOf(
   return {
     id: `${incarnation}-${message.sequence}`,
     reason,
-    // The broker takes a zero in a subject, PostgreSQL none in a text.
+    // NATS allows a NUL character in a subject, PostgreSQL does not in text.
     subject: message.body?.subject.replaceAll('\0', '\uFFFD') ?? '',
     sequence: message.sequence,
     storedAtMs: message.storedAtMs,

@@ -1,17 +1,17 @@
-/** Why a batch must come again from the broker, with its bodies. */
+/** Why a batch must be delivered again, with its bodies kept. */
 const REASONS = {
   'tally-split': 'a part of the messages in the tally was counted before',
   'id-reused-in-tally': 'a message in the tally has the id of another one',
-  'refused-in-tally': 'a message in the tally can not be counted',
+  'refused-in-tally': 'a message in the tally cannot be counted',
   'ledger-row-pruned': 'a row of the ledger was pruned during the flush',
   'idempotency-key-pruned': 'an idempotency key was pruned during the flush',
 };
 export type ConflictReason = keyof typeof REASONS;
 
 /**
- * Raised where a batch can't be flushed as it is: its tally holds a message that must not be added beside
- * others that must, and sums can't be taken apart again; or the database changed between two statements.
- * The messages come again, and then keep their bodies until the ledger has answered.
+ * Thrown if a batch can't be flushed as it is: its tally mixes messages that must be added with others that
+ * must not, and a sum can't be split; or the database changed between two statements. When the messages are
+ * delivered again, they keep their bodies until the ledger was queried.
  */
 export class FlushConflict extends Error {
   override readonly name = 'FlushConflict';

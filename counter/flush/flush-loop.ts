@@ -15,14 +15,14 @@ import { FlushAborted } from './flush-failure.ts';
 import type { FlushResult } from './flush.ts';
 import { flushWithRetries } from './flush-with-retries.ts';
 
-/** At most four flushes a second, however old redelivered messages may be. */
+/** At most four flushes a second, however old redelivered messages are. */
 const FLUSH_SPACING_MS = 250;
-/** At a stop: how soon what is due, or the end of the pulls, is noticed. */
+/** At a stop: how often to check whether a flush is due or pulling has ended. */
 const STOP_TICK_MS = 25;
-/** A batch that could not be flushed in this time goes back to the broker; at a stop, sooner. */
-const FLUSH_TRIES_MS = 30_000;
-const LAST_FLUSH_TRIES_MS = 10_000;
-/** Ack deadlines are extended this long before the broker would offer a message to others. */
+/** A batch that keeps failing for this long goes back to the broker; at a stop, sooner. */
+const FLUSH_RETRY_MS = 30_000;
+const LAST_FLUSH_RETRY_MS = 10_000;
+/** Ack deadlines are extended this long before the broker would deliver a message to another service. */
 const EXTEND_MARGIN_MS = 2_000;
 const EXTEND_TICK_MS = 500;
 
@@ -32,16 +32,16 @@ export interface FlushLoopOptions {
   buffer: MessageBuffer;
   settler: Settler;
   clock: FlushClock;
-  /** Set to when the next flush is due. */
+  /** Sleeps until the next flush is due. */
   flushTimer: DeadlineTimer;
   ackWaitMs: number;
   /** Publishes to an acknowledgement's reply subject. */
   send: (reply: string, kind: string) => void;
-  /** Called for each part of a batch that is committed. */
+  /** Called for each part of a batch that was committed. */
   onCommitted: (result: FlushResult, times: FlushTimes) => void;
-  /** Called after each flush, whether it succeeded or not. */
+  /** Called after each flush, successful or not. */
   onFlushed: () => void;
-  /** Resolves when no more messages are taken. */
+  /** Resolves when no more messages arrive. */
   pulling: Promise<void>;
   stopping: AbortSignal;
   stats: Stats;
@@ -49,7 +49,7 @@ export interface FlushLoopOptions {
 }
 
 /**
- * Flushes whenever it is due, one batch at a time, and at a stop what is left.
+ * Flushes one batch at a time whenever one is due; at a stop, flushes the rest.
  *
  * @throws StoresDisagree
  */
@@ -62,7 +62,7 @@ export async function flushUntilStopped(options: FlushLoopOptions): Promise<void
       await delay(FLUSH_SPACING_MS);
     } else await flushTimer.sleep();
   }
-  // The pull under way and the last one may take a second; what is due does not wait for them.
+  // The current pull and the last one may take a second; a batch that is due does not wait for them.
   let isPulling = true;
   const endPulling = () => (isPulling = false);
   void pulling.then(endPulling, endPulling);
@@ -84,10 +84,10 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
       database: options.database,
       log,
       readIncarnation: stores.readIncarnation,
-      triesMs: () => (stopping.aborted ? LAST_FLUSH_TRIES_MS : FLUSH_TRIES_MS),
+      retryForMs: () => (stopping.aborted ? LAST_FLUSH_RETRY_MS : FLUSH_RETRY_MS),
       onCommitted: (part, result) => {
         const now = performance.now();
-        const times = { durationMs: now - startedAt, stalenessMs: now - result.oldestBornAt };
+        const times = { durationMs: now - startedAt, stalenessMs: now - result.oldestEnteredAt };
         options.onCommitted(result, times);
         const { messages, increments, keys, alreadyApplied, deadLetters, stepsMs } = result;
         const counts = { messages, increments, keys, alreadyApplied, deadLetters };
@@ -97,7 +97,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
     });
     options.clock.record(performance.now() - startedAt);
   } catch (error) {
-    handOver(error, batch, options);
+    handleFailure(error, batch, options);
   } finally {
     clearInterval(extending);
     buffer.endFlush();
@@ -106,21 +106,21 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
 }
 
 /**
- * What is not committed goes back to the broker; what was committed after all, the ledger knows.
+ * Returns what is not committed to the broker. If it was committed after all, the ledger knows.
  *
- * @throws the cause, where the counter service must end.
+ * @throws the cause, if the counter service must stop.
  */
-function handOver(error: unknown, batch: FlushBatch, options: FlushLoopOptions): void {
+function handleFailure(error: unknown, batch: FlushBatch, options: FlushLoopOptions): void {
   const { buffer, stores, stats, log } = options;
   if (!(error instanceof FlushAborted)) throw error;
   const { consequence, cause } = error;
-  if (consequence === 'take-again') {
-    log.warn({ err: cause }, 'a batch is taken again, message by message');
+  if (consequence === 'redeliver') {
+    log.warn({ err: cause }, 'a batch goes back to the broker, to be counted message by message');
     nakAll(batch.messages.values(), options);
     return;
   }
   stats.flushFailed();
-  if (consequence === 'end') {
+  if (consequence === 'stop') {
     nakAll(batch.messages.values(), options);
     throw cause;
   }
@@ -129,7 +129,7 @@ function handOver(error: unknown, batch: FlushBatch, options: FlushLoopOptions):
   nakAll([...batch.messages.values(), ...buffer.dropCollecting()], options);
 }
 
-/** But for those of a part of the batch that is committed. */
+/** Skips messages in a part of the batch that was committed. */
 function nakAll(messages: Iterable<HeldMessage>, { settler, send, stats }: FlushLoopOptions): void {
   let count = 0;
   for (const { sequence, reply } of messages) {
@@ -140,7 +140,7 @@ function nakAll(messages: Iterable<HeldMessage>, { settler, send, stats }: Flush
   stats.nakked(count);
 }
 
-/** While a flush runs, nothing that is held may be offered to others. */
+/** While a flush runs, no held message may be delivered to another service. */
 function extendAckDeadlines({ buffer, ackWaitMs, send }: FlushLoopOptions): void {
   const now = performance.now();
   for (const message of buffer.ackWaitBegunBefore(now - ackWaitMs + EXTEND_MARGIN_MS)) {

@@ -6,9 +6,9 @@ import type { Tally } from '../consume/tally.ts';
 
 const DEAD_LETTERS_MAX = 10;
 
-/** What the console shows of a flush; bounded, however large the flush. */
+/** What the console shows of a flush; its size is limited, however large the flush. */
 export interface FlushSummary {
-  /** The keys that grew most, with what was added; largest first. */
+  /** The keys that grew most, with the amount added; largest first. */
   growing: { key: string; added: Exact }[];
   /** The last few dead letters. */
   deadLetters: { reason: DeadLetterReason; sequence: number }[];
@@ -22,7 +22,7 @@ export function summarizeFlush(tally: Tally, deadLetters: DeadLetter[]): FlushSu
   };
 }
 
-/** One pass with a comparison for each key: some milliseconds for 100 000 keys, whose flush takes a second. */
+/** One pass with one comparison a key: some milliseconds for 100 000 keys, whose flush takes a second. */
 function largestOf(tally: Iterable<[string, Exact]>): FlushSummary['growing'] {
   const largest: FlushSummary['growing'] = [];
   for (const [key, added] of tally) {
@@ -30,8 +30,8 @@ function largestOf(tally: Iterable<[string, Exact]>): FlushSummary['growing'] {
     const isFull = largest.length === GROWING_KEYS_MAX;
     if (isFull && least !== undefined && added <= least.added) continue;
     if (isFull) largest.pop();
-    const place = largest.findIndex((other) => other.added < added);
-    largest.splice(place === -1 ? largest.length : place, 0, { key, added });
+    const index = largest.findIndex((other) => other.added < added);
+    largest.splice(index === -1 ? largest.length : index, 0, { key, added });
   }
   return largest;
 }

@@ -19,16 +19,17 @@ export interface RetryOptions {
   readIncarnation: () => Promise<number>;
   /** Called for each part of the batch that is committed. */
   onCommitted: (batch: FlushBatch, result: FlushResult) => void;
-  /** How long, in milliseconds, a failing batch is tried. */
-  triesMs: () => number;
+  /** How long, in milliseconds, a failing batch is retried. */
+  retryForMs: () => number;
   log: Log;
 }
 
 /**
- * Flushes a batch, again and again while the database is away. An ambiguous commit needs no care: a
- * second attempt finds all ids there and adds nothing. What can't be counted costs its own message only.
+ * Flushes a batch, and retries while the database is away. A commit whose outcome is unknown is safe to
+ * retry: the next attempt finds all ids and adds nothing. A message that can't be counted does not affect
+ * the others.
  *
- * @throws FlushAborted where the batch, or what is left of it, must go back to the broker.
+ * @throws FlushAborted if the batch, or the rest of it, must go back to the broker.
  */
 export async function flushWithRetries(batch: FlushBatch, options: RetryOptions): Promise<void> {
   const { database, log } = options;
@@ -38,7 +39,7 @@ export async function flushWithRetries(batch: FlushBatch, options: RetryOptions)
     try {
       result = await flush(database, batch, await options.readIncarnation());
     } catch (error) {
-      const isTimeUp = performance.now() - startedAt > options.triesMs();
+      const isTimeUp = performance.now() - startedAt > options.retryForMs();
       const consequence = consequenceOf(error, { attempt, isTimeUp });
       if (consequence === 'bisect') return flushInParts(batch, options, error);
       if (consequence !== 'retry') throw new FlushAborted(consequence, error);
@@ -51,7 +52,7 @@ export async function flushWithRetries(batch: FlushBatch, options: RetryOptions)
   }
 }
 
-/** First what is in the tally is set apart, since it can't be halved, then halves of halves. */
+/** Separates the tallied messages, which can't be halved, then halves the others again and again. */
 async function flushInParts(
   batch: FlushBatch,
   options: RetryOptions,
@@ -59,9 +60,9 @@ async function flushInParts(
 ): Promise<void> {
   const { tallied, kept } = splitByTally(batch);
   if (tallied.messages.size > 0) {
-    // It comes again with its bodies, and can be halved then.
+    // After the redelivery it has its bodies and can be halved.
     if (kept.messages.size === 0) {
-      throw new FlushAborted('take-again', new FlushConflict('refused-in-tally', error));
+      throw new FlushAborted('redeliver', new FlushConflict('refused-in-tally', error));
     }
     await flushWithRetries(kept, options);
     await flushWithRetries(tallied, options);
@@ -72,7 +73,7 @@ async function flushInParts(
     for (const half of bisect(batch)) await flushWithRetries(half, options);
     return;
   }
-  // A dead letter that the database refuses as well.
+  // The database refuses its dead letter too.
   if (message?.body === undefined || message.body.refusal !== undefined) {
     throw new FlushAborted('give-up', error);
   }

@@ -1,13 +1,14 @@
 /*
- * The flush: one transaction that makes a batch part of the database, or leaves no trace.
+ * The flush: one transaction that adds a batch to the database, completely or not at all.
  *
- * 1. Message ids are inserted. A message whose id is there already was counted by an earlier delivery.
- * 2. Idempotency keys of what remains are claimed. What is claimed already was counted before.
- * 3. Each message's ledger total is summed from its own increments, never from the tally: the audit
- *    compares the two.
- * 4. The sums are added to the counters, keys sorted, so that two counter services can't deadlock.
- * 5. Dead letters are written beside. Only a commit makes final what was judged, so the broker gets them
- *    after it (maintenance/send-dead-letters.ts).
+ * 1. Insert the message ids. An id that is there already was counted by an earlier delivery.
+ * 2. Claim the idempotency keys of the remaining messages. A key that is claimed already was counted
+ *    before.
+ * 3. Sum each message's ledger total from its own increments, never from the tally: the audit compares the
+ *    two.
+ * 4. Add the sums to the counters, keys sorted, so that two counter services can't deadlock.
+ * 5. Write dead letters. Only the commit makes these decisions final, so the broker gets them after it
+ *    (maintenance/send-dead-letters.ts).
  * 6. Commit. Before it nothing is acknowledged, and after it nothing can be counted again.
  */
 import type { Kysely } from 'kysely';
@@ -31,10 +32,10 @@ import { confirmReplication } from './replication.ts';
 import { startStepTimer } from './step-timer.ts';
 import { writeDeadLetters, type DeadLetter } from './write-dead-letters.ts';
 
-/** What a flush's time goes to: the steps above, and the beginning of the transaction. */
+/** What a flush spends its time on: the steps above, and the beginning of the transaction. */
 export type FlushStep = 'begin' | 'deduplicate' | 'keys' | 'upsert' | 'dead-letters' | 'commit';
 
-/** As many as a span has links. */
+/** As many as a span can link to. */
 const TRACEPARENTS_MAX = 128;
 
 export interface FlushResult {
@@ -46,10 +47,10 @@ export interface FlushResult {
   /** Of the dead letters: how many for each reason. */
   reasons: Partial<Record<DeadLetterReason, number>>;
   keys: number;
-  /** When the oldest increment that this flush added was born; Infinity where none was. */
-  oldestBornAt: number;
+  /** When the oldest increment added entered the stream; Infinity if none was added. */
+  oldestEnteredAt: number;
   stepsMs: Partial<Record<FlushStep, number>>;
-  /** The trace contexts of the messages that it added, as many as a trace can use. */
+  /** The trace contexts of the messages it added, as many as a span can link to. */
   traceparents: string[];
   summary: FlushSummary;
 }
@@ -88,7 +89,10 @@ export async function flush(
       messages: fresh.length,
       increments: countIncrements(tallied, judged),
       alreadyApplied,
-      oldestBornAt: fresh.reduce((oldest, { bornAt }) => Math.min(oldest, bornAt), Infinity),
+      oldestEnteredAt: fresh.reduce(
+        (oldest, { enteredAt }) => Math.min(oldest, enteredAt),
+        Infinity,
+      ),
       traceparents: readTraceparents(fresh),
       tally,
       written,
@@ -106,7 +110,7 @@ export async function flush(
 }
 
 /**
- * Step 1. Ids are inserted in their order, and what adds nothing after what does: each message gets a row,
+ * Step 1. Inserts the ids in their order, then rows for messages that add nothing: each message gets a row,
  * so that settled sequences have no hole.
  */
 async function insertIds(
@@ -131,7 +135,7 @@ async function insertIds(
   return { ...classified, deadLetters };
 }
 
-/** In a copy where something is added: a flush that is tried again needs the batch's tally as it was. */
+/** Adds to a copy: a retry needs the batch's tally unchanged. */
 function addUp(tally: Tally, judged: JudgedMessage[]): Tally {
   if (judged.length === 0) return tally;
   const sums = new Map(tally);
@@ -145,7 +149,7 @@ function sortedById<Row extends { id: string }>(rows: Row[]): Row[] {
   return rows.toSorted((left, right) => (left.id < right.id ? -1 : 1));
 }
 
-/** Its id is derived, since the message's own belongs to the row that counted it. */
+/** Its id is derived: the message's own id belongs to the row that counted it. */
 function emptyRow(message: HeldMessage, incarnation: number): LedgerRow {
   return { ...message, id: digest(`${incarnation}:${message.sequence}`), increments: 0, total: 0 };
 }

@@ -1,13 +1,13 @@
 /*
- * The ledger's statements. Every one that locks rows gets them sorted and without repeats, so that
- * two counters always lock in the same order and none waits for the other in a circle.
+ * The ledger's statements. Each that locks rows gets them sorted and without repeats, so that two counter
+ * services lock in the same order and can't deadlock.
  */
 import { sql, type Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Exact } from '../../schema/int64.ts';
 import type { Tally } from '../consume/tally.ts';
 
-/** Rows in one statement: bounds its parameters, its time and its memory. */
+/** Rows in one statement; limits its parameters, its time and its memory. */
 const STATEMENT_ROWS_MAX = 10_000;
 
 export interface LedgerRow {
@@ -27,9 +27,8 @@ export interface KnownMessage {
 }
 
 /**
- * Inserts rows, sorted by id, and returns the ids of those that were not: a row with their id, or one
- * with their sequence, is there already. A row of another transaction that is not yet committed is
- * waited for.
+ * Inserts rows, sorted by id, and returns the ids of those that were not inserted, because a row with their
+ * id or their sequence exists. Waits for uncommitted rows of other transactions.
  */
 export async function insertMessages(
   db: Kysely<Database>,
@@ -77,7 +76,7 @@ export async function insertMessages(
   return known;
 }
 
-/** The rows that have one of these ids, or settle one of these sequences of the incarnation. */
+/** The rows with one of these ids, or with one of these sequences of the incarnation. */
 export async function findMessages(
   db: Kysely<Database>,
   incarnation: number,
@@ -107,7 +106,7 @@ export async function findMessages(
   return found;
 }
 
-/** Corrects what messages added where a part of them was not counted. */
+/** Corrects the totals of messages of which a part was not counted. */
 export async function correctTotals(
   db: Kysely<Database>,
   rows: { id: string; increments: number; total: Exact }[],
@@ -130,7 +129,7 @@ export async function correctTotals(
 export interface KeyClaim {
   key: string;
   payload: string;
-  /** In ISO 8601; many claims of a message share it, and it costs more to make than the rest. */
+  /** In ISO 8601; the claims of a message share it, because formatting it is slow. */
   storedAt: string;
 }
 
@@ -162,7 +161,7 @@ export async function claimKeys(db: Kysely<Database>, claims: KeyClaim[]): Promi
   return known;
 }
 
-/** The payloads for which keys were claimed; a statement of its own, so that it sees the winners. */
+/** The payloads of claimed keys. A separate statement, so that it sees the claims that won. */
 export async function findKeyPayloads(
   db: Kysely<Database>,
   keys: string[],
@@ -180,8 +179,8 @@ export async function findKeyPayloads(
 }
 
 /**
- * Adds a tally's sums to the counters, keys sorted: two counters lock the same rows. The next
- * statement is made ready while the database works on the one before.
+ * Adds a tally's sums to the counters, keys sorted: other counter services lock the same rows. Prepares the
+ * next statement while the database runs the current one.
  */
 export async function upsertCounters(db: Kysely<Database>, tally: Tally): Promise<void> {
   let running: Promise<unknown> | undefined;
@@ -210,13 +209,13 @@ function upsertChunk(db: Kysely<Database>, keys: string[], tally: Tally) {
     );
 }
 
-/** All keys in order, sorted part by part and only when a part is asked for. */
+/** All keys in order, each part sorted only when it is needed. */
 function* sortedChunks(keys: Iterable<string>): Generator<string[]> {
   const parts = Array.from({ length: 256 }, (): string[] => []);
   for (const key of keys) parts[Number.parseInt(key.slice(0, 2), 16)]?.push(key);
   let chunk: string[] = [];
   for (const part of parts) {
-    // Keys that are made by time share their first digits, so one part may be all of them.
+    // Keys made from the time share their first digits, so one part may hold all of them.
     chunk = chunk.concat(part.toSorted());
     for (; chunk.length >= STATEMENT_ROWS_MAX; chunk = chunk.slice(STATEMENT_ROWS_MAX)) {
       yield chunk.slice(0, STATEMENT_ROWS_MAX);
@@ -225,7 +224,7 @@ function* sortedChunks(keys: Iterable<string>): Generator<string[]> {
   if (chunk.length > 0) yield chunk;
 }
 
-/** Parts that one statement takes. */
+/** Splits rows into parts for one statement each. */
 export function* chunks<Row>(rows: Row[]): Generator<Row[]> {
   for (let start = 0; start < rows.length; start += STATEMENT_ROWS_MAX) {
     yield rows.slice(start, start + STATEMENT_ROWS_MAX);
@@ -233,8 +232,8 @@ export function* chunks<Row>(rows: Row[]): Generator<Row[]> {
 }
 
 /**
- * A PostgreSQL array literal. What goes in is made here (UUIDs, numbers, ISO times), so nothing needs
- * quotes; the driver's own encoding would quote and search every element.
+ * A PostgreSQL array literal. The elements are made here (UUIDs, numbers, ISO times), so none needs quotes;
+ * the driver would search and quote each one.
  */
 function array<Row>(rows: Row[], read: (row: Row) => string | Exact): string {
   return `{${rows.map(read).join(',')}}`;

@@ -2,13 +2,13 @@ import { sql, type Transaction } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 
 /**
- * Makes the transaction's commit wait until synchronous standbys, where there are any, have
- * everything that the transaction saw.
+ * Makes the commit wait until synchronous standbys, if there are any, have everything that the transaction
+ * saw.
  *
- * A commit waits for them by itself, and is only then seen by others, with one exception: a primary
- * that crashes during the wait shows afterwards what it has committed and no standby has. Were the
- * broker to forget that, a fail-over would lose it. The log goes to a standby in its order, so a
- * write that is confirmed confirms all before it; one that changed nothing else would not wait.
+ * A commit waits for them by itself and is visible only then, with one exception: a primary that crashes
+ * during the wait shows the commit after its restart, though no standby has it. If the broker then dropped
+ * the messages, a fail-over would lose them. The log reaches a standby in order, so one confirmed write
+ * confirms all before it. A transaction that wrote nothing would not wait, hence this message.
  */
 export async function confirmReplication(transaction: Transaction<Database>): Promise<void> {
   await sql`

@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks';
 
-/** How long the steps of a work took, one after the other. */
+/** Measures the steps of an operation, one after the other. */
 export interface StepTimer<Step extends string> {
-  /** Ends a step that began when the one before ended; one that comes again adds up. */
+  /** Ends the step that began when the one before ended; the same step again adds up. */
   end: (step: Step) => void;
   readonly ms: Partial<Record<Step, number>>;
 }

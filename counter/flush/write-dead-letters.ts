@@ -1,8 +1,8 @@
 /*
- * Dead letters go by way of the database. What can't be counted is judged in the flush, against keys
- * and ids that other transactions hold, and the judgement is final only when the flush commits. So a
- * dead letter is written in the same transaction and published afterwards, under a fixed message id:
- * whatever dies in between, it is stored once, and never for something that was counted.
+ * Dead letters go through the database. The flush decides what can't be counted by keys and ids that other
+ * transactions may hold, and its decision is final only at its commit. So a dead letter is written in the
+ * same transaction and published afterwards, under a fixed message id: even after a crash in between it is
+ * stored once, and never for something that was counted.
  */
 import { sql, type Kysely } from 'kysely';
 import type { Database, DeadLettersTable } from '../../schema/database/tables.ts';
@@ -11,7 +11,7 @@ import { chunks } from './ledger.ts';
 
 /** Something that could not be counted, with what a person needs to understand and repair it. */
 export interface DeadLetter {
-  /** Fixed by stream incarnation, sequence and place, so that a repeat is stored once. */
+  /** Made of stream incarnation, sequence and reason, so that a repeat is stored once. */
   id: string;
   reason: DeadLetterReason;
   /** Where it was first published. */
@@ -21,7 +21,7 @@ export interface DeadLetter {
   payload: string;
 }
 
-/** Writes dead letters in the flush's transaction. Every message of a batch may be bad. */
+/** Writes dead letters in the flush's transaction; in parts, since every message of a batch may be bad. */
 export async function writeDeadLetters(
   db: Kysely<Database>,
   deadLetters: DeadLetter[],

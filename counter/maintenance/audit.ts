@@ -1,7 +1,7 @@
 /*
- * Double entry: what the messages added must be what the counters hold, and every message that left
- * the stream must be settled. The ledger's totals are summed from the messages, the counters from
- * the tally, so neither can hide a fault of the other.
+ * Double entry: the counters must hold what the messages added, and every message removed from the stream
+ * must be settled. The ledger's totals are summed from the messages, the counters from the tally, so an
+ * error in one can't hide in the other.
  */
 import { sql, type Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
@@ -12,7 +12,7 @@ import type { StreamState } from '../settle/stream-state.ts';
 export interface Books {
   /** Over all counters. */
   counted: string;
-  /** Over the ledger, with what was carried from rows that are pruned. */
+  /** Over the ledger, plus the carried totals of pruned rows. */
   booked: string;
   /** `counted − booked`. */
   difference: string;
@@ -30,22 +30,22 @@ export interface Audit extends Books {
   prunedThrough: number;
   /** Every sequence up to this one is settled. */
   settledThrough: number;
-  /** How many messages left the stream and are not settled, and where: the first few holes. */
+  /** Messages that left the stream without being settled: how many, and the first few gaps. */
   missing: number;
   holes: Hole[];
-  /** The last settled sequence where the stream ends before it; the stream went back in time. */
+  /** The last settled sequence, if the stream ends before it: the stream went back in time. */
   settledBeyondEnd: number | undefined;
 }
 
 const HOLES_MAX = 10;
 
 /**
- * Checks the books at one moment, under any batch without a false timer. Stream and database have no
- * snapshot in common, so each rule is one that must hold between states read in this order:
+ * Checks the books at one moment, under any load and without false alarms. Stream and database share no
+ * snapshot, so each rule holds between states that are read in this order:
  *
- * 1. the stream: what is below its first message was removed, so it was committed before;
+ * 1. the stream: messages below its first one were removed, so they were committed before;
  * 2. the database, in one snapshot: the sums are equal, and what 1 saw removed is settled;
- * 3. the stream again: what 2 saw settled was stored before, so its end is not below that.
+ * 3. the stream again: what 2 saw settled was stored before, so the stream does not end below it.
  */
 export async function auditBooks(
   database: Kysely<Database>,
@@ -72,7 +72,7 @@ export async function auditBooks(
   return { ...found, isBalanced, stream, settledBeyondEnd };
 }
 
-/** One statement and so one snapshot, in a transaction or without. */
+/** One statement and so one snapshot, inside a transaction or outside. */
 export async function readBooks(db: Kysely<Database>): Promise<Books> {
   const { rows } = await sql<Books>`
     select counted, booked, counted - booked as difference
@@ -82,7 +82,7 @@ export async function readBooks(db: Kysely<Database>): Promise<Books> {
   return rows[0] ?? { counted: '0', booked: '0', difference: '0' };
 }
 
-/** Gaps between what is pruned and the stream's first message, which are the ends of the search. */
+/** Gaps between the last pruned sequence and the stream's first message. */
 async function findHoles(
   db: Kysely<Database>,
   { incarnation, firstSequence }: StreamState,

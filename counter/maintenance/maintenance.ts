@@ -9,7 +9,10 @@ import { watchStores } from './watch-stores.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 
 const PRUNE_MS = 10_000;
-/** Each flush sends its own; these were left by a counter service that died or while the broker was away. */
+/**
+ * Each flush sends its own dead letters; these were left by a service that died, or while the broker was
+ * away.
+ */
 const DEAD_LETTERS_MS = 5_000;
 
 export interface MaintenanceOptions {
@@ -25,24 +28,24 @@ export interface MaintenanceOptions {
 }
 
 export interface Maintenance {
-  /** Sends the dead letters that wait; calls while one runs share its outcome. */
+  /** Sends the dead letters that wait; concurrent calls share one run. */
   sendDeadLetters: () => Promise<void>;
   stop: () => void;
 }
 
-/** What is done beside the way of an increment, from time to time. What fails is tried the next time. */
+/** Runs the periodic work beside the flushes. What fails is tried again at the next interval. */
 export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const { database, watch, stores, idempotencyKeptMs, log } = options;
   let sending: Promise<void> | undefined;
   let isPruning = false;
   let isStopped = false;
   const timers = [
-    setInterval(() => void sendShared(), DEAD_LETTERS_MS),
+    setInterval(() => void sendDeadLetters(), DEAD_LETTERS_MS),
     setInterval(() => void pruneLedgers(), PRUNE_MS),
   ];
   const stopWatching = watchStores(options);
 
-  function sendShared(): Promise<void> {
+  function sendDeadLetters(): Promise<void> {
     sending ??= sendWritten().finally(() => (sending = undefined));
     return sending;
   }
@@ -53,7 +56,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     try {
       await options.sendDeadLetters();
     } catch (error) {
-      log.warn({ err: error }, 'dead letters wait in the database');
+      log.warn({ err: error }, 'dead letters could not be sent and wait in the database');
     }
   }
 
@@ -72,7 +75,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   }
 
   return {
-    sendDeadLetters: sendShared,
+    sendDeadLetters,
     stop: () => {
       isStopped = true;
       timers.forEach(clearInterval);

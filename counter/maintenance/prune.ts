@@ -7,28 +7,28 @@ const PRUNE_ROWS_MAX = 10_000;
 const PRUNER_LOCK = 4_711_002;
 
 export interface PruneOptions {
-  /** The end of the contiguous settled run: nothing above it may go. */
+  /** The end of the contiguous settled run: nothing above it may be deleted. */
   floor: number;
   idempotencyKeptMs: number;
-  /** Whether to end before all is gone. */
+  /** Whether to stop before everything is deleted. */
   isStopping?: () => boolean;
 }
 
 /**
- * Removes ledger rows whose message can't come again, and idempotency keys past their time, by one
- * bounded statement after the other until none is left. Goes by stream time: after an outage of days
- * nothing is forgotten that still waits in the stream, and no clock of a machine matters.
+ * Deletes ledger rows whose message can't be delivered again, and expired idempotency keys, in bounded
+ * statements until none is left. Goes by stream time: after an outage of days, everything that messages in
+ * the stream need is still there, and no machine's clock matters.
  *
- * @returns how many rows went; none where another counter prunes.
+ * @returns how many rows were deleted; none if another counter service is pruning.
  */
 export async function prune(
   database: Kysely<Database>,
   stream: StreamState,
   options: PruneOptions,
 ): Promise<{ messages: number; keys: number }> {
-  const gone = { messages: 0, keys: 0 };
+  const deleted = { messages: 0, keys: 0 };
   const keysBefore = new Date(stream.unsettledSinceMs - options.idempotencyKeptMs);
-  // What is gone stays in the index until a VACUUM; a statement begins behind it.
+  // Deleted rows stay in the index until a VACUUM; each statement starts after them.
   let keysFrom = new Date(0);
   for (;;) {
     const { messages, keys, keysThrough } = await database.transaction().execute(async (db) => {
@@ -40,15 +40,15 @@ export async function prune(
         ...(await pruneKeys(db, keysFrom, keysBefore)),
       };
     });
-    gone.messages += messages;
-    gone.keys += keys;
+    deleted.messages += messages;
+    deleted.keys += keys;
     keysFrom = keysThrough ?? keysFrom;
     const isLast = messages < PRUNE_ROWS_MAX && keys < PRUNE_ROWS_MAX;
-    if (isLast || options.isStopping?.() === true) return gone;
+    if (isLast || options.isStopping?.() === true) return deleted;
   }
 }
 
-/** Deletes and carries the totals in one statement, so that the books balance at every moment. */
+/** Deletes rows and carries their totals in one statement, so that the books always balance. */
 async function pruneMessages(
   db: Kysely<Database>,
   stream: StreamState,
@@ -57,7 +57,7 @@ async function pruneMessages(
   const before = new Date(stream.unsettledSinceMs - LEDGER_KEPT_MS);
   const current = String(stream.incarnation);
   const result = await db
-    .with('doomed', (eb) =>
+    .with('expired', (eb) =>
       eb
         .selectFrom('ledger')
         .select('id')
@@ -72,16 +72,16 @@ async function pruneMessages(
         .orderBy('sequence')
         .limit(PRUNE_ROWS_MAX),
     )
-    .with('gone', (eb) =>
+    .with('deleted', (eb) =>
       eb
         .deleteFrom('ledger')
-        .using('doomed')
-        .whereRef('ledger.id', '=', 'doomed.id')
+        .using('expired')
+        .whereRef('ledger.id', '=', 'expired.id')
         .returning(['ledger.incarnation', 'ledger.sequence', 'ledger.increments', 'ledger.total']),
     )
     .with('sums', (eb) =>
       eb
-        .selectFrom('gone')
+        .selectFrom('deleted')
         .groupBy('incarnation')
         .select('incarnation')
         .select(({ fn }) => [
@@ -110,7 +110,7 @@ async function pruneKeys(
   from: Date,
   before: Date,
 ): Promise<{ keys: number; keysThrough: Date | null }> {
-  const doomed = db
+  const expired = db
     .selectFrom('idempotency_keys')
     .select('key')
     .where('stored_at', '>=', from)
@@ -118,10 +118,10 @@ async function pruneKeys(
     .orderBy('stored_at')
     .limit(PRUNE_ROWS_MAX);
   const { count, through } = await db
-    .with('gone', (eb) =>
-      eb.deleteFrom('idempotency_keys').where('key', 'in', doomed).returning('stored_at'),
+    .with('deleted', (eb) =>
+      eb.deleteFrom('idempotency_keys').where('key', 'in', expired).returning('stored_at'),
     )
-    .selectFrom('gone')
+    .selectFrom('deleted')
     .select(({ fn }) => [
       fn.countAll<string>().as('count'),
       fn.max<Date | null>('stored_at').as('through'),

@@ -4,20 +4,20 @@ import { type Kysely, type Selectable } from 'kysely';
 import { DEAD_SUBJECT_PREFIX } from '../../nats/streams.ts';
 import type { Database, DeadLettersTable } from '../../schema/database/tables.ts';
 
-/** In flight at once: 32 MiB of the largest, which a slow disk stores in time too. */
+/** In flight at once: 32 MiB of the largest, which even a slow disk stores in time. */
 const DEAD_LETTERS_AT_ONCE = 16;
 const STORE_TIMEOUT_MS = 2_000;
 
-/** Of the broker's max_payload, what a letter's headers take at most besides the subject. */
+/** The most bytes of the broker's max_payload that a dead letter's headers take, without the subject. */
 const HEADER_BYTES_MAX = 512;
 
-/** Far below the 4 KiB of a protocol line, at which the broker hangs up. A header has the whole of it. */
+/** Far below 4 KiB, the longest protocol line that the broker accepts. A header has the whole subject. */
 const SUBJECT_LENGTH_MAX = 1_000;
 
 /**
- * Returns a function that publishes all dead letters that are written, and removes each once it is
- * stored; one that can't be stored keeps no other back. Several counter services may do so at once: the
- * stream knows the ids for 30 days.
+ * Returns a function that publishes all dead letters in the table and deletes each once it is stored; one
+ * that can't be stored does not stop the others. Several counter services may run it at once: the stream
+ * drops repeated ids for 30 days.
  */
 export function createDeadLetterSender(database: Kysely<Database>, connection: NatsConnection) {
   const client = jetstream(connection, { timeout: STORE_TIMEOUT_MS });
@@ -42,7 +42,7 @@ export function createDeadLetterSender(database: Kysely<Database>, connection: N
           ),
         ),
       );
-      // All were there, or the broker takes nothing now.
+      // Nothing is left, or the broker accepts nothing now.
       if (stored.length === 0) break;
       await database.deleteFrom('dead_letters').where('id', 'in', stored).execute();
       triedThrough = deadLetters.at(-1)?.id ?? triedThrough;

@@ -3,9 +3,9 @@ import type { Database } from '../../schema/database/tables.ts';
 
 export interface TableSize {
   table: string;
-  /** The server's own estimate: counting a large table takes long. */
+  /** The server's own estimate: counting the rows of a large table is slow. */
   rows: number;
-  /** With its indexes. */
+  /** Including its indexes. */
   bytes: number;
 }
 

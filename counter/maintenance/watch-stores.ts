@@ -8,9 +8,9 @@ import type { Stats } from '../telemetry/stats.ts';
 import { readStreamState } from '../settle/stream-state.ts';
 import { readTableSizes } from './table-sizes.ts';
 
-/** Lag must be seen also, and above all, while nothing is committed. */
+/** Not only at each flush: lag matters most while nothing is committed. */
 const STREAM_MS = 2_000;
-/** The server's own estimates, which cost next to nothing. */
+/** The server's own estimates, which are cheap. */
 const SIZES_MS = 15_000;
 /** Reads every counter and the ledger: some seconds of one core for ten million keys. */
 const BOOKS_MS = 5 * 60_000;
@@ -23,7 +23,7 @@ export interface StoreWatchOptions {
   log: Log;
 }
 
-/** Looks at both stores from time to time, for the stats. Returns a function that ends it. */
+/** Reads both stores periodically, for the stats. Returns a function that stops it. */
 export function watchStores({
   manager,
   database,
@@ -31,12 +31,12 @@ export function watchStores({
   stats,
   log,
 }: StoreWatchOptions): () => void {
-  async function lookAtStream(): Promise<void> {
+  async function readStream(): Promise<void> {
     if (!watch.isConnected) return;
     try {
       stats.streamSeen(await readStreamState(manager));
     } catch (error) {
-      log.debug({ err: error }, 'the stream could not be looked at');
+      log.debug({ err: error }, 'the stream could not be read');
     }
   }
 
@@ -44,27 +44,28 @@ export function watchStores({
     try {
       const { difference } = await readBooks(database);
       stats.audited(Number(difference));
-      if (difference !== '0') log.error({ difference }, 'the books do not balance: run the audit');
+      if (difference !== '0')
+        log.error({ difference }, 'the books do not balance: run `npm run mesh -- audit`');
     } catch (error) {
       log.debug({ err: error }, 'the books could not be read');
     }
   }
 
-  async function lookAtTables(): Promise<void> {
+  async function readTables(): Promise<void> {
     try {
       stats.tablesSeen(await readTableSizes(database));
     } catch (error) {
-      log.debug({ err: error }, 'the tables could not be looked at');
+      log.debug({ err: error }, 'the sizes of the tables could not be read');
     }
   }
 
   const timers = [
-    setInterval(() => void lookAtStream(), STREAM_MS),
-    setInterval(() => void lookAtTables(), SIZES_MS),
+    setInterval(() => void readStream(), STREAM_MS),
+    setInterval(() => void readTables(), SIZES_MS),
     setInterval(() => void audit(), BOOKS_MS),
   ];
-  void lookAtStream();
-  void lookAtTables();
+  void readStream();
+  void readTables();
   void audit();
   return () => timers.forEach(clearInterval);
 }

@@ -2,7 +2,7 @@ import { type Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 import type { StreamState } from './stream-state.ts';
 
-/** Raised where one of the two stores went back in time; going on would lose or double counts. */
+/** Thrown if one of the two stores went back in time; going on would lose or double counts. */
 export class StoresDisagree extends Error {
   override readonly name = 'StoresDisagree';
 }
@@ -10,7 +10,7 @@ export class StoresDisagree extends Error {
 /**
  * Compares what the broker has removed and stored with what the database knows.
  *
- * @throws StoresDisagree that says which of the two lost something and what to do.
+ * @throws StoresDisagree with the store that lost something and what to do.
  */
 export async function compareStores(
   db: Kysely<Database>,
@@ -19,7 +19,7 @@ export async function compareStores(
 ): Promise<void> {
   const incarnation = String(stream.incarnation);
   const removed = stream.firstSequence - 1;
-  // One statement, since pruning moves what a row of the ledger proves to the row of the stream.
+  // One statement: pruning moves the proof from a row of the ledger to the row of the stream.
   const known = await db
     .selectFrom('streams')
     .where('streams.incarnation', '=', incarnation)
@@ -50,12 +50,12 @@ export async function compareStores(
   }
 
   const last = Number(known.last ?? 0);
-  // Another counter may have committed a message that was stored since, so the stream is read again.
+  // Another counter service may have committed a message that was stored since: read the stream again.
   if (last > stream.lastSequence && last > (await readAgain()).lastSequence) {
     throw new StoresDisagree(
       `PostgreSQL has counted message ${last}, but the stream ends at ${stream.lastSequence}: ` +
-        'the stream went back in time (restored from an older copy?). New messages would take numbers that ' +
-        'are settled already. Make the stream again: a new one has a ledger of its own',
+        'the stream went back in time (restored from an older copy?). New messages would get ' +
+        'sequences that are settled already. Make the stream again: a new one gets new rows in the ledger',
     );
   }
   if (removed > Number(known.pruned_through) && known.removed === null) {
@@ -66,7 +66,7 @@ export async function compareStores(
 function databaseLost(removed: number, incarnation: string): string {
   return (
     `the stream has removed messages up to ${removed} as counted, but PostgreSQL does not know ${removed}: ` +
-    'the database went back in time (restored from an older copy?), or another one was used before. ' +
+    'the database went back in time (restored from an older copy?), or another database was used before. ' +
     'Restore the newer database. To go on without those counts: insert into streams (incarnation, ' +
     `pruned_through) values (${incarnation}, ${removed}) on conflict (incarnation) do update set ` +
     'pruned_through = excluded.pruned_through'

@@ -1,7 +1,7 @@
 /*
- * Messages that are committed, and that the broker still holds as unacknowledged. Each is in one state:
- *   waiting   for a purge of this or another counter service, until its ack deadline is near;
- *   extended  its deadline was extended once, since a purge did not come in time;
+ * Committed messages that the broker still holds as unacknowledged. Each is in one state:
+ *   waiting   for a purge by any counter service, until its ack deadline is near;
+ *   extended  its deadline was extended once, since no purge came in time;
  *   overdue   extended, and the deadline is near again: it must be acknowledged by itself.
  * A purge removes it in any state.
  */
@@ -9,7 +9,7 @@
 /** Times are those of performance.now(). */
 export interface PendingAck {
   sequence: number;
-  /** Where its acknowledgement goes; a later delivery of the same message replaces it. */
+  /** Where its acknowledgement goes; replaced when the message is delivered again. */
   reply: string;
   /** When the broker's ack_wait began: at the delivery, or when it was last extended. */
   ackWaitFrom: number;
@@ -19,9 +19,12 @@ export interface PendingAcks {
   readonly size: number;
   add: (messages: Iterable<PendingAck>) => void;
   has: (sequence: number) => boolean;
-  /** Takes the reply of another delivery of a committed message. @returns false where it is not one. */
+  /** Takes the reply subject of another delivery. @returns false if the message is not pending. */
   renew: (sequence: number, reply: string, now: number) => boolean;
-  /** What is due: extended from now on, and what must be acknowledged, which stays until it is taken. */
+  /**
+   * The messages that are due: to extend, done here from `now` on, and overdue, which stay until they are
+   * taken.
+   */
   due: (now: number) => { toExtend: PendingAck[]; overdue: PendingAck[] };
   removeThrough: (sequence: number) => void;
   /** Removes and returns those of them that are still pending. */
@@ -33,7 +36,7 @@ interface TrackedAck extends PendingAck {
   state: 'waiting' | 'extended';
 }
 
-/** @param deadlineMs after this long without an extension a message is due. */
+/** @param deadlineMs a message is due after this long without an extension. */
 export function createPendingAcks(deadlineMs: number): PendingAcks {
   const pending = new Map<number, TrackedAck>();
 

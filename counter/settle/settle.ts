@@ -1,11 +1,11 @@
 /*
- * Settling: the broker may forget what the database has proven.
+ * Settling: the broker may drop what the database has.
  *
- * Each acknowledgement of a work-queue message costs the broker an fsync, a purge costs one for
- * all. So a committed message waits here until it is below the settled floor and goes with a purge,
- * of this counter service or another: with all of them healthy that is within one flush interval of
- * its delivery. Where that does not happen (another one died and holds the floor back until
- * ack_wait), its ack deadline is extended once, and then it is acknowledged by itself.
+ * To acknowledge a message of a work queue costs the broker an fsync each, a purge one for all. So a
+ * committed message waits here until it is below the settled floor and a purge removes it, by this counter
+ * service or another. While all of them are healthy, that is within one flush interval of its delivery.
+ * Otherwise (one died and holds the floor back until ack_wait) its ack deadline is extended once, and then
+ * it is acknowledged by itself.
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,16 +13,16 @@ import { ACK, IN_PROGRESS } from '../../nats/acknowledgement.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { createPendingAcks, type PendingAck } from './pending-acks.ts';
 
-/** Acks at once; more would keep the broker from noticing what must be delivered again. */
+/** Acks at once; more would delay the broker's redeliveries. */
 const ACKS_AT_ONCE = 256;
 const TICK_MS = 500;
 const SETTLE_SPACING_MS = 100;
-/** Before the broker would deliver a message again. */
+/** How long before its ack deadline a message is due. */
 const MARGIN_MS = 2_000;
 
 export interface SettleOptions {
   ackWaitMs: number;
-  /** Purges what is proven and returns the settled floor; throws where the stream is another. */
+  /** Purges what is proven and returns the settled floor. @throws if the stream is another one. */
   purge: () => Promise<number>;
   /** Publishes to an acknowledgement's reply subject. */
   send: (reply: string, kind: string) => void;
@@ -35,9 +35,9 @@ export interface Settler {
   /** Takes over messages whose transaction is committed. */
   add: (messages: Iterable<PendingAck>) => void;
   has: (sequence: number) => boolean;
-  /** Takes the reply of another delivery of a committed message. @returns false where it is not one. */
+  /** Takes the reply subject of another delivery. @returns false if the message is not pending. */
   renew: (sequence: number, reply: string) => boolean;
-  /** Purges what is proven. @returns false where that failed. Calls while one runs share its outcome. */
+  /** Purges what is proven. @returns false if that failed. Concurrent calls share one run. */
   settle: () => Promise<boolean>;
   /** Settles what is left: waits for the floor, then acknowledges the rest one by one. */
   finish: (waitMs: number) => Promise<void>;
@@ -51,7 +51,7 @@ export function createSettler({ ackWaitMs, purge, send, log }: SettleOptions): S
 
   function add(messages: Iterable<PendingAck>): void {
     pending.add(messages);
-    if (pending.size > 0) timer ??= setInterval(() => void attend(), TICK_MS);
+    if (pending.size > 0) timer ??= setInterval(() => void handleDue(), TICK_MS);
   }
 
   function settle(): Promise<boolean> {
@@ -64,18 +64,18 @@ export function createSettler({ ackWaitMs, purge, send, log }: SettleOptions): S
       pending.removeThrough(await purge());
       return true;
     } catch (error) {
-      // Nothing is lost: the messages stay pending, and come again if need be.
+      // Nothing is lost: the messages stay pending, or are delivered again.
       log.warn({ err: error }, 'settled messages could not be purged');
       return false;
     }
   }
 
-  async function attend(): Promise<void> {
-    if (pending.size === 0) stopAttending();
+  async function handleDue(): Promise<void> {
+    if (pending.size === 0) stopTimer();
     const { toExtend, overdue } = pending.due(performance.now());
     for (const { reply } of toExtend) send(reply, IN_PROGRESS);
     if (overdue.length === 0) return;
-    // An acknowledgement does not say of which stream it is, so the stream is looked at first.
+    // An acknowledgement does not name its stream, so the stream is checked first.
     const isSameStream = await settle();
     const sequences = overdue.slice(0, ACKS_AT_ONCE).map(({ sequence }) => sequence);
     if (isSameStream) acknowledge(pending.take(sequences));
@@ -85,13 +85,13 @@ export function createSettler({ ackWaitMs, purge, send, log }: SettleOptions): S
     for (const { reply } of messages) send(reply, ACK);
   }
 
-  function stopAttending(): void {
+  function stopTimer(): void {
     clearInterval(timer);
     timer = undefined;
   }
 
   async function finish(waitMs: number): Promise<void> {
-    stopAttending();
+    stopTimer();
     const until = performance.now() + waitMs;
     let isSameStream = await settle();
     while (pending.size > 0 && performance.now() < until) {

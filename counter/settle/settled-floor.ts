@@ -3,8 +3,8 @@ import type { Database } from '../../schema/database/tables.ts';
 import type { StreamState } from './stream-state.ts';
 
 /**
- * The end of the contiguous run of sequences, from the stream's first on, that the ledger proves
- * settled. What is below the stream's first was proven when it was removed.
+ * The end of the contiguous run of settled sequences that starts at the stream's first one. Everything
+ * below was proven when it was removed.
  */
 export async function findSettledFloor(db: Kysely<Database>, stream: StreamState): Promise<number> {
   const below = stream.firstSequence - 1;

@@ -1,6 +1,6 @@
 /*
- * The two stores as a counter sees them: whether each can be reached, and that the stream is still
- * the one whose messages it holds.
+ * Broker and database as a counter service sees them: whether each can be reached, and whether the stream
+ * is still the one whose messages it holds.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
@@ -22,34 +22,34 @@ export interface StoresOptions {
   database: Kysely<Database>;
   manager: JetStreamManager;
   watch: ConnectionWatch;
-  /** Told when the stream is found to be another one, whoever looked. */
+  /** Called when the stream turns out to be another one. */
   onDisagreement: (error: StoresDisagree) => void;
   log: Log;
 }
 
 export interface StoreHealth {
-  /** When the broker came back last (since 1970); 0 where it was never away. */
+  /** When the connection to the broker was last restored (since 1970); 0 if it was never lost. */
   readonly reconnectedAtMs: number;
-  /** From a batch that could not be flushed until a query of our own succeeds. */
+  /** True from a batch that could not be flushed until a query of ours succeeds. */
   isDatabaseAway: boolean;
-  /** Asks the database once, and waits a little where it does not answer. */
+  /** Queries the database once, and pauses if it does not answer. */
   probeDatabase: () => Promise<void>;
-  /** What rows of the ledger are booked under. @throws StoresDisagree */
+  /** The incarnation to write ledger rows under. @throws StoresDisagree */
   readIncarnation: () => Promise<number>;
   /** The stream and the end of its settled run. @throws StoresDisagree */
   readSettled: () => Promise<{ stream: StreamState; floor: number }>;
-  /** The same, once synchronous standbys have it: what the broker may forget. */
+  /** The same, of what synchronous standbys have: what the broker may drop. @throws StoresDisagree */
   readProven: () => Promise<{ stream: StreamState; floor: number }>;
 }
 
-/** Waits for both stores, and refuses a pair that does not fit together. @throws StoresDisagree */
+/** Waits for both stores. @throws StoresDisagree if they do not belong together. */
 export async function openStores(
   options: StoresOptions,
   signal: AbortSignal,
 ): Promise<StoreHealth> {
   const { database, manager, watch, log } = options;
   const warn = throttleWarnings(log);
-  let stream = await untilThere(options, { warn, signal });
+  let stream = await waitForStores(options, { warn, signal });
   let reconnectedAtMs = 0;
   watch.onChange((isConnected) => {
     if (isConnected) reconnectedAtMs = Date.now();
@@ -67,7 +67,7 @@ export async function openStores(
     }
   }
 
-  /** With the broker away, what was received belongs to the stream that was seen last. */
+  /** While the broker is away, the messages held belong to the stream that was seen last. */
   async function readIncarnation(): Promise<number> {
     const current = watch.isConnected
       ? await readSameStream().catch(rethrowDisagreement)
@@ -84,8 +84,8 @@ export async function openStores(
     const current = await readStreamState(manager);
     if (current.incarnation === stream.incarnation) return current;
     const disagreement = new StoresDisagree(
-      'the stream was made again while this counter ran: what it held of the old one is dropped, ' +
-        'and a new start takes the new one',
+      'the stream was made again while this counter service ran: its messages of the old stream are ' +
+        'dropped, and its next start takes the new stream',
     );
     options.onDisagreement(disagreement);
     throw disagreement;
@@ -100,7 +100,7 @@ export async function openStores(
     const current = await readSameStream();
     const floor = await database.transaction().execute(async (transaction) => {
       const settled = await findSettledFloor(transaction, current);
-      // Of the same server: after a fail-over another one knows less.
+      // On the same server: after a fail-over another one may have less.
       await confirmReplication(transaction);
       return settled;
     });
@@ -120,7 +120,7 @@ export async function openStores(
   return stores;
 }
 
-async function untilThere(
+async function waitForStores(
   options: StoresOptions,
   { warn, signal }: { warn: (line: string) => void; signal: AbortSignal },
 ): Promise<StreamState> {
@@ -140,7 +140,7 @@ async function untilThere(
   }
 }
 
-/** A broker that does not answer keeps nobody from committing what was received. */
+/** A broker that does not answer must not stop the commit of what was received. */
 function rethrowDisagreement(error: unknown): undefined {
   if (error instanceof StoresDisagree) throw error;
 }

@@ -1,11 +1,11 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { INCREMENTS } from '../../nats/streams.ts';
 
-/** What a counter needs to know of the stream. */
+/** What a counter service needs to know of the stream. */
 export interface StreamState {
-  /** The creation time in milliseconds since 1970: a stream made again is another one. */
+  /** The creation time in milliseconds since 1970; a stream that was made again has another one. */
   incarnation: number;
-  /** The first sequence that is still stored; last + 1 where none is. */
+  /** The first sequence that is still stored; last + 1 if none is. */
   firstSequence: number;
   lastSequence: number;
   messages: number;
@@ -20,12 +20,12 @@ export async function readStreamState(manager: JetStreamManager): Promise<Stream
     firstSequence: state.first_seq === 0 ? 1 : state.first_seq,
     lastSequence: state.last_seq,
     messages: state.messages,
-    // Stream time only, so that no clock of ours can make anything look older than it is.
+    // Stream time only: a wrong clock of ours must not make a message look older.
     unsettledSinceMs: Math.max(0, Date.parse(state.messages > 0 ? state.first_ts : state.last_ts)),
   };
 }
 
-/** Removes everything up to a sequence in one operation and moves the consumer's ack floor with it. */
+/** Removes everything up to a sequence in one operation, and moves the consumer's ack floor with it. */
 export async function purgeThrough(manager: JetStreamManager, sequence: number): Promise<void> {
   await manager.streams.purge(INCREMENTS, { seq: sequence + 1 });
 }

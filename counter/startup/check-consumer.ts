@@ -10,8 +10,8 @@ const RETRY_MS = 1_000;
 /**
  * Waits for the consumer and returns its ack_wait in milliseconds.
  *
- * @throws ConfigurationError where it is so short that the broker would deliver again what this
- * counter still holds, at every flush.
+ * @throws ConfigurationError if it is so short that, before each flush, the broker would deliver again what
+ * this counter service still holds.
  */
 export async function readConsumerAckWait(
   manager: JetStreamManager,

@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 
-/** Raised where the database can't keep the promise; waiting would not cure it. */
+/** Thrown if the database's settings can lose commits; waiting would not help. */
 export class UnsafeDatabase extends Error {
   override readonly name = 'UnsafeDatabase';
 }

@@ -2,7 +2,7 @@ import { metrics, type ObservableResult } from '@opentelemetry/api';
 import { operation } from './operation.ts';
 import type { Stats } from './stats.ts';
 
-/** What a counter service holds at the moment. */
+/** What a counter service holds now. */
 export interface Held {
   messages: number;
   keys: number;
@@ -16,7 +16,7 @@ export interface Held {
 type Observe = (result: ObservableResult) => void;
 
 /**
- * The counter service's instruments, on what its stats have counted. Ours have their unit in the name; no
+ * The counter service's instruments, read from its stats. Our own metrics have their unit in the name; no
  * key is ever a label.
  */
 export function createMetrics(stats: Stats, readHeld: () => Held): void {
@@ -46,36 +46,40 @@ function observeMessages(stats: Stats): void {
   );
   counter(
     'counter_messages_redelivered',
-    'Messages delivered to this counter service and not for the first time',
+    'Redelivered messages received by this counter service',
     (result) => result.observe(stats.messagesRedelivered),
   );
-  counter('counter_messages_nakked', 'Messages handed back to the broker unflushed', (result) =>
-    result.observe(stats.messagesNakked),
+  counter(
+    'counter_messages_nakked',
+    'Messages returned to the broker without being flushed',
+    (result) => result.observe(stats.messagesNakked),
   );
   gauge(
     'counter_minting_skew_seconds',
-    'When a message was stored less when its gateway says it was made: the farthest from 0 of the ' +
-      'last minute. Beyond 30 minutes it is not counted',
+    'Storage time of a message minus the creation time in its id: the value farthest from 0 in the ' +
+      'last minute. Beyond 30 minutes a message is not counted',
     (result) => result.observe(stats.worstSkewMs() / 1000),
   );
 }
 
 function observeFlushes(stats: Stats): void {
-  counter('counter_flushes_failed', 'Flushes given up after all their tries', (result) =>
+  counter('counter_flushes_failed', 'Flushes given up after all their retries', (result) =>
     result.observe(stats.flushesFailed),
   );
   counter('increments_committed', 'Increments added to the table', (result) =>
     result.observe(stats.incrementsCommitted),
   );
-  counter('increments_already_applied', 'Repeats that the ledger refused', (result) =>
-    result.observe(stats.alreadyApplied),
+  counter(
+    'increments_already_applied',
+    'Repeated messages and increments that the ledger refused',
+    (result) => result.observe(stats.alreadyApplied),
   );
-  counter('counter_rows_upserted', 'Rows of the table that flushes touched', (result) =>
+  counter('counter_rows_upserted', 'Rows of the table that flushes inserted or updated', (result) =>
     result.observe(stats.rowsCommitted),
   );
   counter(
     'counter_dead_letters',
-    'Dead letters about messages and increments that could not be counted',
+    'Dead letters for messages and increments that could not be counted',
     (result) => {
       for (const [reason, count] of Object.entries(stats.deadLetters)) {
         result.observe(count, { reason });
@@ -84,7 +88,7 @@ function observeFlushes(stats: Stats): void {
   );
   gauge(
     'increments_staleness_worst_seconds',
-    'The oldest increment at the commit of any flush of the last minute',
+    'Age of the oldest increment at a commit, the maximum of the last minute',
     (result) => result.observe(stats.worstStalenessMs() / 1000),
   );
 }
@@ -93,9 +97,9 @@ function observeHeld(readHeld: () => Held): void {
   const held = (name: string, description: string, read: (held: Held) => number) =>
     gauge(name, description, (result) => result.observe(read(readHeld())));
   const flag = (isTrue: boolean) => (isTrue ? 1 : 0);
-  held('counter_messages_held', 'Messages held, not committed', ({ messages }) => messages);
-  held('counter_keys_held', 'Keys held, not committed', ({ keys }) => keys);
-  held('counter_acks_pending', 'Messages committed, not purged', ({ pending }) => pending);
+  held('counter_messages_held', 'Messages held and not committed', ({ messages }) => messages);
+  held('counter_keys_held', 'Keys held and not committed', ({ keys }) => keys);
+  held('counter_acks_pending', 'Messages committed and not purged', ({ pending }) => pending);
   held(
     'counter_oldest_age_seconds',
     'Age of the oldest increment held',
@@ -111,11 +115,11 @@ function observeHeld(readHeld: () => Held): void {
   );
 }
 
-/** Nothing is observed of what was not looked at yet. */
+/** Values that were not read yet are not reported. */
 function observeStores(stats: Stats): void {
   gauge(
     'audit_difference',
-    'What the counters hold less what the messages added; anything but 0 is a fault',
+    'Sum of the counters minus what the messages added; anything but 0 is an error',
     (result) => {
       if (stats.auditDifference !== undefined) result.observe(stats.auditDifference);
     },
@@ -125,12 +129,12 @@ function observeStores(stats: Stats): void {
   });
   gauge(
     'stream_oldest_age_seconds',
-    'Age of the oldest message in the stream; 0 where there is none',
+    'Age of the oldest message in the stream; 0 if there is none',
     (result) => {
       if (stats.stream !== undefined) result.observe(stats.stream.ageMs / 1000);
     },
   );
-  gauge('database_table_rows', 'Rows, as the server estimates them', (result) => {
+  gauge('database_table_rows', 'Rows of a table, by the estimate of the server', (result) => {
     for (const { table, rows } of stats.tables) result.observe(rows, { table });
   });
   gauge('database_table_bytes', 'Size of a table with its indexes', (result) => {

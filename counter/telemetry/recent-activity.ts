@@ -11,10 +11,10 @@ import type { FlushResult } from '../flush/flush.ts';
 import type { FlushTimes } from './stats.ts';
 
 const MINUTE_MS = 60_000;
-/** A counter service flushes at most four times a second. */
+/** A minute of flushes, of which there are at most four a second. */
 const GROWTHS_MAX = 240;
 
-/** What happened lately, for the console, which may be opened after it happened. */
+/** What happened lately, for a console that may be opened afterwards. */
 export interface RecentActivity {
   flushed: (result: FlushResult, times: FlushTimes) => void;
   streamSeen: (stream: { messages: number; ageMs: number }) => void;
@@ -25,7 +25,7 @@ type ReportedFlush = Omit<CounterActivity['flushes'][number], 'age_ms'>;
 type LatestDeadLetter = FlushSummary['deadLetters'][number];
 
 /**
- * The keys that grew most are taken from the largest of each flush, so one that grows a little in every
+ * The keys that grew most are found among the largest of each flush, so one that grows a little in every
  * flush may be missed.
  */
 export function createRecentActivity(): RecentActivity {

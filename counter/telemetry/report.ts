@@ -5,7 +5,7 @@ import type { CounterStats, Heartbeat } from '../../schema/message/heartbeat.ts'
 import type { Held } from './metrics.ts';
 import type { Stats } from './stats.ts';
 
-/** What a counter service says of itself: to the nats CLI, which asks, and once a second to consoles. */
+/** What a counter service reports of itself: to the nats CLI on request, and to consoles once a second. */
 export function createReport(
   stats: Stats,
   readHeld: () => Held,

@@ -9,7 +9,7 @@ import { operation } from './operation.ts';
 import { createRecentActivity, type RecentActivity } from './recent-activity.ts';
 
 /**
- * What a counter service has done since its start, and what it saw last, in plain numbers. Metrics,
+ * What a counter service has done since its start, and what it read last, in plain numbers. Metrics,
  * heartbeats and discovery read them.
  */
 export interface Stats extends Recorders {
@@ -29,38 +29,38 @@ export interface Stats extends Recorders {
   readonly worstSkewMs: () => number;
   readonly stream: { messages: number; ageMs: number } | undefined;
   readonly tables: readonly TableSize[];
-  /** What the counters hold less what the messages added; anything but 0 is a fault. */
+  /** Sum of the counters minus what the messages added; anything but 0 is an error. */
   readonly auditDifference: number | undefined;
   readonly activity: RecentActivity;
 }
 
 export interface FlushTimes {
   durationMs: number;
-  /** Infinite where the flush added nothing. */
+  /** Infinite if the flush added nothing. */
   stalenessMs: number;
 }
 
 interface Recorders {
   received: (isRedelivered: boolean) => void;
-  /** @param skewMs how long after it was made a message was stored, as the two clocks have it. */
+  /** @param skewMs the time from the making of a message to its storage, each by its own clock. */
   skewSeen: (skewMs: number) => void;
   flushed: (result: FlushResult, times: FlushTimes) => void;
-  /** A batch went back to the broker after all its tries. */
+  /** A batch went back to the broker after all its retries. */
   flushFailed: () => void;
   nakked: (messages: number) => void;
-  /** The broker has removed what is settled. */
+  /** The broker has removed settled messages. */
   purged: (durationMs: number) => void;
   streamSeen: (stream: StreamState) => void;
   tablesSeen: (tables: TableSize[]) => void;
   audited: (difference: number) => void;
 }
 
-/** Fine around the bound of ten seconds. */
+/** Narrow around the limit of ten seconds. */
 const STALENESS_BUCKETS = [
   1, 2, 4, 6, 8, 8.5, 9, 9.25, 9.5, 9.75, 10, 11, 12, 13, 15, 20, 30, 60, 300,
 ];
 
-/** Each has a series from the start: a rate needs a first sample of 0 to see the first dead letter. */
+/** Each reason has a series from the start: to see the first dead letter, a rate needs a sample of 0. */
 const NO_DEAD_LETTERS: Record<DeadLetterReason, number> = {
   'not-json': 0,
   'wrong-shape': 0,
@@ -150,7 +150,7 @@ function createHistograms(): Pick<Recorders, 'flushed' | 'purged'> {
   })(operation('process'));
   const settling = createCountedHistogram({
     name: 'messaging.client.operation.duration',
-    description: 'Duration of a purge, which settles everything that is proven',
+    description: 'Duration of a purge, which settles all proven messages',
     boundaries: SECONDS_BUCKETS,
   })(operation('settle'));
   const staleness = createCountedHistogram({

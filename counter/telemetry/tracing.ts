@@ -7,7 +7,7 @@ import type { FlushTimes } from './stats.ts';
 
 const tracer = trace.getTracer('increment-mesh/counter');
 
-/** Makes a span of each pull that brought messages of sampled requests, with links to those. */
+/** Makes a span for each pull that received messages of sampled requests, with links to those. */
 export function tracePuller(puller: Puller): Puller {
   return {
     ...puller,
@@ -32,7 +32,7 @@ export function tracePuller(puller: Puller): Puller {
   };
 }
 
-/** Makes spans of flushes and of purges, after they are done. */
+/** Makes spans for flushes and purges, after they ended. */
 export interface FlushTracing {
   flushed: (result: FlushResult, times: FlushTimes) => void;
   purged: (durationMs: number) => void;
@@ -47,7 +47,7 @@ export function createFlushTracing(): FlushTracing {
       const endTime = Date.now();
       const startTime = endTime - durationMs;
       const span = startSpan('process', { kind: SpanKind.CONSUMER, startTime, links, messages });
-      // The last attempt is what succeeded; its steps end with it.
+      // The steps are those of the last attempt, which succeeded and ended now.
       let stepAt = endTime - Object.values(stepsMs).reduce((sum, ms) => sum + ms, 0);
       const parent = trace.setSpan(ROOT_CONTEXT, span);
       for (const [step, ms] of Object.entries(stepsMs)) {

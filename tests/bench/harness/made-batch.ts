@@ -26,7 +26,7 @@ export function makeBatch(keys: string[], value: number): FlushBatch {
       id,
       reply: '',
       storedAtMs: Date.now(),
-      bornAt: now,
+      enteredAt: now,
       ackWaitFrom: now,
       digest: digest(id),
       increments: pack.length,

@@ -27,7 +27,7 @@ function batchOf(given: Given[]) {
       id,
       reply: '',
       storedAtMs: 0,
-      bornAt: 0,
+      enteredAt: 0,
       ackWaitFrom: 0,
       digest,
       increments: 1,

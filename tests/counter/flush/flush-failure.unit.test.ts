@@ -25,9 +25,9 @@ const CASES: [string, Error, [Consequence, Consequence, Consequence]][] = [
   [
     'a tally that is split',
     new FlushConflict('tally-split'),
-    ['take-again', 'take-again', 'take-again'],
+    ['redeliver', 'redeliver', 'redeliver'],
   ],
-  ['the stores disagree', new StoresDisagree('restored'), ['end', 'end', 'end']],
+  ['the stores disagree', new StoresDisagree('restored'), ['stop', 'stop', 'stop']],
 ];
 
 void t.test('what follows a flush that failed', (t) => {

@@ -156,7 +156,7 @@ void t.test('a subject with a zero costs nobody a flush', async (t) => {
       deliveryCount: 1,
       storedAtMs: Date.now(),
     },
-    { suspectBeforeMs: 0, isHeldElsewhere: () => false },
+    { reconnectedAtMs: 0, isBeingFlushed: () => false },
   );
   await flush(database, batch, INCARNATION);
   const deadLetters = await database.selectFrom('dead_letters').select('subject').execute();
@@ -189,7 +189,7 @@ function optionsOf(database: Kysely<Database>): RetryOptions {
     database,
     readIncarnation: () => Promise.resolve(INCARNATION),
     onCommitted: () => undefined,
-    triesMs: () => 10_000,
+    retryForMs: () => 10_000,
     log: createLog('counter', 'silent'),
   };
 }
@@ -212,7 +212,7 @@ function batchOf(key: string, sent: Sent[]): FlushBatch {
         deliveryCount,
         storedAtMs: Date.now(),
       },
-      { suspectBeforeMs: 0, isHeldElsewhere: () => false },
+      { reconnectedAtMs: 0, isBeingFlushed: () => false },
     );
   }
   return batch;
