@@ -2,10 +2,10 @@
 export const ACK = '+ACK';
 /** Not processed: deliver it again at once. */
 export const NAK = '-NAK';
-/** Still at work: the ack deadline begins anew. */
+/** Still in progress: restarts the ack deadline. */
 export const IN_PROGRESS = '+WPI';
 
-/** Deliver it again, but not before so many milliseconds have passed. */
+/** Deliver it again, after this delay at the earliest. */
 export function nakAfter(delayMs: number): string {
   return `${NAK} {"delay":${delayMs * 1_000_000}}`;
 }

@@ -1,4 +1,4 @@
-/** This machine's two clocks: the one that can be set, and the one that stops while it sleeps. */
+/** This machine's two clocks: one can be set, the other stops while the machine sleeps. */
 export interface Clocks {
   /** Milliseconds since 1970. */
   wallMs: number;
@@ -6,19 +6,19 @@ export interface Clocks {
   monotonicMs: number;
 }
 
-/** Clocks that move apart by this much: one was set, or the machine has slept. */
+/** If the two clocks differ by more than this, one was set or the machine has slept. */
 const CLOCKS_APART_MS_MAX = 10_000;
 
-/** What time it is at the broker, from what it was once. */
+/** Computes the time at the broker from its time at an earlier moment. */
 export interface BrokerClock {
   readonly isSet: boolean;
   set: (brokerMs: number, now: Clocks) => void;
   clear: () => void;
-  /** Milliseconds since 1970; by this machine's clock where it is not set. */
+  /** Milliseconds since 1970; by this machine's clock if it is not set. */
   timeMs: (now: Clocks) => number;
-  /** How far this machine's clock is ahead; 0 where that is not known. */
+  /** How far this machine's clock is ahead; 0 if that is unknown. */
   readonly aheadMs: number;
-  /** Whether it is set and this machine's clocks still go together as they did then. */
+  /** Whether it is set, and this machine's clocks have not moved apart since. */
   isReliable: (now: Clocks) => boolean;
 }
 

@@ -1,12 +1,12 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { listen } from './listen.ts';
 
-/** Where gateways share their clients' limits. */
+/** Where gateways share the limits of their clients. */
 export const RATE_LIMIT_SUBJECT = 'mesh.rate-limit';
-/** Where every service says once a second how it is, for the console. */
+/** Where every service publishes its state once a second, for the console. */
 export const HEARTBEAT_SUBJECT = 'mesh.heartbeat';
 
-/** Text to everyone who listens at the moment: core NATS, outside the streams, not stored. */
+/** Sends text to all subscribers of the moment: core NATS, outside the streams, not stored. */
 export interface Channel {
   /** @param topic below the channel's subject. */
   publish: (topic: string, text: string) => void;
@@ -17,7 +17,7 @@ export interface Channel {
 export function openChannel(connection: NatsConnection, subject: string): Channel {
   return {
     publish: (topic, text) => {
-      // At a stop a timer may come later than the end of the connection.
+      // During a stop, a timer may fire after the connection is closed.
       if (!connection.isClosed()) connection.publish(`${subject}.${topic}`, text);
     },
     subscribe: (topic, listener) =>

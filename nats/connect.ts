@@ -14,22 +14,22 @@ export interface ConnectOptions {
   /** `nats://user:password@host:port`, several servers separated by commas. */
   url: string;
   role: NatsRole;
-  /** Files of certificates in PEM, for a broker that speaks TLS. */
+  /** Certificate files in PEM, for a broker with TLS. */
   tls?: NatsTlsFiles;
-  /** Told of each failed first attempt; without it the first failure is thrown. */
+  /** Called after each failed first attempt; without it, the first failure is thrown. */
   onRetry?: (error: Error) => void;
   signal?: AbortSignal;
 }
 
 export interface NatsTlsFiles {
-  /** Of the authority that signed the brokers' certificates; left out, those of the system count. */
+  /** Of the authority that signed the brokers' certificates; by default, the authorities of the system. */
   caFile?: string;
   /** The client's own, for brokers that verify their clients. */
   certFile?: string;
   keyFile?: string;
 }
 
-/** Where waiting would not help; the message says which broker, as whom, and what to look at. */
+/** Thrown if the connection is given up; the message has the broker, the user and what to check. */
 export class CannotConnect extends Error {
   override readonly name = 'CannotConnect';
 }
@@ -37,10 +37,10 @@ export class CannotConnect extends Error {
 const RETRY_DELAY_MS_MAX = 5_000;
 
 /**
- * Connects and then stays connected: the client reconnects for ever, to whichever server answers.
+ * Connects, and from then on reconnects for ever, to any server that answers.
  *
- * @throws CannotConnect that names the role and server, never the password, where the password is wrong
- * or the server too old (waiting would not cure it), or at the first failure where no `onRetry` is given.
+ * @throws CannotConnect with role and server, but never the password: if the password is wrong or the
+ * server too old, since waiting would not help, or at the first failure if there is no `onRetry`.
  */
 export async function connectToNats(options: ConnectOptions): Promise<NatsConnection> {
   const { servers, credentials, isTls } = parseNatsUrl(options.url);
@@ -52,9 +52,9 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
         ...credentials,
         ...tls,
         name: `increment-mesh ${options.role}`,
-        // Permissions give each role replies on its own inboxes only.
+        // Permissions allow each role only its own inboxes.
         inboxPrefix: `_INBOX_${options.role}`,
-        // Frames queued while dialing are sent up to this much later, so it must be short.
+        // Frames queued while connecting are sent up to this much later, so it must be short.
         timeout: 2_000,
         pingInterval: 10_000,
         maxPingOut: 2,
@@ -66,17 +66,17 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
         ignoreAuthErrorAbort: true,
         noAsyncTraces: true,
       };
-      // Brokers refuse a certificate after the handshake, which a client that reconnects takes for a
-      // lost connection, again and again. So one that does not is tried first.
+      // Brokers refuse a certificate after the handshake. A client that reconnects takes that for a lost
+      // connection, again and again, so a client that does not reconnect tries first.
       if (settings.tls) await (await connect({ ...settings, reconnect: false })).close();
       return await refuseOld(await connect(settings));
     } catch (cause) {
       const error = new CannotConnect(
-        `can't connect to NATS at ${servers.join(', ')} as ${credentials?.user ?? 'anonymous'}: ${describe(cause, 'tls' in tls)}`,
+        `can't connect to NATS at ${servers.join(', ')} as ${credentials?.user ?? 'anonymous'}: ${describeCause(cause, 'tls' in tls)}`,
         { cause },
       );
-      const isLasting = cause instanceof errors.AuthorizationError || cause instanceof OldServer;
-      if (isLasting || options.onRetry === undefined) throw error;
+      const isPermanent = cause instanceof errors.AuthorizationError || cause instanceof OldServer;
+      if (isPermanent || options.onRetry === undefined) throw error;
       options.onRetry(error);
       await delay(Math.min(RETRY_DELAY_MS_MAX, 250 * 2 ** attempt), undefined, {
         ...(options.signal && { signal: options.signal }),
@@ -97,31 +97,31 @@ async function refuseOld(connection: NatsConnection): Promise<NatsConnection> {
   throw new OldServer(problem);
 }
 
-/** What the operator can do about it, where the cause tells. */
-function describe(cause: unknown, usesTls: boolean): string {
+/** The error's message, with what the operator can do about it if the cause is known. */
+function describeCause(cause: unknown, usesTls: boolean): string {
   const { message, code } = cause as NodeJS.ErrnoException;
   if (cause instanceof errors.AuthorizationError)
     return `${message}; check user and password in NATS_URL against those of the brokers (nats/roles.conf)`;
   if (cause instanceof errors.ConnectionError && message.includes("not support 'tls'"))
-    return 'the broker does not speak TLS: use nats:// and no NATS_CA_FILE, or configure TLS there';
-  // A broker that refuses a certificate hangs up, sometimes before its reason is read.
-  const signs = usesTls
+    return 'the broker does not use TLS: use nats:// and no NATS_CA_FILE, or configure TLS there';
+  // A broker that refuses a certificate closes the connection, sometimes before its reason arrives.
+  const pattern = usesTls
     ? /certificate|SSL|TLS|alert|ECONNRESET|EPIPE/i
     : /certificate|SSL|TLS|alert/i;
-  const isOfTls = signs.test(`${code ?? ''} ${message}`);
-  return isOfTls
+  const isTlsError = pattern.test(`${code ?? ''} ${message}`);
+  return isTlsError
     ? `${message}; check NATS_CA_FILE, NATS_CERT_FILE and NATS_KEY_FILE against the brokers’ certificates`
     : message;
 }
 
-/** Whether the broker can be reached, and who wants to know when that changes. */
+/** Whether the broker can be reached, and notice of each change. */
 export interface ConnectionWatch {
   isConnected: boolean;
   /** Calls the listener at each change until the returned function is called. */
   onChange: (listener: (isConnected: boolean) => void) => () => void;
 }
 
-/** Follows a connection's state for as long as it lives. */
+/** Watches a connection until it is closed. */
 export function watchConnection(connection: NatsConnection): ConnectionWatch {
   const listeners = new Set<(isConnected: boolean) => void>();
   const watch: ConnectionWatch = {
@@ -142,7 +142,7 @@ export function watchConnection(connection: NatsConnection): ConnectionWatch {
   return watch;
 }
 
-/** Resolves at the connection's next change, or after the time given. */
+/** Resolves at the connection's next change, or after the time-out. */
 export function connectionChange(watch: ConnectionWatch, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     const stopListening = watch.onChange(done);

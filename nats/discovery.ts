@@ -2,15 +2,14 @@
  * Discovery: what the nats CLI shows with `nats micro ls`, `info` and `stats`.
  *
  * The protocol is ADR-32 of nats-architecture-and-design: a service answers requests on
- * `$SRV.PING|INFO|STATS`, each for all services, for those of a name, and for one id. A service is
- * listed with one endpoint here, the hop of an increment that it serves, so that the figures of its
- * real work stand where the CLI shows them.
+ * `$SRV.PING|INFO|STATS`, each for all services, for those of a name, and for one id. Each service lists
+ * one endpoint, its step on the way of an increment, so that the CLI shows the statistics of its real work.
  */
 import { errors, nanos, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { readVersion } from '../schema/version.ts';
 import { listen } from './listen.ts';
 
-/** What tells one process of a kind from another. */
+/** Identifies one process of a kind. */
 export interface Identity {
   id: string;
   version: string;
@@ -18,24 +17,24 @@ export interface Identity {
 }
 
 export interface DiscoverableService extends Identity {
-  /** The kind; every instance of it has the same. */
+  /** The kind, the same for all its instances. */
   name: 'gateway' | 'counter';
   description: string;
   metadata: Record<string, string>;
   endpoint: Endpoint;
-  /** Asked at each `STATS`. */
+  /** Called at each `STATS`. */
   readWork: () => Work;
 }
 
 export interface Endpoint {
   name: string;
   subject: string;
-  /** Whom instances share the work as. */
+  /** The name of the group of instances that share the work. */
   queueGroup: string;
   metadata: Record<string, string>;
 }
 
-/** What an endpoint has done since the start; `stats` is for whoever knows the service. */
+/** What an endpoint has done since the start; `stats` is for programs that know the service. */
 export interface Work {
   requests: number;
   errors: number;
@@ -44,7 +43,7 @@ export interface Work {
   stats: object;
 }
 
-/** An answer to `STATS`, as far as this project reads it. */
+/** The part of an answer to `STATS` that this project reads. */
 export interface ServiceStats {
   name: string;
   id: string;
@@ -61,7 +60,7 @@ const TYPES: Record<Verb, string> = {
   STATS: 'io.nats.micro.v1.stats_response',
 };
 
-/** An identity for this process; made once, at its start. */
+/** Makes the identity of this process; called once, at its start. */
 export function identify(): Identity {
   return { id: nuid.next(), version: readVersion(), started: new Date().toISOString() };
 }
@@ -72,15 +71,15 @@ export function answerDiscovery(
   service: DiscoverableService,
 ): () => void {
   const { name, id, version, started, description, metadata, endpoint, readWork } = service;
-  const place = {
+  const shared = {
     name: endpoint.name,
     subject: endpoint.subject,
     queue_group: endpoint.queueGroup,
   };
   const answers: Record<Verb, () => object> = {
     PING: () => ({}),
-    INFO: () => ({ description, endpoints: [{ ...place, metadata: endpoint.metadata }] }),
-    STATS: () => ({ started, endpoints: [{ ...place, ...asStats(readWork()) }] }),
+    INFO: () => ({ description, endpoints: [{ ...shared, metadata: endpoint.metadata }] }),
+    STATS: () => ({ started, endpoints: [{ ...shared, ...asStats(readWork()) }] }),
   };
 
   const stops = (Object.keys(answers) as Verb[]).flatMap((verb) => {
@@ -98,10 +97,10 @@ export function answerDiscovery(
   };
 }
 
-/** The first answer may take this long; each further one 300 ms, which the client has fixed. */
+/** How long the first answer may take; each further one has 300 ms, which the client has fixed. */
 const FIRST_ANSWER_MS = 1_000;
 
-/** Asks every service on the broker for its stats, those of other projects included. */
+/** Asks every service on the broker for its stats, including those of other projects. */
 export async function discoverServices(connection: NatsConnection): Promise<ServiceStats[]> {
   const found: ServiceStats[] = [];
   try {
@@ -111,7 +110,7 @@ export async function discoverServices(connection: NatsConnection): Promise<Serv
       if (stats !== undefined) found.push(stats);
     }
   } catch (error) {
-    if (!isNobodyThere(error)) throw error;
+    if (!isNoResponders(error)) throw error;
   }
   return found.toSorted((left, right) => (sortKey(left) < sortKey(right) ? -1 : 1));
 }
@@ -128,7 +127,7 @@ function asStats({ requests, errors, lastError, processingMs, stats }: Work): ob
   };
 }
 
-/** Anyone may answer; what is not of the shape is left out. */
+/** Any program may answer; answers of another shape are ignored. */
 function readStats(message: Msg): ServiceStats | undefined {
   try {
     const stats = message.json<ServiceStats & { type?: unknown }>();
@@ -140,7 +139,7 @@ function readStats(message: Msg): ServiceStats | undefined {
   }
 }
 
-function isNobodyThere(error: unknown): boolean {
+function isNoResponders(error: unknown): boolean {
   return (
     error instanceof errors.NoRespondersError ||
     (error instanceof errors.RequestError && error.isNoResponders())
@@ -148,6 +147,6 @@ function isNobodyThere(error: unknown): boolean {
 }
 
 function sortKey({ name, started, id }: ServiceStats): string {
-  // Gateways come before counters, as the increments do.
+  // Gateways come before counter services, as on the way of an increment.
   return `${name === 'gateway' ? 0 : 1} ${name} ${started} ${id}`;
 }

@@ -8,7 +8,7 @@ const CODES = {
   'stream-full': [10077, 10047, 10023],
   /** No server for a replica, too few of them, or too little room on them. */
   'too-few-servers': [10074, 10005, 10023],
-  /** Not the leader, and a stream or consumer whose servers are away. */
+  /** The server is not the leader, or the servers of a stream or consumer are away. */
   leaderless: [10009, 10118, 10119],
 };
 

@@ -3,8 +3,8 @@ import type { Msg, NatsConnection } from '@nats-io/transport-node';
 /**
  * Listens on a subject until the returned function is called.
  *
- * What a callback throws ends the client's reading, for every subject and without a word: the service
- * would look well and be deaf. Here it is uncaught like any other error, and so ends the process.
+ * If a callback throws, the client silently stops reading, for every subject: the process looks healthy but
+ * receives nothing. Here the error stays uncaught instead, and ends the process.
  */
 export function listen(
   connection: NatsConnection,

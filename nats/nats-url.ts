@@ -7,14 +7,14 @@ export interface NatsServers {
   servers: string[];
   /** The client takes user and password as options, not in the URL. */
   credentials?: { user: string; pass: string };
-  /** Insisted on, so that nobody in between can talk the client out of it. */
+  /** Required by the client, so that no attacker in between can turn it off. */
   isTls: boolean;
 }
 
 /**
- * Takes `nats://user:password@host:port` apart, of which there may be several, separated by commas.
+ * Parses `nats://user:password@host:port`, or several of them separated by commas.
  *
- * @throws Error that shows no password.
+ * @throws Error whose message has no password.
  */
 export function parseNatsUrl(url: string): NatsServers {
   const urls = url.split(',').map((part) => new URL(part.trim()));
@@ -30,7 +30,7 @@ export function parseNatsUrl(url: string): NatsServers {
   return { servers, credentials: { user, pass }, isTls };
 }
 
-/** A setting that is such a URL. */
+/** A setting for such a URL. */
 export function natsUrlSetting(description: string): TString {
   return urlSetting({ pattern: '^(nats|tls)://.+', description }, parseNatsUrl);
 }

@@ -11,27 +11,27 @@ import {
   type StreamOptions,
 } from './streams.ts';
 
-/** New replicas copy the whole stream; gateways and counters are not started before. */
+/** New replicas copy the whole stream; gateways and counter services are not started before. */
 const CATCH_UP_MS_MAX = 10 * 60_000;
-/** A cluster that has lost a server accepts and keeps; its services must be able to start, too. */
+/** A cluster that has lost a server still accepts increments, so its services must be able to start. */
 const AWAY_MS_MAX = 30_000;
 
-/** Raised where the broker can't be brought to what this version needs; says what to do. */
+/** Thrown if the broker can't get the settings that this version needs; says what to do. */
 export class ProvisionError extends Error {
   override readonly name = 'ProvisionError';
 }
 
 export interface ProvisionOptions extends StreamOptions, Pick<ConnectOptions, 'url' | 'tls'> {
-  /** Told which replicas are not current, while they are awaited. */
+  /** Called with the replicas that are not current, while they are awaited. */
   onWait?: (replicas: Replicas[]) => void;
 }
 
 /**
- * Makes the two streams and the consumer, or brings them to this version's settings, and waits until
- * every replica of them is current, whoever began to make it; only half a minute for one that is away.
- * Safe to repeat and to run several times at once.
+ * Makes the two streams and the consumer, or updates them to the settings of this version, and waits until
+ * all their replicas are current, even those that an earlier run made; half a minute at most for one that
+ * is away. Safe to repeat and to run several times at once.
  *
- * @throws CannotConnect where the server is too old, ProvisionError where it refuses a setting, NoLeader,
+ * @throws CannotConnect if the server is too old, ProvisionError if it refuses a setting, NoLeader,
  * ReplicasBehind.
  */
 export async function provision(options: ProvisionOptions): Promise<void> {
@@ -53,8 +53,8 @@ export async function provision(options: ProvisionOptions): Promise<void> {
 }
 
 /**
- * A stream that is there is updated, not added again: an identical `add` is fine for NATS, but it
- * reserves the stream's `max_bytes` a second time before it looks.
+ * Updates a stream that exists, and does not add it again: NATS accepts an identical `add`, but first
+ * reserves the `max_bytes` of the stream a second time.
  */
 async function applyStream(
   manager: JetStreamManager,
@@ -71,7 +71,7 @@ async function applyStream(
     if (isRefusal(error, 'too-few-servers')) {
       throw new ProvisionError(
         `NATS can't keep ${config.num_replicas ?? 1} replicas of ${config.name} (${error.message}): give it a ` +
-          'cluster of as many servers with room for its max_bytes, or set REPLICAS=1',
+          'cluster of that many servers with room for its max_bytes, or set REPLICAS=1',
         { cause: error },
       );
     }
@@ -93,7 +93,7 @@ async function applyConsumer(manager: JetStreamManager, options: StreamOptions):
   }
 }
 
-/** Undefined where there is none; any other error is thrown. */
+/** Undefined if there is none; any other error is thrown. */
 async function find<Info>(info: Promise<Info>): Promise<Info | undefined> {
   try {
     return await info;

@@ -5,13 +5,13 @@ import { isErrorCode } from './error-codes.ts';
 import { listen } from './listen.ts';
 import { INCREMENTS } from './streams.ts';
 
-/** A message with the id under which every attempt to store it is made. */
+/** A message, with the id that all attempts to store it share. */
 export interface OutgoingMessage {
   subject: string;
   id: string;
   body: string;
   headers?: Record<string, string>;
-  /** The W3C trace contexts of the requests whose increments it holds, where traces are on. */
+  /** The W3C trace contexts of the requests whose increments it holds, if traces are on. */
   origins?: (string | undefined)[];
 }
 
@@ -19,12 +19,12 @@ export interface Stored {
   sequence: number;
 }
 
-/** Raised where the stream has reached its `max_bytes`: nothing was stored, and waiting may help. */
+/** Thrown if the stream has reached its `max_bytes`: nothing was stored, and waiting may help. */
 export class StreamFull extends Error {
   override readonly name = 'StreamFull';
 }
 
-/** Raised at the deadline: the message may or may not have been stored. */
+/** Thrown at the deadline: the message may or may not have been stored. */
 export class PublishTimeout extends Error {
   override readonly name = 'PublishTimeout';
 }
@@ -32,7 +32,7 @@ export class PublishTimeout extends Error {
 /** What group commit needs of the broker. */
 export interface Publisher {
   readonly isConnected: boolean;
-  /** The largest body, in bytes, that the broker takes. */
+  /** The largest body, in bytes, that the broker accepts. */
   readonly bodyBytesMax: number;
   onConnectionChange: (listener: (isConnected: boolean) => void) => void;
   /** @throws StreamFull, PublishTimeout */
@@ -40,34 +40,34 @@ export interface Publisher {
 }
 
 const RETRY_DELAY_MS = 50;
-/** An attempt that is not answered in this time is made again, under the same id. */
+/** An attempt without an answer is repeated after this time, under the same id. */
 const ATTEMPT_MS_MAX = 2_000;
 /** Room for the protocol line and the headers of a message. */
 const HEADER_BYTES = 4_096;
 
 /**
- * Publishes to JetStream until the broker has acknowledged, in attempts that share one message id:
- * the stream drops the copies it still knows, the ledger refuses the rest.
+ * Publishes to JetStream until the broker acknowledges, in attempts that share one message id: the stream
+ * drops copies that it still knows, the ledger refuses the rest.
  *
- * The client's own publish makes several promises and an error for each message, which cost more than
- * the message; here it is a subject for replies and a map.
+ * The client's own publish makes several promises and an error for each message, which cost more than the
+ * message; here it takes a subject for replies and a map.
  *
- * @param deadlineMs a time of `performance.now()`. No attempt starts after it or while disconnected,
- * since the client would send such a frame later, long after its request was answered.
+ * @param deadlineMs a time of `performance.now()`. No attempt starts after it or while disconnected: the
+ * client would send the message later, long after its request was answered.
  */
 export function createPublisher(connection: NatsConnection, watch: ConnectionWatch): Publisher {
   const inbox = createInbox('_INBOX_gateway');
-  /** By the last token of the subject that their acknowledgement comes on. */
-  const underWay = new Map<string, (outcome: Stored | Error) => void>();
+  /** By the last token of the subject of their acknowledgement. */
+  const pending = new Map<string, (outcome: Stored | Error) => void>();
   let attempts = 0;
 
   listen(connection, `${inbox}.*`, (message) => {
-    underWay.get(message.subject.slice(inbox.length + 1))?.(readAcknowledgement(message));
+    pending.get(message.subject.slice(inbox.length + 1))?.(readAcknowledgement(message));
   });
-  // A connection that breaks answers nothing any more, so what is under way ends with it.
+  // After a disconnection no acknowledgement arrives, so all pending attempts end.
   watch.onChange(() => {
     const lost = new Error('the connection to the broker was lost');
-    for (const end of underWay.values()) end(lost);
+    for (const end of pending.values()) end(lost);
   });
 
   async function publish(message: OutgoingMessage, deadlineMs: number): Promise<Stored> {
@@ -84,9 +84,9 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
       try {
         return await attempt(message, Math.min(remainingMs, ATTEMPT_MS_MAX));
       } catch (error) {
-        // Only where no earlier attempt is in doubt does "full" mean that nothing was stored.
+        // "Full" proves that nothing was stored only if no earlier attempt is in doubt.
         if (error instanceof StreamFull && failure === undefined) throw error;
-        // Everything else passes: a time-out, a leader change, a broker that is just starting.
+        // All other errors are temporary: a time-out, a leader change, a broker that is starting.
         failure = error;
         await delay(Math.min(RETRY_DELAY_MS, Math.max(0, deadlineMs - performance.now())));
       }
@@ -97,13 +97,13 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
     return new Promise((resolve, reject) => {
       const token = String(++attempts);
       const timer = setTimeout(end, timeoutMs, new Error('the broker did not acknowledge'));
-      underWay.set(token, end);
+      pending.set(token, end);
       const reply = `${inbox}.${token}`;
       connection.publish(message.subject, message.body, { reply, headers: headersOf(message) });
 
       function end(outcome: Stored | Error): void {
         clearTimeout(timer);
-        underWay.delete(token);
+        pending.delete(token);
         if (outcome instanceof Error) reject(outcome);
         else resolve(outcome);
       }
@@ -129,7 +129,9 @@ function headersOf(message: OutgoingMessage) {
   return natsHeaders;
 }
 
-/** The server's PubAck, or why there is none. On a broker without our roles anyone may answer. */
+/**
+ * The server's acknowledgement, or why there is none. On a broker without our roles any client may answer.
+ */
 function readAcknowledgement(message: Msg): Stored | Error {
   try {
     if (message.headers?.code === 503) return new Error(`no server has the stream ${INCREMENTS}`);
@@ -145,7 +147,7 @@ function readAcknowledgement(message: Msg): Stored | Error {
     }
     if (seq !== undefined) return { sequence: seq };
   } catch {
-    // Neither headers nor JSON that can be read.
+    // The headers or the JSON can't be read.
   }
-  return new Error(`this is no acknowledgement: ${message.string().slice(0, 100)}`);
+  return new Error(`not an acknowledgement: ${message.string().slice(0, 100)}`);
 }

@@ -5,7 +5,7 @@ import { COUNTER, INCREMENTS } from './streams.ts';
 
 const NEXT_SUBJECT = `$JS.API.CONSUMER.MSG.NEXT.${INCREMENTS}.${COUNTER}`;
 
-/** How long after its expiry a pull that the broker does not end is given up. */
+/** A pull that the broker does not end is given up this long after its expiry. */
 const GRACE_MS = 2_000;
 
 /** A message as the broker delivers it. */
@@ -18,18 +18,18 @@ export interface Delivery {
   deliveryCount: number;
   /** The stream's timestamp, in milliseconds since 1970 with a fraction. */
   storedAtMs: number;
-  /** The W3C trace context of whoever published it. */
+  /** The W3C trace context of the publisher. */
   traceparent?: string;
 }
 
 export interface PullLimits {
   messagesMax: number;
   bytesMax: number;
-  /** The broker ends the pull after this long, so that a stop waits no longer. 0: no waiting at all. */
+  /** The broker ends the pull after this long, so that a stop need not wait longer. 0: no waiting at all. */
   expiresMs: number;
 }
 
-/** How a pull ended: with all that was there, with all that it may take, with a refusal, or not. */
+/** How a pull ended: no more messages, as many as it may take, no answer, or a refusal. */
 export type PullEnd = 'emptied' | 'full' | 'unanswered' | { status: number; description: string };
 
 export interface Puller {
@@ -38,10 +38,10 @@ export interface Puller {
 }
 
 /**
- * Pulls from the shared consumer, one pull at a time, bounded in messages *and* bytes. The library's
- * own fetch takes one of the two bounds, and its consume drops what is under way when it is
- * stopped, which would come again only after `ack_wait`. Here a pull always runs to its end, so
- * every delivery is taken.
+ * Pulls from the shared consumer, one pull at a time, limited in messages *and* bytes. The library's own
+ * fetch takes only one of the two limits, and its consume drops unfinished deliveries when it is stopped,
+ * which would come again only after `ack_wait`. Here a pull always runs to its end, so every delivery is
+ * taken.
  *
  * The protocol: ADR-13 of nats-architecture-and-design.
  */
@@ -50,7 +50,7 @@ export function createPuller(connection: NatsConnection, watch: ConnectionWatch)
   let current: { reply: string; receive: (message: Msg) => void } | undefined;
   let pulls = 0;
 
-  // The late end of an earlier pull is of no interest; its deliveries are still taken, below.
+  // The late end of an earlier pull is ignored; its deliveries are still taken, below.
   const close = listen(connection, `${inbox}.*`, (message) => current?.receive(message));
 
   function pull(limits: PullLimits, onDelivery: (delivery: Delivery) => void): Promise<PullEnd> {
@@ -83,7 +83,7 @@ export function createPuller(connection: NatsConnection, watch: ConnectionWatch)
         batch: limits.messagesMax,
         max_bytes: limits.bytesMax,
         expires: limits.expiresMs * 1_000_000,
-        // With an expiry this means: wait until something is there, then send what there is at once.
+        // With an expiry this means: wait for the first message, then send at once what there is.
         no_wait: true,
       };
       connection.publish(NEXT_SUBJECT, JSON.stringify(request), { reply });
@@ -100,12 +100,12 @@ const CONFLICT = 409;
 function readStatus(status: number, description: string): PullEnd | undefined {
   if (status === 100) return undefined;
   if (status === EXPIRED || status === NO_MESSAGES) return 'emptied';
-  // One status for "the bytes are used up" and for errors such as a deleted consumer.
+  // The same status means "the bytes are used up" and errors such as a deleted consumer.
   if (status === CONFLICT && /batch completed|exceeds maxbytes/i.test(description)) return 'full';
   return { status, description };
 }
 
-/** The server stores headers as they come, and the client throws at those that it would not send itself. */
+/** The server stores headers as they come; the client throws at those that it would not send itself. */
 function readHeaders(message: Msg): MsgHdrs | undefined {
   try {
     return message.headers;
@@ -114,7 +114,7 @@ function readHeaders(message: Msg): MsgHdrs | undefined {
   }
 }
 
-/** The reply subject carries the delivery's facts, in an older and a coming form (ADR-15). */
+/** The reply subject contains the delivery's metadata, in an older and a newer form (ADR-15). */
 function readDelivery(message: Msg, reply: string, headers: MsgHdrs | undefined): Delivery {
   const tokens = reply.split('.');
   const offset = tokens.length === 9 ? 4 : 6;

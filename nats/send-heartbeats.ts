@@ -3,13 +3,13 @@ import type { Heartbeat } from '../schema/message/heartbeat.ts';
 import type { ConnectionWatch } from './connect.ts';
 import { HEARTBEAT_SUBJECT, openChannel } from './channel.ts';
 
-/** A console misses a silent service within three seconds, and a heartbeat is next to no work. */
+/** A console notices a silent service within three seconds, and a heartbeat is cheap. */
 const HEARTBEAT_MS = 1_000;
 
 /**
- * Says once a second how a service is, below its name, to those who listen.
+ * Publishes a service's heartbeat once a second, under its name.
  *
- * @returns a function that ends it with a last heartbeat, so that a stop is not taken for a crash.
+ * @returns a function that ends this with a last heartbeat, so that a stop does not look like a crash.
  */
 export function sendHeartbeats(
   connection: NatsConnection,
@@ -18,7 +18,7 @@ export function sendHeartbeats(
 ): () => Promise<void> {
   const channel = openChannel(connection, HEARTBEAT_SUBJECT);
   const send = (isStopping: boolean) => {
-    // What is published while the broker is away would be sent on the reconnection, too late.
+    // The client would send it at the reconnection, too late.
     if (!watch.isConnected) return;
     const heartbeat = readHeartbeat();
     channel.publish(heartbeat.name, JSON.stringify({ ...heartbeat, is_stopping: isStopping }));

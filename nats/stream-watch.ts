@@ -1,10 +1,10 @@
 /*
- * What a gateway knows of the stream that it answers for: whether it is there, and what time it is by
- * the clock of the server that stores its messages.
+ * What a gateway knows of its stream: whether it is there, and the time on the clock of the server that
+ * stores its messages.
  *
- * Both come from a message that is sent the way of an increment and never stored: the server's message
- * tracing (`Nats-Trace-Only`, nats-server 2.11) reports on a subject of ours where it would have gone, and
- * when. It costs the stream nothing, and the gateway's role needs no right to look at the stream.
+ * Both come from a message that takes the way of an increment and is never stored: with message tracing
+ * (`Nats-Trace-Only`, nats-server 2.11) the server reports, on a subject of ours, where and when it would
+ * have stored it. It costs the stream nothing, and the gateway's role needs no right to inspect the stream.
  */
 import { performance } from 'node:perf_hooks';
 import { createInbox, headers, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
@@ -13,66 +13,66 @@ import type { ConnectionWatch } from './connect.ts';
 import { listen } from './listen.ts';
 import { HTTP_SUBJECT, INCREMENTS } from './streams.ts';
 
-/** Connected here means that the stream is there too, and that its time is known. */
+/** Connected means here that the stream is there too, and its time is known. */
 export interface StreamWatch extends ConnectionWatch {
   /** Milliseconds since 1970 by the clock of the server that stores. Only while connected. */
   brokerTimeMs: () => number;
-  /** How far this machine's clock is ahead of that one; 0 where it is not known. */
+  /** How far this machine's clock is ahead of that one; 0 if that is unknown. */
   readonly clockAheadMs: number;
 }
 
 /** Core NATS, outside the streams. */
 const TRACE_SUBJECT = 'mesh.trace';
-const LOOK_MS = 2_000;
-/** While the stream is away; a new leader is elected within seconds, and clients wait. */
+const CHECK_MS = 2_000;
+/** While the stream is away. A new leader is elected within seconds, and clients are waiting. */
 const SEARCH_MS = 250;
-/** A later answer says what time it was, not what time it is. */
+/** An answer that takes longer has a time that has passed. */
 const ANSWER_MS_MAX = 1_000;
 
-/** Follows the stream for as long as the connection lives. */
+/** Watches the stream for as long as the connection lives. */
 export function watchStream(connection: NatsConnection, broker: ConnectionWatch): StreamWatch {
   const listeners = new Set<(isThere: boolean) => void>();
   const subject = `${TRACE_SUBJECT}.${nuid.next()}`;
   const inbox = createInbox('_INBOX_gateway');
   const clock = createBrokerClock();
-  let question: { subject: string; askedAt: Clocks } | undefined;
+  let probe: { subject: string; sentAt: Clocks } | undefined;
   let count = 0;
   let timer: NodeJS.Timeout | undefined;
 
   listen(connection, `${subject}.*`, receiveTrace);
   listen(connection, inbox, receiveRefusal);
   broker.onChange((isConnected) => {
-    forget();
-    if (isConnected) ask();
+    markAway();
+    if (isConnected) sendProbe();
   });
-  ask();
+  sendProbe();
 
-  function ask(): void {
+  function sendProbe(): void {
     clearTimeout(timer);
-    if (clock.isSet && !clock.isReliable(readClocks())) forget();
-    timer = setTimeout(ask, clock.isSet ? LOOK_MS : SEARCH_MS).unref();
-    if (!broker.isConnected || connection.isClosed() || isAwaited()) return;
-    question = { subject: `${subject}.${++count}`, askedAt: readClocks() };
+    if (clock.isSet && !clock.isReliable(readClocks())) markAway();
+    timer = setTimeout(sendProbe, clock.isSet ? CHECK_MS : SEARCH_MS).unref();
+    if (!broker.isConnected || connection.isClosed() || isProbePending()) return;
+    probe = { subject: `${subject}.${++count}`, sentAt: readClocks() };
     const trace = headers();
-    trace.set('Nats-Trace-Dest', question.subject);
+    trace.set('Nats-Trace-Dest', probe.subject);
     trace.set('Nats-Trace-Only', 'true');
     connection.publish(HTTP_SUBJECT, '', { headers: trace, reply: inbox });
   }
 
-  /** A slow answer is an answer: asked anew too soon, a busy broker would never be heard. */
-  function isAwaited(): boolean {
-    if (question === undefined) return false;
-    return performance.now() - question.askedAt.monotonicMs < ANSWER_MS_MAX;
+  /** Waits for a slow answer: asking again too soon would discard every answer of a busy broker. */
+  function isProbePending(): boolean {
+    if (probe === undefined) return false;
+    return performance.now() - probe.sentAt.monotonicMs < ANSWER_MS_MAX;
   }
 
   /** Each server on the way sends its part; the one that would have stored the message names the stream. */
   function receiveTrace(message: Msg): void {
     const brokerMs = readStoredTime(message);
-    if (brokerMs === undefined || message.subject !== question?.subject) return;
+    if (brokerMs === undefined || message.subject !== probe?.subject) return;
     const now = readClocks();
-    const { wallMs, monotonicMs } = question.askedAt;
-    question = undefined;
-    // By both clocks, so that neither a process that was frozen nor a machine that slept is fooled.
+    const { wallMs, monotonicMs } = probe.sentAt;
+    probe = undefined;
+    // By both clocks: the process may have been frozen, or the machine asleep.
     if (now.wallMs - wallMs > ANSWER_MS_MAX || now.monotonicMs - monotonicMs > ANSWER_MS_MAX)
       return;
     const wasAway = !clock.isSet;
@@ -80,17 +80,17 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
     if (wasAway) report(true);
   }
 
-  /** Only "no responders" says that no server stores; silence may be a server that is slow. */
+  /** Only "no responders" proves that no server stores the stream; silence may be a slow server. */
   function receiveRefusal(message: Msg): void {
     if (message.headers?.code !== 503) return;
-    question = undefined;
+    probe = undefined;
     if (!clock.isSet) return;
-    forget();
-    ask();
+    markAway();
+    sendProbe();
   }
 
-  function forget(): void {
-    question = undefined;
+  function markAway(): void {
+    probe = undefined;
     if (!clock.isSet) return;
     clock.clear();
     report(false);
@@ -115,7 +115,9 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
   };
 }
 
-/** When the message would have been stored; undefined where it is another server's part, or no trace. */
+/**
+ * When the message would have been stored; undefined for the part of another server, or if it is no trace.
+ */
 function readStoredTime(message: Msg): number | undefined {
   try {
     const { events = [] } = message.json<{ events?: { stream?: string; ts: string }[] }>();

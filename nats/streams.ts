@@ -11,12 +11,12 @@ import { nanos } from '@nats-io/transport-node';
 
 export const INCREMENTS = 'INCREMENTS';
 export const INCREMENTS_DEAD = 'INCREMENTS_DEAD';
-/** The one durable consumer that all counters share. */
+/** The one durable consumer, which all counter services share. */
 export const COUNTER = 'counter';
 
-/** Where a gateway publishes; another source takes `increments.<source>`. */
+/** Where gateways publish; another source uses `increments.<source>`. */
 export const HTTP_SUBJECT = 'increments.http';
-/** Where dead letters are sent again. */
+/** Where repaired dead letters are published again. */
 export const REPLAY_SUBJECT = 'increments.replay';
 /** Not below `increments.`, which would overlap with the work queue. */
 export const DEAD_SUBJECT_PREFIX = 'dead.';
@@ -24,24 +24,33 @@ export const DEAD_SUBJECT_PREFIX = 'dead.';
 const MEBIBYTE = 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** A counter flushes every FLUSH_INTERVAL_MS; what it does not ack within this more comes again. */
+/**
+ * A counter service flushes every FLUSH_INTERVAL_MS; a message that is not acked this long after that is
+ * delivered again.
+ */
 export const ACK_WAIT_MARGIN_MS = 3_000;
 
 /**
- * Ten seconds of 10 000 messages/s, far above what one broker syncs; about 25 MB of server memory.
- * The default of 1000 would stop a consumer whose acks are held for nine seconds.
+ * Ten seconds of 10 000 messages/s, far more than one broker syncs; about 25 MB of server memory. The
+ * default of 1000 would stop a consumer that holds its acks for nine seconds.
  */
 const ACK_PENDING_MAX = 100_000;
 
 export interface StreamOptions {
-  /** 1 on a single server, 3 in a cluster; left out, an existing stream keeps what it has. */
+  /** 1 on a single server, 3 in a cluster; if absent, an existing stream keeps its number. */
   replicas?: number;
   flushIntervalMs: number;
-  /** The size at which `increments` refuses more: kept below the disk, since a full disk kills it. */
+  /**
+   * The size at which `increments` refuses more: less than the disk has, since a full disk makes it
+   * unusable.
+   */
   streamBytesMax?: number;
 }
 
-/** The work queue: what a gateway stores here before its 200, and counters remove once committed. */
+/**
+ * The work queue: a gateway stores a message here before its 200, and counter services remove it once
+ * committed.
+ */
 export function incrementsStream({ replicas, streamBytesMax }: StreamOptions) {
   return {
     name: INCREMENTS,
@@ -61,7 +70,7 @@ export function incrementsStream({ replicas, streamBytesMax }: StreamOptions) {
   } satisfies Partial<StreamConfig> & { name: string };
 }
 
-/** What counters could not accept, kept for people to look at, repair and replay. */
+/** What counter services could not accept, kept for people to inspect, repair and replay. */
 export function deadLettersStream({ replicas }: StreamOptions) {
   return {
     name: INCREMENTS_DEAD,
@@ -72,7 +81,7 @@ export function deadLettersStream({ replicas }: StreamOptions) {
     discard: DiscardPolicy.Old,
     max_bytes: 1024 * MEBIBYTE,
     max_age: nanos(30 * DAY_MS),
-    // As long as the messages themselves, so that none is ever stored twice.
+    // As long as the messages are kept, so that none is ever stored twice.
     duplicate_window: nanos(30 * DAY_MS),
     ...(replicas !== undefined && { num_replicas: replicas }),
     metadata: { project: 'increment-mesh' },
@@ -82,7 +91,7 @@ export function deadLettersStream({ replicas }: StreamOptions) {
 export function counterConsumer({ flushIntervalMs }: StreamOptions) {
   return {
     durable_name: COUNTER,
-    description: 'Shared by all counters; a message is acknowledged once it is committed',
+    description: 'Shared by all counter services; a message is acknowledged once it is committed',
     ack_policy: AckPolicy.Explicit,
     deliver_policy: DeliverPolicy.All,
     ack_wait: nanos(ackWaitMs(flushIntervalMs)),

@@ -47,5 +47,5 @@ await t.test('a cluster speaks TLS with clients and neighbours, and to nobody el
 await t.test('a client that wants TLS sends no password to a broker without', async (t) => {
   const servers = await startServers(t);
   const url = servers.urls.nats.gateway.replace('nats:', 'tls:');
-  await t.rejects(connectToNats({ url, role: 'gateway' }), /the broker does not speak TLS/);
+  await t.rejects(connectToNats({ url, role: 'gateway' }), /the broker does not use TLS/);
 });
