@@ -3,7 +3,7 @@ import type { Exact } from './int64.ts';
 
 const KEY_PATTERN =
   '^(?!00000000-0000-0000-0000-000000000000$)[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
-/** The rules in words, as errors give them. */
+/** The rules in words, as errors state them. */
 export const KEY_RULE = 'must be a UUID of the form 8-4-4-4-12, and not the nil UUID';
 export const VALUE_RULE =
   'must be an integer from 1 to 9223372036854775807, written without quotes, fraction or exponent';
@@ -15,7 +15,7 @@ const KEY = new RegExp(KEY_PATTERN);
 /** For the documentation. */
 export const EXAMPLE_KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
 
-/** A counter's key. TypeBox's own `format: 'uuid'` would let the nil UUID through. */
+/** A counter's key. TypeBox's own `format: 'uuid'` would accept the nil UUID. */
 export const Key = Type.String({
   pattern: KEY_PATTERN,
   description: KEY_RULE,
@@ -23,8 +23,8 @@ export const Key = Type.String({
 });
 
 /**
- * What an increment adds. `maximum: 2n ** 63n - 1n` would compile to a comparison of doubles that
- * lets 2^63 through, hence the exclusive bound.
+ * What an increment adds. `maximum: 2n ** 63n - 1n` would compile to a comparison of doubles that accepts
+ * 2^63, hence the exclusive bound.
  */
 export const IncrementValue = Type.Union(
   [

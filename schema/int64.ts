@@ -5,15 +5,15 @@ export const INT64_MAX = 2n ** 63n - 1n;
 export type Exact = number | bigint;
 
 /**
- * A literal that JSON.parse might round or blur: 16 digits or more, or a fraction or exponent. A hit
- * inside a string is harmless, since it only costs the slower way. What may stand before a number
- * comes first, so that the search leaps from one to the next: twelve times as fast as without.
+ * A literal that JSON.parse might round or change: 16 digits or more, or a fraction or exponent. A match
+ * inside a string is harmless: it only takes the slower path. The pattern starts with what may precede a
+ * number, so that the search jumps from one to the next, which is twelve times as fast.
  */
 const NEEDS_SOURCE_TEXT = /(?:^|[:[,])\s*-?(?:\d{16}|\d+[.eE])/;
 
 const INTEGER_LITERAL = /^-?\d+$/;
 
-/** JSON as it is in Node 24: a reviver is shown a number's source text, and raw text can be written. */
+/** JSON in Node 24: a reviver gets the source text of a number, and raw text can be written. */
 interface JsonWithSource {
   parse: (
     text: string,
@@ -23,7 +23,7 @@ interface JsonWithSource {
 }
 const json = JSON as unknown as JsonWithSource;
 
-/** A number that is not written as an integer. No schema accepts it, and it is written as it was. */
+/** A number that is not written as an integer. No schema accepts it, and it is written back unchanged. */
 class OtherNumber {
   readonly source: string;
 
@@ -37,11 +37,11 @@ class OtherNumber {
 }
 
 /**
- * Parses JSON without rounding: an integer literal beyond 2^53−1 becomes a bigint. A literal that is
- * not an integer (1.5, but 1.0 and 1e3 too) becomes an object, which no schema accepts: the original
- * refuses those, and an increment has one way to be written.
+ * Parses JSON without rounding: an integer literal beyond 2^53−1 becomes a bigint. A literal that is not an
+ * integer (1.5, but 1.0 and 1e3 too) becomes an object, which no schema accepts: an increment has one way
+ * to be written.
  *
- * @throws SyntaxError where the text is not JSON, RangeError where it is nested too deeply to walk.
+ * @throws SyntaxError if the text is not JSON, RangeError if it is nested too deeply.
  */
 export function parseExactJson(text: string): unknown {
   if (!NEEDS_SOURCE_TEXT.test(text)) return JSON.parse(text);
@@ -59,7 +59,7 @@ export function stringifyExactJson(value: unknown): string {
   return JSON.stringify(value, write) ?? 'null';
 }
 
-/** Adds without rounding, and stays with plain numbers as long as they are exact. */
+/** Adds without rounding; the sum is a plain number as long as that is exact. */
 export function addExact(left: Exact, right: Exact): Exact {
   if (typeof left === 'number' && typeof right === 'number') {
     const sum = left + right;

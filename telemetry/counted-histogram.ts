@@ -1,7 +1,7 @@
 /*
- * Histograms for what happens on every request. The SDK takes 0.8 µs to find a series by its attributes,
- * which is some percent of a request here; a series that was asked for once takes 0.01 µs. The readers
- * (metric-readers.ts) get them as the SDK would give them.
+ * Histograms for events of every request. The SDK takes 0.8 µs to find a series by its attributes, which is
+ * some percent of a request here; a series that was looked up once takes 0.01 µs. The readers
+ * (metric-readers.ts) get them in the form of the SDK.
  */
 import { ValueType, type Attributes, type HrTime } from '@opentelemetry/api';
 import {
@@ -13,10 +13,10 @@ import {
 } from '@opentelemetry/sdk-metrics';
 
 export interface CountedHistogramOptions {
-  /** As OpenTelemetry's conventions have it. */
+  /** A name of OpenTelemetry's conventions, or our own. */
   name: string;
   description: string;
-  /** Seconds, where it is left out. Ours have it in their name, and none here. */
+  /** Seconds by default. Our own metrics have the unit in their name, and none here. */
   unit?: 's' | '';
   /** Upper bounds of the buckets, in ascending order. */
   boundaries: number[];
@@ -36,7 +36,7 @@ const SCOPE = { name: 'increment-mesh/counted' };
 const histograms: { options: CountedHistogramOptions; all: Series[]; startTime: HrTime }[] = [];
 
 /**
- * @returns a function that makes a series. Ask for it once for each set of attributes and keep it;
+ * @returns a function that makes a series. Call it once for each set of attributes and keep the result;
  * sets must differ.
  */
 export function createCountedHistogram(
@@ -59,7 +59,7 @@ export function createCountedHistogram(
   };
 }
 
-/** Gives readers what was counted. */
+/** Passes the counted histograms to the readers. */
 export const countedHistograms: MetricProducer = {
   collect: () => Promise.resolve(readHistograms()),
 };

@@ -2,12 +2,12 @@ import { metrics } from '@opentelemetry/api';
 import type { QueryReport } from '../schema/database/database.ts';
 import { SECONDS_BUCKETS } from './conventions.ts';
 
-/** Returns a listener that keeps how long each statement took. */
+/** Returns a listener that records how long each statement took. */
 export function createDatabaseMetrics(): (query: QueryReport) => void {
   const duration = metrics
     .getMeter('increment-mesh/database')
     .createHistogram('db.client.operation.duration', {
-      description: 'Duration of statements, begin and commit among them',
+      description: 'Duration of statements, including begin and commit',
       unit: 's',
       advice: { explicitBucketBoundaries: SECONDS_BUCKETS },
     });

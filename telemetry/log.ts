@@ -13,7 +13,7 @@ export const LogLevel = Type.Union(
 
 export type Log = Logger;
 
-/** JSON lines on standard output, with the service's name and the time as people read it. */
+/** JSON lines on standard output, with the name of the service and a readable time. */
 export function createLog(service: string, level: string): Log {
   return pino({
     level,
@@ -23,7 +23,7 @@ export function createLog(service: string, level: string): Log {
   });
 }
 
-/** Lines that a traced request causes can be found by its trace. */
+/** Adds the trace id, by which the lines of a traced request can be found. */
 function readTraceId(): object {
   const span = trace.getSpanContext(context.active());
   return span === undefined ? {} : { traceId: span.traceId };

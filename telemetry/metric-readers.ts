@@ -15,10 +15,10 @@ const INTERVAL_MS = 60_000;
 const TIMEOUT_MS = 30_000;
 
 /**
- * The readers that `OTEL_METRICS_EXPORTER` names, as the SDK makes them from the standard variables,
- * but each is also given the histograms that are counted outside the SDK.
+ * The readers that `OTEL_METRICS_EXPORTER` names, made from the standard variables as the SDK does it, but
+ * with the histograms that are counted outside the SDK.
  *
- * @throws ConfigurationError for a name that is not known, and where Prometheus can't be served.
+ * @throws ConfigurationError for an unknown name, or if metrics can't be served for Prometheus.
  */
 export async function createMetricReaders(environment: NodeJS.ProcessEnv): Promise<MetricReader[]> {
   const names = (environment['OTEL_METRICS_EXPORTER'] ?? '').split(',').map((name) => name.trim());
@@ -41,7 +41,7 @@ export async function createMetricReaders(environment: NodeJS.ProcessEnv): Promi
   return Promise.all(readers);
 }
 
-/** Nobody would miss metrics that are not served before they are needed: the service does not start. */
+/** Fails at the start: a missing metrics endpoint would go unnoticed until an incident. */
 async function servePrometheus(environment: NodeJS.ProcessEnv): Promise<MetricReader> {
   const host = environment['OTEL_EXPORTER_PROMETHEUS_HOST'] ?? '127.0.0.1';
   const port = readNumber(environment, 'OTEL_EXPORTER_PROMETHEUS_PORT', 9464);
@@ -58,8 +58,8 @@ async function servePrometheus(environment: NodeJS.ProcessEnv): Promise<MetricRe
 }
 
 /**
- * Puts units into names, as the collector does with what comes by OTLP: the same metric has the same
- * name in Prometheus by either way.
+ * Adds units to names, as the collector does for OTLP: a metric has the same name in Prometheus by either
+ * way.
  */
 class PrometheusReader extends PrometheusExporter {
   override async collect(): Promise<CollectionResult> {
@@ -81,7 +81,7 @@ function withUnitInName(metric: MetricData): MetricData {
   return { ...metric, descriptor: { ...metric.descriptor, name: `${name}_${suffix}` } };
 }
 
-/** Loads only the exporter that is asked for: they bring gRPC and Protocol Buffers with them. */
+/** Loads only the exporter that is needed: they load gRPC and Protocol Buffers. */
 async function createExporter(
   name: string,
   environment: NodeJS.ProcessEnv,
@@ -89,7 +89,7 @@ async function createExporter(
   if (name === 'console') return new ConsoleMetricExporter();
   if (name !== 'otlp') {
     throw new ConfigurationError([
-      `OTEL_METRICS_EXPORTER has "${name}"; it must be of prometheus, otlp, console or none`,
+      `OTEL_METRICS_EXPORTER has "${name}"; it may list prometheus, otlp and console, or be none`,
     ]);
   }
   const protocol =

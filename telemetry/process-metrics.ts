@@ -2,12 +2,12 @@ import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { metrics } from '@opentelemetry/api';
 import { createRollingMaximum } from './rolling-maximum.ts';
 
-/** Looked at in C++, so that it costs nothing to speak of; a stall of this length is always seen. */
+/** Sampled in C++, which costs almost nothing; a stall of this length is always seen. */
 const RESOLUTION_MS = 500;
 
 /**
- * What a process uses, under the names of OpenTelemetry's conventions for Node.js. Nothing is since the
- * last look: there may be several readers, and each is to see everything.
+ * What a process uses, with the names of OpenTelemetry's conventions for Node.js. No value is relative to
+ * the last read: there may be several readers, and each must see everything.
  */
 export function createProcessMetrics(): void {
   const meter = metrics.getMeter('increment-mesh/process');
@@ -17,18 +17,18 @@ export function createProcessMetrics(): void {
 
   meter
     .createObservableGauge('nodejs.eventloop.delay.max', {
-      description: 'The longest that the event loop was late in the last minute',
+      description: 'The longest delay of the event loop in the last minute',
       unit: 's',
     })
     .addCallback((result) => {
-      // Each of its samples is the time between two looks.
+      // Each sample is the time between two checks.
       worstMs.add(Math.max(0, delay.max / 1e6 - RESOLUTION_MS));
       delay.reset();
       result.observe(worstMs.read() / 1000);
     });
   meter
     .createObservableCounter('nodejs.eventloop.time', {
-      description: 'Time that the event loop was busy or waited',
+      description: 'Time that the event loop was busy or idle',
       unit: 's',
     })
     .addCallback((result) => {

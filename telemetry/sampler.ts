@@ -10,8 +10,9 @@ import {
 import { isSampled } from './tracing.ts';
 
 /**
- * The sampler that `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` name, for requests. What serves
- * requests is sampled if one of them is, or a sampled request's trace would end at its message.
+ * The sampler that `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` name, for requests. A span that
+ * serves requests (a message, a flush) is sampled if one of them is; otherwise the trace of a sampled
+ * request would end at its message.
  */
 export function createSampler(environment: NodeJS.ProcessEnv): Sampler {
   const requests = createNamedSampler(environment);
@@ -27,7 +28,7 @@ export function createSampler(environment: NodeJS.ProcessEnv): Sampler {
   };
 }
 
-/** @throws Error for a name that is not of OpenTelemetry's specification. */
+/** @throws Error for a name outside OpenTelemetry's specification. */
 function createNamedSampler(environment: NodeJS.ProcessEnv): Sampler {
   const name = environment['OTEL_TRACES_SAMPLER'] ?? 'parentbased_always_on';
   const root = createRootSampler(name.replace('parentbased_', ''), environment);
@@ -43,6 +44,6 @@ function createRootSampler(name: string, environment: NodeJS.ProcessEnv): Sample
   }
   throw new Error(
     `OTEL_TRACES_SAMPLER must be always_on, always_off or traceidratio (OTEL_TRACES_SAMPLER_ARG from ` +
-      `0 to 1), with parentbased_ before it or not; it is "${name}" of ${ratio}`,
+      `0 to 1), each with or without parentbased_ before it; it is "${name}" with ${ratio}`,
   );
 }

@@ -12,8 +12,8 @@ import { createSampler } from './sampler.ts';
 import { isTracing } from './tracing.ts';
 
 /**
- * Starts OpenTelemetry as the standard `OTEL_*` variables say; without any, metrics are served for
- * Prometheus on 127.0.0.1:9464/metrics and nothing is sent anywhere.
+ * Starts OpenTelemetry by the standard `OTEL_*` variables; without any, metrics are served for Prometheus
+ * on 127.0.0.1:9464/metrics and nothing is sent anywhere.
  *
  * @returns a function that flushes and stops it.
  */
@@ -31,7 +31,7 @@ export async function startTelemetry(service: 'gateway' | 'counter'): Promise<()
   return stop;
 }
 
-/** Named here and not guessed by resource detectors, which would show the owner and command line. */
+/** Detectors of resources would publish the owner and command line of the process. */
 const NO_DETECTORS = 'env';
 
 type Start = (serviceName: string, environment: NodeJS.ProcessEnv) => Promise<() => Promise<void>>;
@@ -40,7 +40,10 @@ function needsWholeSdk(environment: NodeJS.ProcessEnv): boolean {
   return isTracing(environment) || environment['OTEL_LOGS_EXPORTER'] !== 'none';
 }
 
-/** Metrics alone do without the SDK's every exporter: 15 MiB and a third of a second at each start. */
+/**
+ * Metrics alone need not load the whole SDK with all its exporters: 15 MiB and a third of a second at each
+ * start.
+ */
 const startMetrics: Start = async (serviceName, environment) => {
   if (environment['OTEL_SDK_DISABLED'] === 'true') return () => Promise.resolve();
   const provider = new MeterProvider({

@@ -1,6 +1,6 @@
 /*
- * Traces follow an increment by W3C trace contexts: HTTP header, NATS header, flush. What serves many
- * at once (a message, a flush) is a trace of its own with links to what it serves.
+ * Traces follow an increment by W3C trace contexts: HTTP header, NATS header, flush. A span that serves
+ * many requests (a message, a flush) starts a trace of its own, with links to them.
  */
 import {
   context,
@@ -15,13 +15,13 @@ import {
 /** A span keeps this many links at most. */
 export const LINKS_MAX = 128;
 
-/** Asked once, at the start: with traces off, nothing of this is in anybody's way. */
+/** Checked once, at the start: with traces off, none of this runs. */
 export function isTracing(environment: NodeJS.ProcessEnv = process.env): boolean {
   const exporter = environment['OTEL_TRACES_EXPORTER'] ?? 'none';
   return exporter !== 'none' && environment['OTEL_SDK_DISABLED'] !== 'true';
 }
 
-/** The span that is active, as a `traceparent` header has it; undefined where there is none. */
+/** The active span, as a `traceparent` header; undefined if there is none. */
 export function activeTraceparent(): string | undefined {
   return writeTraceparent(trace.getSpanContext(context.active()));
 }
@@ -33,7 +33,7 @@ export function writeTraceparent(span: SpanContext | undefined): string | undefi
   return carrier['traceparent'];
 }
 
-/** Links to those of the spans that are sampled, the first of them where there are many. */
+/** Links to those of the spans that are sampled, LINKS_MAX at most. */
 export function linksTo(traceparents: Iterable<string | undefined>): Link[] {
   const links: Link[] = [];
   for (const traceparent of traceparents) {
@@ -48,7 +48,7 @@ export function isSampled({ traceFlags }: SpanContext): boolean {
   return (traceFlags & TraceFlags.SAMPLED) !== 0;
 }
 
-/** Whoever sent it may have written anything; what is no trace context is none. */
+/** The sender may have written anything; an invalid trace context is ignored. */
 function readTraceparent(traceparent: string): SpanContext | undefined {
   return trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent }));
 }

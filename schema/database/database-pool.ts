@@ -3,17 +3,17 @@ import type { PostgresPool, PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { describeDatabaseUrl, parseDatabaseUrl } from './database-url.ts';
 
-/** Time to connect, and the same again to say whether it is the primary. */
+/** Time to connect, and the same again to check whether the server is the primary. */
 const CONNECT_MS_MAX = 3_000;
-/** The pool closes a connection that nobody used for this long. */
+/** The pool closes a connection that was unused for this long. */
 const IDLE_MS_MAX = 10_000;
-/** After that, or after the query itself is given up. */
+/** A silent connection is closed this long after the idle limit or the time-out of its query. */
 const SILENCE_MARGIN_MS = 1_000;
 
 /**
- * A pool on the server that a URL names, or on the one of several that is the primary: each new
- * connection goes to the server that answered last, and where that is away or a standby by now, to
- * the next. Each server is given twice CONNECT_MS_MAX, so trying them all is bounded.
+ * A pool on the server of a URL, or on the primary of several: each new connection tries the server that
+ * answered last and, if that is away or a standby by now, the next ones. Each server gets twice
+ * CONNECT_MS_MAX at most, so trying them all is bounded.
  */
 export function openPool(
   url: string,
@@ -33,7 +33,7 @@ export function openPool(
       stream: () => createSocket(Math.max(settings.query_timeout, IDLE_MS_MAX) + SILENCE_MARGIN_MS),
       ...(needsPrimary && { verify: refuseStandby }),
     });
-    // The pool listens to its clients only while they are idle. One that breaks between two
+    // The pool handles errors of its clients only while they are idle. A connection that breaks between two
     // statements of a transaction would end the process; the next statement fails by itself.
     pool.on('connect', (client) => client.on('error', onBrokenConnection));
     pool.on('error', () => undefined);
@@ -73,20 +73,20 @@ export function openPool(
 function refuseStandby(client: pg.PoolClient, done: (error?: Error) => void): void {
   const question = {
     text: 'select pg_is_in_recovery() as standby',
-    // Not that of the pool, which is made for work.
+    // Not the pool's own, which is made for longer queries.
     query_timeout: CONNECT_MS_MAX,
   };
   client.query<{ standby: boolean }>(question, (error, result) => {
-    // With an error there is no result, whatever its type says.
+    // With an error there is no result, though its type says otherwise.
     if (error instanceof Error) done(error);
     else done(result.rows[0]?.standby === false ? undefined : new Error('is a standby'));
   });
 }
 
 /**
- * A machine that is gone without a word leaves connections that look alive for a quarter of an hour.
- * A query is given up after its time; this gives up the connection too, so that the next one is
- * made anew, elsewhere if need be. Idle ones are closed by the pool before.
+ * A machine that disappears leaves connections that look alive for a quarter of an hour. A query ends by
+ * its time-out; this closes the connection too, so that the next query opens a new one, on another server
+ * if need be. The pool closes idle connections before.
  */
 function createSocket(silenceMsMax: number): Socket {
   const socket = new Socket();

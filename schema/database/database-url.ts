@@ -7,20 +7,20 @@ import { urlSetting } from '../settings/url-setting.ts';
 export interface DatabaseServers {
   /** Each server's own URL, in the order of the list. */
   urls: string[];
-  /** Whether only a server will do that can be written to. */
+  /** Whether the server must be writable. */
   needsPrimary: boolean;
 }
 
 const PARTS = /^(postgres(?:ql)?:\/\/)((?:[^/?]*@)?)([^/?]*)(.*)$/;
-/** libpq's two names for it; where a role may only read, they mean the same here: not a standby. */
+/** libpq's two names for it. Both mean "not a standby" here, also for a role that may only read. */
 const PRIMARY = ['read-write', 'primary'];
 
 /**
- * Takes a list of hosts apart, as libpq understands it:
- * `postgres://user:password@one:5432,two:5432/increments?target_session_attrs=read-write`. The
- * client library knows one host only.
+ * Parses a list of hosts in the form of libpq:
+ * `postgres://user:password@one:5432,two:5432/increments?target_session_attrs=read-write`. The client
+ * library accepts one host only.
  *
- * @throws ConfigurationError that shows no password.
+ * @throws ConfigurationError whose message has no password.
  */
 export function parseDatabaseUrl(url: string): DatabaseServers {
   const [, scheme = '', user = '', hosts = '', rest = ''] = PARTS.exec(url) ?? [];
@@ -32,7 +32,7 @@ export function parseDatabaseUrl(url: string): DatabaseServers {
   const target = settings.get('target_session_attrs') ?? 'any';
   if (target !== 'any' && !PRIMARY.includes(target)) {
     throw new ConfigurationError([
-      `target_session_attrs in DATABASE_URL is ${target}: read-write, primary and any are known`,
+      `target_session_attrs in DATABASE_URL is ${target}: it must be read-write, primary or any`,
     ]);
   }
   settings.delete('target_session_attrs');
@@ -43,14 +43,14 @@ export function parseDatabaseUrl(url: string): DatabaseServers {
   };
 }
 
-/** A setting that is such a URL, which the client library can read too. */
+/** A setting for such a URL, which the client library can read too. */
 export function databaseUrlSetting(description: string): TString {
   return urlSetting({ pattern: '^postgres(ql)?://.+', description }, (url) =>
     parseDatabaseUrl(url).urls.map((connectionString) => new pg.Client({ connectionString })),
   );
 }
 
-/** The same servers and settings as somebody else. */
+/** The same servers and settings with another user. */
 export function withDatabaseUser(url: string, user: string, password: string): string {
   const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`;
   return url.replace(

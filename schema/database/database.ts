@@ -13,18 +13,18 @@ export interface DatabaseOptions {
   /** Shown in pg_stat_activity. */
   name: string;
   connectionsMax: number;
-  /** A query that takes longer is given up by the client, even where the server hangs. */
+  /** The client gives up a query that takes longer, even if the server hangs. */
   queryTimeoutMs: number;
-  /** Told of each statement, begin and commit among them, for metrics. */
+  /** Called for each statement, including begin and commit, for metrics. */
   onQuery?: (query: QueryReport) => void;
-  /** Told of connections that break; the pool replaces them by itself. */
+  /** Called when a connection breaks; the pool replaces it by itself. */
   onBrokenConnection: (error: Error) => void;
 }
 
 /**
  * Opens a pool. Nothing is connected before the first query.
  *
- * @param url one server, or several as libpq takes them (schema/database-url.ts).
+ * @param url one server, or several as libpq takes them (database-url.ts).
  */
 export function openDatabase(url: string, options: DatabaseOptions): Kysely<Database> {
   const pool = openPool(url, {

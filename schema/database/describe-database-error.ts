@@ -13,23 +13,23 @@ const ADVICE: Record<string, string> = {
   '42501': `DATABASE_URL has the user of another role, or the migration has not granted this one its rights (${MIGRATION})`,
   '25006':
     'DATABASE_URL leads to a standby: name all servers and target_session_attrs=read-write in it',
-  '53300': 'raise max_connections of PostgreSQL, or run fewer gateways and counters',
+  '53300': 'raise max_connections of PostgreSQL, or run fewer gateways and counter services',
   ECONNREFUSED: UNREACHABLE,
   ENOTFOUND: UNREACHABLE,
   EHOSTUNREACH: UNREACHABLE,
   ETIMEDOUT: UNREACHABLE,
 };
 
-/** What a database refused or why it can't be reached, and what to do, in one line without secrets. */
+/** What the database refused or why it can't be reached, and what to do, in one line without secrets. */
 export function describeDatabaseError(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException;
   const advice = ADVICE[findCode(error) ?? ''];
-  // Where a name has several addresses and none answers, Node gives a code and no message.
+  // If a name has several addresses and none answers, Node gives a code and no message.
   const what = (message || code || String(error)).replaceAll(/\s*\n\s*/g, ' ');
   return advice === undefined ? what : `${what}; ${advice}`;
 }
 
-/** Of a list of servers, the last one's error is the cause. */
+/** For a list of servers, the cause is the error of the last one. */
 function findCode(error: unknown): string | undefined {
   for (let each = error; each instanceof Error; each = each.cause) {
     const { code } = each as NodeJS.ErrnoException;

@@ -17,9 +17,9 @@ export interface MigrateOptions {
 }
 
 /**
- * Brings the tables to this version and makes the two roles that the services use: `mesh_gateway`
- * reads counters and which messages are committed, `mesh_counter` writes counters and ledgers. Safe to repeat, and safe when several
- * start it at once: Kysely's migrator holds a lock, and so do the roles.
+ * Brings the tables to this version and makes the two roles of the services: `mesh_gateway` reads counters
+ * and which messages are committed, `mesh_counter` writes counters and ledgers. Safe to repeat and to run
+ * several times at once: Kysely's migrator takes a lock, and so does the step for the roles.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
   const db = openDatabase(options.ownerUrl, {
@@ -60,8 +60,8 @@ async function grantRoles(db: Kysely<Database>, options: MigrateOptions): Promis
   await run('grant select, insert, update on streams to mesh_counter');
   await run("alter role mesh_counter set default_transaction_isolation = 'read committed'");
   await run('alter role mesh_counter set synchronous_commit = on');
-  // A counter that freezes in the middle of a flush holds row locks: the server ends its
-  // transaction, so that it can't stop the others.
+  // A counter service that freezes during a flush holds row locks: the server ends its transaction, so that
+  // it can't block the others.
   await run("alter role mesh_counter set idle_in_transaction_session_timeout = '3s'");
   await run("alter role mesh_counter set lock_timeout = '5s'");
   await run("alter role mesh_counter set statement_timeout = '10s'");
@@ -71,7 +71,7 @@ async function grantRoles(db: Kysely<Database>, options: MigrateOptions): Promis
   await run('alter role mesh_counter set tcp_keepalives_count = 3');
 }
 
-/** A role is the cluster's, not the database's, so it may be there already. */
+/** A role belongs to all databases of the server, so it may exist already. */
 async function createRole(db: Kysely<Database>, name: string, password: string): Promise<void> {
   const { rows } = await sql`select 1 from pg_roles where rolname = ${name}`.execute(db);
   const verb = rows.length === 0 ? 'create' : 'alter';

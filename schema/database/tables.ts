@@ -3,19 +3,19 @@ import { type Generated } from 'kysely';
 /** The counters, one row a key. */
 export interface IncrementsTable {
   key: string;
-  /** Numeric, so a decimal string; an integer that can't overflow. */
+  /** A decimal string, since the column is numeric: an integer that can't overflow. */
   value: string;
   updated_at: Generated<Date>;
 }
 
-/** How long, in stream time, a settled message stays known: twice what a copy of it may take. */
+/** How long, in stream time, a settled message stays known: twice the longest delay of a copy. */
 export const LEDGER_KEPT_MS = 60 * 60 * 1000;
 
-/** One row for every settled message of the stream: what proves that it was counted, once. */
+/** One row for each settled message of the stream, which proves that it was counted once. */
 export interface LedgerTable {
-  /** The envelope's id; for repeats and dead letters one derived from incarnation and sequence. */
+  /** The envelope's id; for repeats and dead letters, one derived from incarnation and sequence. */
   id: string;
-  /** The stream's creation time in milliseconds since 1970: a stream made again starts at 1. */
+  /** The stream's creation time in milliseconds since 1970: a stream that was made again starts at 1. */
   incarnation: string;
   sequence: string;
   /** The stream's timestamp of the message. */
@@ -27,30 +27,30 @@ export interface LedgerTable {
   total: string;
 }
 
-/** Idempotency keys, as 128 bits of SHA-256 over the scoped key. */
+/** Idempotency keys, as 128 bits of SHA-256 over the key and its scope. */
 export interface IdempotencyKeysTable {
   key: string;
-  /** Over the increments as they were understood, not over their bytes. */
+  /** A hash of the increments as they were parsed, not of their bytes. */
   payload: string;
   stored_at: Date;
 }
 
-/** Dead letters that are committed and not yet stored by the broker; empty but for moments. */
+/** Dead letters that are committed and not yet stored by the broker; usually empty. */
 export interface DeadLettersTable {
-  /** Fixed by stream incarnation, sequence and place: the message id under which it is stored. */
+  /** Made of stream incarnation, sequence and reason: the message id under which it is stored. */
   id: string;
   reason: string;
   subject: string;
   sequence: string;
   stored_at: Date;
-  /** Bytes, since a text of PostgreSQL can't hold every character that a message can. */
+  /** Bytes, since text in PostgreSQL can't hold every character of a message. */
   payload: Buffer;
 }
 
 /** One row for each stream incarnation; carries what was pruned from the ledger. */
 export interface StreamsTable {
   incarnation: string;
-  /** Every sequence up to this one was settled and its row pruned. */
+  /** Every sequence up to this one was settled, and its row pruned. */
   pruned_through: string;
   carried_messages: Generated<string>;
   carried_increments: Generated<string>;

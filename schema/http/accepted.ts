@@ -1,12 +1,12 @@
 import { Type, type Static } from 'typebox';
 
-/** Of a message's id. */
-export const ID_RULE = 'must be the id that an accepted increment was answered with';
+/** The rule for a message's id, as errors state it. */
+export const ID_RULE = 'must be the id in the answer to an accepted increment';
 
-/** What the interface's documents show as a message. */
+/** The message in the examples of the API documentation. */
 export const EXAMPLE_ID = '01a20796-d738-7798-9027-666dad60be1c';
 
-/** The answer to an increment that is on disk: `id` names its message, `sequence` its place. */
+/** The answer to an increment that is on disk. */
 export const Accepted = Type.Object(
   {
     accepted: Type.Integer(),
@@ -15,14 +15,14 @@ export const Accepted = Type.Object(
   },
   {
     description:
-      'On disk. `id` names the message that holds it, `sequence` its place in the stream.',
+      'On disk. `id` names the message that holds it, `sequence` its position in the stream.',
     examples: [{ accepted: 1, id: EXAMPLE_ID, sequence: 1 }],
   },
 );
 
 export type Accepted = Static<typeof Accepted>;
 
-/** A message's id, as an accepted increment is answered with it. */
+/** The path of a message, by its id. */
 export const MessageParams = Type.Object({
   id: Type.String({
     pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
@@ -41,7 +41,7 @@ export const Committed = Type.Object(
   },
   {
     description:
-      'Whether the ledger has the message. Where it has, `sequence` is its place in the stream and `stored_at` the time at which the stream took it.',
+      'Whether the ledger has the message. If it has, `sequence` is its position in the stream and `stored_at` the time at which the stream stored it.',
     examples: [
       { id: EXAMPLE_ID, committed: true, sequence: 1, stored_at: '2026-11-23T08:47:35.352Z' },
     ],

@@ -12,7 +12,7 @@ export const Counter = Type.Object(
     value: Type.String(),
     updated_at: Type.String(),
   },
-  { description: 'The counter, ten seconds behind at most.', examples: [EXAMPLE] },
+  { description: 'The counter, at most ten seconds behind.', examples: [EXAMPLE] },
 );
 export type Counter = Static<typeof Counter>;
 
@@ -24,14 +24,14 @@ export const CountersQuery = Type.Object(
     key: Type.Array(Key, {
       minItems: 1,
       maxItems: KEYS_MAX,
-      description: `1 to ${KEYS_MAX} keys, each as a \`key\` of its own`,
+      description: `1 to ${KEYS_MAX} keys, each in its own parameter \`key\``,
       examples: [[EXAMPLE_KEY]],
     }),
   },
   { additionalProperties: false },
 );
 
-/** The answer to a look-up of several keys, in the order asked; a key never counted is "0". */
+/** The answer to a look-up of several keys, in the order of the request. */
 export const Counters = Type.Object(
   {
     counters: Type.Array(
@@ -43,7 +43,7 @@ export const Counters = Type.Object(
     ),
   },
   {
-    description: 'The counters in the order asked; one that was never counted is `"0"`.',
+    description: 'The counters in the order of the request; one that was never counted is `"0"`.',
     examples: [{ counters: [EXAMPLE] }],
   },
 );

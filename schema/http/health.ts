@@ -15,12 +15,12 @@ const state = {
   database: oneOf('connected', 'away'),
 };
 
-/** What `/readyz` says; with the database away increments are still accepted. */
+/** What `/readyz` answers; without the database increments are still accepted. */
 export const Ready = Type.Object(state, {
   description: 'Increments are accepted.',
   examples: [{ status: 'ready', broker: 'connected', stream: 'ready', database: 'connected' }],
 });
 export const NotReady = Type.Object(state, {
-  description: 'Increments can not be accepted.',
+  description: 'Increments cannot be accepted.',
   examples: [{ status: 'not ready', broker: 'connected', stream: 'full', database: 'connected' }],
 });

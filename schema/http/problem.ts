@@ -1,21 +1,24 @@
 import { Type, type Static } from 'typebox';
 
 /**
- * Every error of the HTTP interface by its stable code. RFC 9457 has the status in the document too, so
- * that it survives a proxy.
+ * Every error of the HTTP API, by its stable code. The document repeats the status (RFC 9457), so that it
+ * survives a proxy.
  */
 export const PROBLEMS = {
-  'invalid-request': { status: 400, meaning: 'Refused; `errors` points at each fault.' },
+  'invalid-request': {
+    status: 400,
+    meaning: 'The request is not valid; `errors` lists each fault.',
+  },
   'invalid-json': { status: 400, meaning: 'The body is not JSON.' },
   'invalid-idempotency-key': { status: 400, meaning: 'The Idempotency-Key is malformed.' },
   'bad-request': { status: 400, meaning: 'The request could not be read.' },
   unauthorized: { status: 401, meaning: 'No valid API key.' },
   forbidden: { status: 403, meaning: 'The API key does not have the scope.' },
-  'no-such-route': { status: 404, meaning: 'Nothing is at this path by this method.' },
+  'no-such-route': { status: 404, meaning: 'No route has this path and method.' },
   'no-such-counter': { status: 404, meaning: 'The key was never counted.' },
   'no-longer-known': {
     status: 404,
-    meaning: 'The message is older than the hour for which the ledger knows it.',
+    meaning: 'The ledger keeps a message for an hour, and this one is older.',
   },
   'request-timeout': { status: 408, meaning: 'The request took too long to arrive.' },
   'body-too-large': { status: 413, meaning: 'The body is too large.' },
@@ -27,13 +30,13 @@ export const PROBLEMS = {
   },
   'rate-limited': {
     status: 429,
-    meaning: 'Over the rate limit; `Retry-After` says when to come again. Nothing was stored.',
+    meaning: 'Over the rate limit; `Retry-After` says when to retry. Nothing was stored.',
   },
   'headers-too-large': { status: 431, meaning: 'The headers are too large.' },
-  'internal-error': { status: 500, meaning: 'A fault of the gateway, whose log says which.' },
+  'internal-error': { status: 500, meaning: 'An error of the gateway; its log has the cause.' },
   'stream-full': {
     status: 503,
-    meaning: 'The stream is full until the counters have caught up. Nothing was stored.',
+    meaning: 'The stream is full until the counter services have caught up. Nothing was stored.',
   },
   'broker-unavailable': {
     status: 503,
@@ -41,17 +44,17 @@ export const PROBLEMS = {
   },
   'too-many-waiting': {
     status: 503,
-    meaning: 'Too many requests wait for the broker or the database already. Nothing was stored.',
+    meaning: 'Too many requests already wait for the broker or the database. Nothing was stored.',
   },
-  overloaded: { status: 503, meaning: 'This gateway can not keep up. Nothing was stored.' },
+  overloaded: { status: 503, meaning: 'This gateway cannot keep up. Nothing was stored.' },
   stopping: { status: 503, meaning: 'This gateway is stopping. Nothing was stored.' },
   'outcome-unknown': {
     status: 503,
     meaning:
       'The increment may or may not be counted: retry with the same Idempotency-Key to have it counted once.',
   },
-  'too-many-watchers': { status: 503, meaning: 'Too many consoles watch this gateway already.' },
-  'database-away': { status: 503, meaning: 'PostgreSQL can not be read now.' },
+  'too-many-watchers': { status: 503, meaning: 'Too many consoles are connected to this gateway.' },
+  'database-away': { status: 503, meaning: 'PostgreSQL cannot be read now.' },
 } as const satisfies Record<string, { status: number; meaning: string }>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

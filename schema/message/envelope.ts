@@ -4,7 +4,7 @@ import { isIncrementValue, parseExactJson, stringifyExactJson } from '../int64.t
 
 /** At most this many increments of different requests share one message. */
 export const PACK_INCREMENTS_MAX = 500;
-/** At most this many increments are in a client's bulk request, and so in any message. */
+/** At most this many increments are in a client's batch, and so in any message. */
 export const BATCH_INCREMENTS_MAX = 10_000;
 /** A scoped idempotency key: the principal before a key of at most 255 characters. */
 const IDEMPOTENCY_KEY_LENGTH_MAX = 512;
@@ -20,7 +20,7 @@ export interface Envelope {
   increments: Increment[];
 }
 
-/** An increment of an envelope that can't be counted, beside others that can. */
+/** An increment of an envelope that can't be counted, though others can. */
 export interface RejectedIncrement {
   index: number;
   reason: DeadLetterReason;
@@ -41,7 +41,7 @@ export type DeadLetterReason =
   | 'refused-by-database'
   | 'not-countable';
 
-/** Raised for a message that no counter of any version will accept. */
+/** Thrown for a message that no version of the counter service accepts. */
 export class UnacceptableEnvelope extends Error {
   override readonly name = 'UnacceptableEnvelope';
   readonly reason: DeadLetterReason;
@@ -52,12 +52,12 @@ export class UnacceptableEnvelope extends Error {
   }
 }
 
-/** Raised for a message of a newer version: a newer counter will understand it. */
+/** Thrown for a message of a newer version, which a newer counter service understands. */
 export class NewerEnvelope extends Error {
   override readonly name = 'NewerEnvelope';
 }
 
-/** One increment as it stands in an envelope. Keys are stored lower case, values keep every digit. */
+/** One increment as an envelope contains it. Keys are stored in lower case, values keep every digit. */
 export function encodeIncrement({ key, value, idempotency_key: once }: Increment): string {
   const suffix = once === undefined ? '' : `,"once":${JSON.stringify(once)}`;
   return `{"key":"${key.toLowerCase()}","value":${value}${suffix}}`;
@@ -78,11 +78,11 @@ export function encodeEnvelope(
 }
 
 /**
- * Reads a message of any source, trusting none of it. Increments that can't be counted are set
- * apart, so that they do not cost their neighbours.
+ * Reads a message of any source, without trusting it. Increments that can't be counted are set apart and do
+ * not affect the others.
  *
- * @throws UnacceptableEnvelope where nothing of the message can be counted.
- * @throws NewerEnvelope where the version is above this program's.
+ * @throws UnacceptableEnvelope if nothing of the message can be counted.
+ * @throws NewerEnvelope if the version is newer than this program's.
  */
 export function decodeEnvelope(text: string): {
   envelope: Envelope;
@@ -93,7 +93,7 @@ export function decodeEnvelope(text: string): {
   const idempotencyKey = readIdempotencyKey(message);
   if (Number.isSafeInteger(version) && (version as number) > VERSION) {
     throw new NewerEnvelope(
-      `the message has version ${version as number}, this counter knows ${VERSION}`,
+      `the message has version ${version as number}, this counter service knows ${VERSION}`,
     );
   }
   if (version !== VERSION) throw wrongShape(`version must be ${VERSION}`);
@@ -159,7 +159,7 @@ function hasOtherFields(record: object, known: Set<string>): boolean {
   return false;
 }
 
-/** JSON can be read at a depth at which it can't be written again; an increment has none. */
+/** JSON can be nested so deeply that it can be read but not written; an increment is not nested. */
 function written(item: unknown): string {
   try {
     return stringifyExactJson(item);
@@ -169,7 +169,7 @@ function written(item: unknown): string {
   }
 }
 
-/** Under either name; what has both is malformed, which null stands for. */
+/** Reads it under either name. A record with both is malformed, for which null stands. */
 function readIdempotencyKey(record: Record<string, unknown>): unknown {
   const { once, idempotency_key: named } = record;
   if (once === undefined) return named;
@@ -184,7 +184,7 @@ function isIdempotencyKey(value: unknown): value is string {
   );
 }
 
-/** In place where there is no idempotency key: most have none, and there are many. */
+/** Reuses the object if there is no idempotency key: most increments have none, and there are many. */
 function asIncrement(written: WrittenIncrement): Increment {
   const key = written.key.toLowerCase();
   const idempotencyKey = written.once ?? written.idempotency_key;

@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox';
 const Count = Type.Integer({ minimum: 0 });
 const Milliseconds = Type.Number({ minimum: 0 });
 
-/** What a gateway tells of itself through NATS discovery. Counts are since its start. */
+/** What a gateway reports of itself. Counts are since its start. */
 export const GatewayStats = Type.Object({
   pid: Count,
   host: Type.String(),
@@ -16,7 +16,7 @@ export const GatewayStats = Type.Object({
 });
 export type GatewayStats = Static<typeof GatewayStats>;
 
-/** What a counter tells of itself in the same way. */
+/** What a counter service reports of itself in the same way. */
 export const CounterStats = Type.Object({
   pid: Count,
   host: Type.String(),
@@ -35,20 +35,20 @@ export const CounterStats = Type.Object({
   acks_pending: Count,
   oldest_held_ms: Milliseconds,
   last_flush_ms: Milliseconds,
-  /** The oldest increment at the commit of any flush of the last minute. */
+  /** Age of the oldest increment at a commit, the maximum of the last minute. */
   worst_staleness_ms: Milliseconds,
 });
 export type CounterStats = Static<typeof CounterStats>;
 
 export const LATEST_FLUSHES_MAX = 40;
 export const LATEST_DEAD_LETTERS_MAX = 10;
-/** Keys that are told as the ones that grew most. */
+/** How many of the keys that grew most are reported. */
 export const GROWING_KEYS_MAX = 10;
 
-/** What happened at a counter lately; for the console, which may be opened after it happened. */
+/** What happened at a counter service lately, for a console that may be opened afterwards. */
 export const CounterActivity = Type.Object({
   database_connected: Type.Boolean(),
-  /** The stream as this counter saw it last; absent before that. */
+  /** The stream as this counter service read it last; absent before that. */
   stream: Type.Optional(Type.Object({ messages: Count, oldest_age_ms: Milliseconds })),
   /** The last few minutes' flushes, oldest first. Ages, since clocks differ. */
   flushes: Type.Array(
@@ -62,7 +62,7 @@ export const CounterActivity = Type.Object({
     }),
     { maxItems: LATEST_FLUSHES_MAX },
   ),
-  /** By reason, since this counter's start. */
+  /** By reason, since this counter service's start. */
   dead_letters: Type.Record(Type.String(), Count),
   latest_dead_letters: Type.Array(
     Type.Object({ reason: Type.String(), sequence: Count, age_ms: Milliseconds }),
@@ -82,11 +82,11 @@ const Instance = {
   id: Type.String({ maxLength: 64 }),
   version: Type.String({ maxLength: 64 }),
   uptime_ms: Milliseconds,
-  /** The last heartbeat of a service that stops in order. */
+  /** Set in the last heartbeat of a service that stops normally. */
   is_stopping: Type.Boolean(),
 };
 
-/** What every service tells all others about twice a second. */
+/** What every service publishes once a second. */
 export const Heartbeat = Type.Union([
   Type.Object({ ...Instance, name: Type.Literal('gateway'), stats: GatewayStats }),
   Type.Object({
@@ -98,14 +98,14 @@ export const Heartbeat = Type.Union([
 ]);
 export type Heartbeat = Static<typeof Heartbeat>;
 
-/** What a gateway tells the console: everyone's last heartbeat, as heard by this gateway. */
+/** What a gateway sends to the console: the last heartbeat it received from each service. */
 export interface MeshEvent {
-  /** The gateway that tells. */
+  /** The id of that gateway. */
   reported_by: string;
-  /** Whether that gateway reaches the broker; if not, it hears of nobody else. */
+  /** Whether that gateway reaches the broker; if not, it receives no heartbeats of others. */
   broker_connected: boolean;
-  /** How long it has listened: who was not heard within a second or two is not there. */
+  /** How long it has received heartbeats; a service that runs sends one within a second or two. */
   listening_ms: number;
-  /** Silence is the time since the heartbeat was heard. */
+  /** `silent_ms` is the time since the heartbeat was received. */
   instances: (Heartbeat & { silent_ms: number })[];
 }

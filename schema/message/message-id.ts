@@ -6,7 +6,7 @@ export function mintId(timeMs: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}${randomUUIDv7().slice(13)}`;
 }
 
-/** The time, in milliseconds since 1970, that a UUID of version 7 was made. */
+/** The time, in milliseconds since 1970, at which a UUID of version 7 was made. */
 export function mintedAt(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
 }

@@ -1,7 +1,7 @@
 import { type Static, type TObject, type TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 
-/** Raised once with every problem that the environment has, so that one restart repairs them all. */
+/** Thrown once with every problem of the environment, so that one restart repairs them all. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError';
   readonly problems: string[];
@@ -15,9 +15,9 @@ export class ConfigurationError extends Error {
 /**
  * Reads the variables that a schema names, each property being one environment variable.
  *
- * An absent or empty variable takes the schema's default. Numbers must be plain decimal integers:
- * "10s", "1e3" and " 5" are refused and never guessed at. Variables that the schema does not name
- * are left alone, since the environment is shared with other programs.
+ * An absent or empty variable takes the schema's default. Numbers must be plain decimal integers: "10s",
+ * "1e3" and " 5" are refused. Variables that the schema does not name are ignored, since the environment is
+ * shared with other programs.
  *
  * @throws ConfigurationError naming each variable, the value found and what it should be.
  */
@@ -40,7 +40,7 @@ export function readEnvironment<Schema extends TObject>(
     const value = parseSetting(property, text);
     const [fault] = Value.Errors(property, value);
     if (fault === undefined) settings[name] = value;
-    // A setting's own check says what is wrong; the words for a pattern or a range are ours.
+    // A setting's own check explains its fault; patterns and ranges are explained here.
     else if (fault.keyword === '~refine') {
       problems.push(`${name} is ${show(name, text)}: ${fault.message}. ${about(property)}`);
     } else problems.push(`${name} is ${show(name, text)}${rule(property)}. ${about(property)}`);
@@ -76,7 +76,7 @@ function rule(property: TSchema): string {
   return '';
 }
 
-/** What may hold a password is not repeated in an error. */
+/** A value that may contain a password is not shown. */
 function show(name: string, text: string): string {
   return /(URL|PASSWORD|TOKEN|SECRET)$/.test(name) ? 'not understood' : JSON.stringify(text);
 }

@@ -1,14 +1,14 @@
 import { Type, type TString } from 'typebox';
 import { ConfigurationError } from './environment.ts';
 
-/** What goes wrong most often in a URL with a password. */
+/** The most frequent mistakes in a URL with a password. */
 const RULES =
   'a port is at most 65535, and in user and password , / ? # @ % are written as %2C %2F %3F %23 %40 %25';
 
 /**
- * A setting that is a URL and can be read as one.
+ * A setting that is a URL.
  *
- * @param parse throws where it can not, and its message never shows a password.
+ * @param parse throws if the URL can't be read, with a message that never has a password.
  */
 export function urlSetting(
   options: { pattern: string; description: string },

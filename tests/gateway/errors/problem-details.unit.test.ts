@@ -47,7 +47,7 @@ const REFUSED: Record<string, Refused> = {
   },
   'an id that no message has': {
     path: '/increments/nope',
-    detail: 'Refused: id must be the id that an accepted increment was answered with.',
+    detail: 'Refused: id must be the id in the answer to an accepted increment.',
   },
 };
 
