@@ -30,20 +30,20 @@ import { requestTracing } from './telemetry/tracing.ts';
 
 export interface GatewayOptions {
   queues: PublishQueues;
-  /** Repeats of increments that may wait, as many as increments. */
+  /** How many increments may wait, and how many repeats of increments. */
   waitingMax: number;
   database: Kysely<Database>;
   stats: Stats;
   rateLimit: RateLimitOptions;
-  /** Who may do what; left out, everyone may do everything. */
+  /** If absent, every client may do everything. */
   apiKeys?: ApiKeys | undefined;
-  /** Left out, the gateway speaks plain HTTP. */
+  /** If absent, the gateway uses plain HTTP. */
   tls?: TlsFiles | undefined;
-  /** The clock by which ids are made, in milliseconds since 1970. */
+  /** The clock that ids are made by, in milliseconds since 1970. */
   brokerTimeMs: () => number;
   /** Proxies whose X-Forwarded-For is trusted. */
   trustProxy?: string | undefined;
-  /** What /readyz says; a stop makes it false first. */
+  /** What /readyz answers; at a stop it becomes false first. */
   readiness: Readiness;
   /** What the console shows. */
   meshView: MeshView;
@@ -54,19 +54,19 @@ declare module 'fastify' {
   interface FastifyRequest extends Omit<AnsweredRequest, 'method' | 'routeOptions'> {}
 }
 
-/** Builds the HTTP side of a gateway, without a process or a port around it. */
+/** Builds the HTTP side of a gateway, without its process and its port. */
 export async function buildGateway(options: GatewayOptions) {
   const { log, stats } = options;
   const handleError = createErrorHandler(log);
   const app = fastify({
-    // A logger for each request costs more than its answer: what is logged names the request.
+    // A logger for each request costs more than its answer; a log line names its request instead.
     logger: false,
     ...serverOptions(options.tls),
     trustProxy: options.trustProxy ?? false,
     ...answerPreRoutingErrors(stats, handleError),
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = CONNECTIONS_MAX;
-  // An unknown expectation may be ignored; Node's own refusal would be an empty answer.
+  // An unknown expectation may be ignored; Node's own refusal would have an empty body.
   app.server.on('checkExpectation', (request, response) =>
     app.server.emit('request', request, response),
   );
@@ -74,7 +74,7 @@ export async function buildGateway(options: GatewayOptions) {
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => {
-    const detail = `There is no ${request.method} on this path.`;
+    const detail = `There is no route for ${request.method} on this path.`;
     sendProblem(request, reply, new ProblemError('no-such-route', detail));
   });
   addBodyParsers(app);
@@ -102,7 +102,7 @@ export async function buildGateway(options: GatewayOptions) {
   return app;
 }
 
-/** What every request meets first and last. */
+/** The hooks that every request runs first and last. */
 function addRequestHooks(app: FastifyInstance, { stats, readiness }: GatewayOptions): void {
   app.decorateRequest('startedAt', 0);
   app.decorateRequest('problemCode', undefined);
@@ -112,12 +112,12 @@ function addRequestHooks(app: FastifyInstance, { stats, readiness }: GatewayOpti
     reply.header('x-request-id', request.id);
     const { host, 'content-encoding': coding } = request.headers;
     if (host === undefined && request.raw.httpVersionMinor === 1)
-      done(new ProblemError('bad-request', 'A request by HTTP/1.1 must have a Host header.'));
+      done(new ProblemError('bad-request', 'An HTTP/1.1 request must have a Host header.'));
     else if (coding !== undefined && coding !== 'identity')
       done(new ProblemError('unsupported-media-type', 'Send the body without a Content-Encoding.'));
     else done();
   });
-  // Counted when it is sent: a listener for the end of each response costs a tenth of its time.
+  // Counted before it is sent: a listener for the end of each response costs a tenth of its time.
   app.addHook('onSend', (request, reply, payload, done) => {
     stats.answered(reply.statusCode, request);
     // Tells the client to move to another gateway before this one is gone. Set at the end, since the

@@ -7,10 +7,13 @@ import { isLoopback } from '../schema/settings/loopback.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
-/** A stop takes no longer: above PUBLISH_DEADLINE_MS's maximum, so that every request in flight is answered. */
+/**
+ * A stop takes at most this long: more than the maximum of PUBLISH_DEADLINE_MS, so that every request in
+ * flight is answered.
+ */
 export const STOP_MS_MAX = 35_000;
 
-/** The gateway's settings, each an environment variable. The README's table is made from these. */
+/** The gateway's settings, each an environment variable. The documented table is made from these. */
 export const GatewayConfig = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on' }),
   PORT: Type.Integer({
@@ -49,13 +52,14 @@ export const GatewayConfig = Type.Object({
     minimum: 0,
     maximum: 1_000_000_000,
     description:
-      'Requests in a window for each client, over all gateways; 0 is off (as `npm start` has it)',
+      'Requests in a window for each client, over all gateways; 0 turns it off (as `npm start` does)',
   }),
   RATE_LIMIT_BATCH_MAX: Type.Integer({
     default: 0,
     minimum: 0,
     maximum: 1_000_000_000,
-    description: 'Increments in a window that a client may send by `POST /increments`; 0 is off',
+    description:
+      'Increments in a window that a client may send by `POST /increments`; 0 turns it off',
   }),
   RATE_LIMIT_WINDOW_MS: Type.Integer({
     default: 60_000,
@@ -66,12 +70,13 @@ export const GatewayConfig = Type.Object({
   API_KEYS_FILE: Type.Optional(
     Type.String({
       minLength: 1,
-      description: 'File of API keys, which turns auth on; made by `npm run mesh -- keys`',
+      description:
+        'File of API keys, which turns authentication on; made by `npm run mesh -- keys`',
     }),
   ),
   AUTH: Type.Optional(
     Type.Literal('off', {
-      description: '`off` says that a gateway beyond loopback is open to everyone on purpose',
+      description: '`off` confirms that a gateway beyond loopback is to be open to everyone',
     }),
   ),
   TLS_CERT_FILE: Type.Optional(
@@ -82,7 +87,7 @@ export const GatewayConfig = Type.Object({
     Type.Refine(
       Type.String({
         description:
-          'Addresses or networks of proxies whose X-Forwarded-For is trusted; left out, none is',
+          'Addresses or networks of proxies whose X-Forwarded-For is trusted; by default none',
       }),
       isTrustList,
       () => 'it must be a list like 10.0.0.0/8, 192.0.2.1, 2001:db8::/32',
@@ -92,7 +97,7 @@ export const GatewayConfig = Type.Object({
 });
 export type GatewayConfig = Static<typeof GatewayConfig>;
 
-/** As Fastify itself reads the list. */
+/** Parses the list as Fastify does. */
 function isTrustList(list: string): boolean {
   try {
     proxyAddr.compile(list.split(',').map((entry) => entry.trim()));
@@ -108,7 +113,7 @@ export function readGatewayConfig(environment: NodeJS.ProcessEnv): GatewayConfig
   const problems: string[] = [];
   if (!isLoopback(config.HOST) && config.API_KEYS_FILE === undefined && config.AUTH !== 'off') {
     problems.push(
-      `HOST is ${config.HOST}, which others can reach, and auth is off: set API_KEYS_FILE, or say AUTH=off`,
+      `HOST is ${config.HOST}, which others can reach, and authentication is off: set API_KEYS_FILE, or AUTH=off`,
     );
   }
   if (config.API_KEYS_FILE !== undefined && config.AUTH === 'off') {

@@ -4,17 +4,17 @@ import { createSecureContext } from 'node:tls';
 import { ConfigurationError } from '../schema/settings/environment.ts';
 import type { GatewayConfig } from './config.ts';
 
-/** An increment is some 80 bytes; this leaves room for any formatting. */
+/** An increment has some 80 bytes; this leaves room for any formatting. */
 const BODY_BYTES_MAX = 4_096;
 const HEADER_BYTES_MAX = 16_384;
 export const CONNECTIONS_MAX = 10_000;
-/** From the first byte of a request to the last: a client that dribbles is cut off. */
+/** From the first byte of a request to the last: a slower client is disconnected. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 5_000;
 /** Above the 60 s for which many load balancers keep idle connections. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
-/** A client's own request id is kept where it is short and harmless in a log. */
+/** A client's own request id is kept if it is short and harmless in a log. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 /** Certificate and key in PEM. */
@@ -30,7 +30,7 @@ export function serverOptions(tls: TlsFiles | undefined) {
     headersTimeout: HEADERS_TIMEOUT_MS,
     // How often the time-outs are checked; by default only every 30 s.
     connectionsCheckingInterval: 1_000,
-    // Node's own refusal would be an empty answer; the first hook refuses.
+    // Node's own refusal would have an empty body; the first hook refuses instead.
     requireHostHeader: false,
   };
   return {
@@ -41,14 +41,14 @@ export function serverOptions(tls: TlsFiles | undefined) {
     forceCloseConnections: 'idle' as const,
     return503OnClosing: false,
     genReqId: createRequestIds(),
-    // Fastify's types tell HTTP and HTTPS apart; here they differ in the certificate only.
+    // Fastify's types separate HTTP from HTTPS; here only the certificate differs.
     ...((tls === undefined ? { http: limits } : { https: { ...limits, ...tls } }) as {
       http: typeof limits;
     }),
   };
 }
 
-/** @throws ConfigurationError for files that can't be read, are no PEM, or don't belong together. */
+/** @throws ConfigurationError for files that can't be read, are not PEM, or don't belong together. */
 export function readTlsFiles(config: GatewayConfig): TlsFiles | undefined {
   const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = config;
   if (certFile === undefined || keyFile === undefined) return undefined;
@@ -64,7 +64,7 @@ export function readTlsFiles(config: GatewayConfig): TlsFiles | undefined {
   }
 }
 
-/** Ids that are unique over all gateways and cost next to nothing to make. */
+/** Ids that are unique over all gateways and cheap to make. */
 function createRequestIds() {
   const prefix = randomUUID().slice(0, 8);
   let count = 0;

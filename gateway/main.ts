@@ -36,9 +36,12 @@ const DATABASE_CONNECTIONS_MAX = 4;
 const DATABASE_QUERY_TIMEOUT_MS = 2_000;
 /** A load balancer needs this long to see that /readyz is 503 before connections are refused. */
 const READINESS_NOTICE_MS = 500;
-/** How long a start waits for the stream; it may be made later. */
+/** How long a start waits for the stream, which may be made later. */
 const STREAM_MS_MAX = 1_000;
-/** Far below the half hour at which counters refuse an id, far above what a kept clock is off. */
+/**
+ * Far below the half hour at which counter services refuse an id, far above the error of a synchronized
+ * clock.
+ */
 const CLOCK_AHEAD_S_MAX = 60;
 
 async function main(): Promise<void> {
@@ -54,7 +57,7 @@ async function main(): Promise<void> {
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
 
-  // In order: not ready any more, then every request in flight answered, then the connections.
+  // In order: become unready, answer every request in flight, close the connections.
   closeWithGrace({ delay: STOP_MS_MAX, logger: false }, async ({ signal, err }) => {
     if (err) log.error({ err }, 'the gateway stops because of an error');
     else log.info({ signal }, 'the gateway is stopping');
@@ -89,7 +92,7 @@ async function main(): Promise<void> {
   stopSteps.push(() => database.destroy());
 
   const stats = createStats();
-  // The queues report to the stats, and what is reported looks at the queues.
+  // The queues write to the stats, and the reports read the queues.
   const observe = { waiting: () => queues.waiting, isBrokerConnected: () => watch.isConnected };
   const recordPackSize = createMetrics(stats, observe);
   const { service, readHeartbeat } = createReport(stats, observe);
@@ -98,7 +101,7 @@ async function main(): Promise<void> {
     publisher: isTracing() ? tracePublisher(publisher) : publisher,
     ...(isTracing() && { readOrigin: activeTraceparent }),
     deadlineMs: config.PUBLISH_DEADLINE_MS,
-    // By the broker's clock: counter services refuse an id whose time is far from that of its storing.
+    // By the broker's clock: counter services refuse an id whose time is far from its storage.
     makeId: () => mintId(stream.brokerTimeMs()),
     waitingMax: config.WAITING_MAX,
     onPublished: (message) => {
@@ -141,7 +144,7 @@ async function main(): Promise<void> {
     await app.close();
     await queues.drain();
   });
-  // Fastify hands its options on to Node, whose reusePort its types do not know yet.
+  // Fastify passes its options to Node, but its types lack reusePort.
   const address: FastifyListenOptions & { reusePort: boolean } = {
     host: config.HOST,
     port: config.PORT,
@@ -156,7 +159,7 @@ async function main(): Promise<void> {
   log.info({ address: app.server.address() }, 'the gateway is ready');
 }
 
-/** Waits a moment for the stream, then logs whenever it comes or goes. */
+/** Waits a moment for the stream, then logs each time it comes or goes. */
 async function followStream(stream: StreamWatch, log: Log): Promise<void> {
   const report = (isThere: boolean) => {
     if (!isThere) {
@@ -169,7 +172,7 @@ async function followStream(stream: StreamWatch, log: Log): Promise<void> {
     log.info(`the stream ${INCREMENTS} is there`);
     const aheadS = Math.round(stream.clockAheadMs / 1000);
     if (Math.abs(aheadS) > CLOCK_AHEAD_S_MAX) {
-      log.warn(`this machine's clock is ${aheadS} s ahead of the broker's, which ids are made by`);
+      log.warn(`this machine's clock is ${aheadS} s ahead of the broker's, by which ids are made`);
     }
   };
   await connectionChange(stream, STREAM_MS_MAX);
@@ -178,7 +181,7 @@ async function followStream(stream: StreamWatch, log: Log): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  // What an operator can repair is one clear line, without a stack.
+  // Errors that an operator can repair are one clear line, without a stack.
   const isExpected = error instanceof ConfigurationError || error instanceof CannotConnect;
   process.stderr.write(`gateway: ${isExpected ? error.message : (error as Error).stack}\n`);
   process.exit(1);

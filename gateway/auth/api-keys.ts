@@ -4,20 +4,20 @@ import { Value } from 'typebox/value';
 import { ApiKeysFile, type ApiKey } from '../../schema/http/api-keys.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
 
-/** How often the file's times are looked at. */
+/** How often the file is checked for a change. */
 const WATCH_MS = 1_000;
 
 export interface ApiKeys {
-  /** The key that a secret belongs to; undefined where there is none. */
+  /** The key of a secret; undefined if there is none. */
   find: (secret: string) => ApiKey | undefined;
   close: () => void;
 }
 
 /**
- * Reads a file of API keys and reads it again when it changes. A change that can't be read is told
- * and not taken: the keys stay as they were.
+ * Reads a file of API keys, and again when it changes. A change that can't be read is reported, and the
+ * keys stay as they were.
  *
- * @throws ConfigurationError where the file can't be read at the start.
+ * @throws ConfigurationError if the file can't be read at the start.
  */
 export function openApiKeys(path: string, onProblem: (problem: string) => void): ApiKeys {
   let keys = readKeys(path);
@@ -32,7 +32,8 @@ export function openApiKeys(path: string, onProblem: (problem: string) => void):
     find: (secret) => {
       const hash = createHash('sha256').update(secret).digest();
       const key = keys.get(hash.toString('hex'));
-      // Looked up by the hash, which tells a guesser nothing, and compared in constant time all the same.
+      // Looked up by the hash, so that its duration reveals nothing; compared in constant time all the
+      // same.
       return key !== undefined && timingSafeEqual(Buffer.from(key.sha256, 'hex'), hash)
         ? key
         : undefined;

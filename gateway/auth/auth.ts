@@ -6,11 +6,11 @@ import { ProblemError } from '../errors/problem-details.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The API key that a request came with; undefined where auth is off. */
+    /** The API key of a request; undefined if authentication is off. */
     apiKey: ApiKey | undefined;
   }
   interface FastifyContextConfig {
-    /** The scope that a route asks for, or any of several; none for health. */
+    /** The scope that a route requires, or several of which one is enough; none for health. */
     scope?: Scope | Scope[];
   }
 }
@@ -18,8 +18,8 @@ declare module 'fastify' {
 const BEARER = /^Bearer ([\x21-\x7e]{1,512})$/i;
 
 /**
- * Asks for a bearer key on every route that names a scope (RFC 6750). Runs before the rate limit,
- * which is the key's, and before a body is read.
+ * Requires a bearer key on every route with a scope (RFC 6750). Runs before the rate limit, which depends
+ * on the key, and before a body is read.
  */
 export const auth = fastifyPlugin(
   (app: FastifyInstance, options: { apiKeys?: ApiKeys | undefined }, done) => {

@@ -7,17 +7,17 @@ import type { MeshView } from './mesh-view.ts';
 import type { Readiness } from '../health/readiness.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 
-/** Consoles at once; each costs a few kilobytes twice a second. */
+/** Consoles at once; each gets a few kilobytes twice a second. */
 const WATCHERS_MAX = 32;
-/** What a console may leave unread: two events of the largest mesh, hundreds of a small one. */
+/** How much a console may leave unread: two events of the largest mesh, hundreds of a small one. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
-/** What a stop grants a console for its last events. */
+/** How long a stop waits for a console to read its last events. */
 const END_MS = 1_000;
 
 const FOLDER = new URL('./page/', import.meta.url);
 
-/** What of the folder belongs to the page; the page loads nothing else from anywhere. */
+/** The files of the folder that belong to the page; it loads nothing from elsewhere. */
 const CONTENT_TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -25,7 +25,7 @@ const CONTENT_TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
 };
 
-/** The page may load its own files and ask its own gateway, and nothing else. */
+/** The page may load its own files and call its own gateway, and nothing else. */
 const SECURITY_HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -36,7 +36,7 @@ const SECURITY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 };
 
-/** The console: a page that anyone may load, and the events that fill it, for those who may read. */
+/** The console: a page that anyone may load, and its events, for clients that may read. */
 export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView; readiness: Readiness }> = (
   app,
   { meshView, readiness },
@@ -50,7 +50,7 @@ export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView; readines
     const headers = {
       ...SECURITY_HEADERS,
       'content-type': contentType,
-      // Asked for again each time, and sent again only when it changed.
+      // Checked with the gateway each time, and sent again only if it changed.
       'cache-control': 'no-cache',
       etag,
     };
@@ -71,7 +71,7 @@ export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView; readines
   app.get('/events', events, (_request, reply) => {
     if (readiness.isStopping()) throw new ProblemError('stopping', 'This gateway is stopping.');
     if (watchers.size >= WATCHERS_MAX) {
-      const detail = `${WATCHERS_MAX} consoles watch this gateway already.`;
+      const detail = `${WATCHERS_MAX} consoles are connected to this gateway already.`;
       throw new ProblemError('too-many-watchers', detail);
     }
     const watcher = watch(meshView);
@@ -80,7 +80,7 @@ export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView; readines
     reply.headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     return reply.send(watcher.stream);
   });
-  // A console goes on for hours; no stop waits for it.
+  // A console stays open for hours, so a stop does not wait for it.
   app.addHook('preClose', (next) => {
     for (const watcher of watchers) watcher.end();
     next();
@@ -90,24 +90,24 @@ export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView; readines
 
 interface Watcher {
   stream: Readable;
-  /** Ends the stream in order. */
+  /** Ends the stream normally. */
   end: () => void;
 }
 
 function watch(meshView: MeshView): Watcher {
   const stream = new Readable({ read: () => undefined });
-  // The first bytes carry the headers; without them nothing would be answered before the first event.
+  // The first bytes send the headers; without them the client would wait for the first event.
   stream.push('retry: 1000\n\n');
   const stop = meshView.watch((event) => {
     stream.push(`event: mesh\ndata: ${event}\n\n`);
-    // Whoever does not read is let go; nothing is kept for it.
+    // A client that does not read is disconnected; nothing is kept for it.
     if (stream.readableLength > UNREAD_BYTES_MAX) stream.destroy();
   });
   stream.on('close', stop);
   const end = () => {
     stop();
     stream.push(null);
-    // Whoever has not read the rest by then does not read.
+    // A client that has not read the rest by then does not read.
     setTimeout(() => stream.destroy(), END_MS).unref();
   };
   return { stream, end };

@@ -1,6 +1,6 @@
 /*
- * The mesh as one gateway hears it: everyone's last heartbeat, for as many consoles as look at it.
- * While nobody looks, nothing is listened to.
+ * The mesh as one gateway sees it: the last heartbeat of each service, shared by all open consoles. Without
+ * a console it receives no heartbeats.
  */
 import { performance } from 'node:perf_hooks';
 import { Value } from 'typebox/value';
@@ -8,11 +8,11 @@ import type { Channel } from '../../nats/channel.ts';
 import { Heartbeat, type MeshEvent } from '../../schema/message/heartbeat.ts';
 
 const REPORT_MS = 500;
-/** A service that fell silent is told of this long, one that stopped in order only shortly. */
+/** How long a service that fell silent is reported; one that stopped normally, only shortly. */
 const SILENCE_MS_MAX = 60_000;
 const STOPPED_MS_MAX = 5_000;
 const INSTANCES_MAX = 256;
-/** A counter's is about five kilobytes at most. */
+/** A counter service's is about five kilobytes at most. */
 const HEARTBEAT_LENGTH_MAX = 8 * 1024;
 
 export interface MeshViewOptions {
@@ -23,7 +23,7 @@ export interface MeshViewOptions {
 }
 
 export interface MeshView {
-  /** Tells a MeshEvent as JSON twice a second, until the returned function is called. */
+  /** Sends a MeshEvent as JSON twice a second, until the returned function is called. */
   watch: (listener: (event: string) => void) => () => void;
 }
 
@@ -48,7 +48,7 @@ export function createMeshView({
     };
   }
 
-  /** Anyone with a place on the broker may publish here; what is not a heartbeat is left out. */
+  /** Any client of the broker may publish here; what is not a heartbeat is ignored. */
   function receive(text: string): void {
     if (text.length > HEARTBEAT_LENGTH_MAX) return;
     const heartbeat = parse(text);

@@ -1,6 +1,6 @@
 /*
- * What is refused before there is a route, and so before there are hooks: bytes that are not HTTP, what
- * takes too long to arrive, URLs that can't be decoded. It is answered and counted as everything else.
+ * Errors before routing, for which no hooks run: bytes that are not HTTP, requests that take too long to
+ * arrive, URLs that can't be decoded. They are answered and counted as all others.
  */
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
@@ -21,7 +21,7 @@ export function answerPreRoutingErrors(
   stats: Stats,
   handleError: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void,
 ) {
-  /** No time passed that could be told: it is refused as soon as it is understood. */
+  /** Without a duration: the request is refused as soon as it is parsed. */
   const count = (status: number, method: string, problemCode: string | undefined) =>
     stats.answered(status, {
       method,
@@ -39,7 +39,7 @@ export function answerPreRoutingErrors(
 
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket): void => {
       if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
-      // The client would take what is sent now for the answer to its request before this one.
+      // The client would take what is sent now for the answer to its request before.
       const earlier = readPending(socket);
       if (earlier?.req.complete === true) {
         socket.destroy();
@@ -57,7 +57,7 @@ export function answerPreRoutingErrors(
   };
 }
 
-/** The response that Node has begun on a connection; it has no public name for it. */
+/** The response that Node has begun on a connection; there is no public property for it. */
 function readPending(socket: Socket): ServerResponse | undefined {
   const { _httpMessage: pending } = socket as { _httpMessage?: ServerResponse | null };
   return pending ?? undefined;

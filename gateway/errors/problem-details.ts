@@ -9,7 +9,7 @@ import {
 import { NotAccepted } from '../increments/not-accepted.ts';
 import { describeFaults } from './validation-faults.ts';
 
-/** IANA's registered problem types, where one fits; RFC 9457 has about:blank for the rest. */
+/** IANA's registered problem types, if one fits; RFC 9457 has about:blank for the rest. */
 const TYPES: Record<number, string> = {
   429: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
   503: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
@@ -31,7 +31,7 @@ const TITLES: Record<number, string> = {
   503: 'Service Unavailable',
 };
 
-/** What Fastify itself refuses, by its status. */
+/** Errors of Fastify itself, by their status. */
 const FRAMEWORK_CODES: Record<number, ProblemCode> = {
   404: 'no-such-route',
   413: 'body-too-large',
@@ -39,10 +39,10 @@ const FRAMEWORK_CODES: Record<number, ProblemCode> = {
   415: 'unsupported-media-type',
 };
 
-/** A stream that is full or a broker that is away is seldom back within less. */
+/** A full stream or a broker that is away seldom recovers sooner. */
 const RETRY_AFTER_S = 1;
 
-/** Raised by routes for an answer that is a problem; nothing in it is internal. */
+/** Thrown by routes to answer with a problem; nothing in it is internal. */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly code: ProblemCode;
@@ -55,7 +55,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** Sends a problem document; 429 and 503 say when to come again. */
+/** Sends a problem document; a 503 has a Retry-After. */
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -65,7 +65,7 @@ export function sendProblem(
   const { status } = body;
   if (errors !== undefined) body.errors = errors;
   request.problemCode = code;
-  // An error before routing has met no hook yet.
+  // For an error before routing no hook has run.
   if (!reply.hasHeader('x-request-id')) void reply.header('x-request-id', request.id);
   if (status === 503 && !reply.hasHeader('retry-after'))
     void reply.header('retry-after', RETRY_AFTER_S);
@@ -75,7 +75,7 @@ export function sendProblem(
 /** The one place where an error becomes an answer. */
 export function createErrorHandler(log: FastifyBaseLogger) {
   return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
-    // Its body never came, so nobody waits for an answer.
+    // The client gave up sending its body, so it does not wait for an answer.
     if (request.raw.readableAborted) {
       reply.code(400).hijack();
       return;
@@ -87,7 +87,7 @@ export function createErrorHandler(log: FastifyBaseLogger) {
   };
 }
 
-/** The document for a code. Of the URL it has the path alone: a query may hold what does not belong there. */
+/** The document for a code. Its `instance` is the path without the query, which may hold a secret. */
 export function createProblem(code: ProblemCode, detail: string, url: string): Problem {
   const { status } = PROBLEMS[code];
   return {
@@ -109,13 +109,16 @@ function asProblem(error: FastifyError, request: FastifyRequest): ProblemError {
   }
   const status = error.statusCode ?? 500;
   if (status >= 500) {
-    return new ProblemError('internal-error', 'Something went wrong here; the log says what.');
+    return new ProblemError(
+      'internal-error',
+      'An unexpected error; the log of the gateway has the cause.',
+    );
   }
   const code = FRAMEWORK_CODES[status] ?? 'bad-request';
   return new ProblemError(code, explainBody(code, request) ?? error.message);
 }
 
-/** What Fastify leaves unsaid of a body that it refuses. */
+/** Details that the messages of Fastify lack. */
 function explainBody(code: ProblemCode, { headers, routeOptions }: FastifyRequest) {
   if (code === 'body-too-large') return `The body is longer than ${routeOptions.bodyLimit} bytes.`;
   if (code !== 'unsupported-media-type') return undefined;

@@ -2,13 +2,13 @@ import type { TLocalizedValidationError } from 'typebox/error';
 import { INCREMENT_RULE, KEY_RULE, VALUE_RULE } from '../../schema/increment.ts';
 import { ID_RULE } from '../../schema/http/accepted.ts';
 
-/** A fault and where it is: a JSON pointer, or a line. */
+/** A fault and its location: a JSON pointer, or a line. */
 export interface Fault {
   detail: string;
   pointer: string;
 }
 
-/** One fault for each place, below a prefix, in the words of the rule that it breaks. */
+/** One fault for each location, below a prefix, in the words of the rule that it breaks. */
 export function describeFaults(found: TLocalizedValidationError[], prefix = ''): Fault[] {
   const faults = new Map<string, string>();
   for (const error of found) {
@@ -21,7 +21,7 @@ export function describeFaults(found: TLocalizedValidationError[], prefix = ''):
 
 type Located = [pointer: string, detail: string];
 
-/** The name of an unknown field is the client's and may be long. */
+/** The name of an unknown field comes from the client and may be long. */
 const POINTER_LENGTH_MAX = 100;
 
 /** By field; the body itself has no name. */
@@ -36,11 +36,11 @@ function locate({ instancePath, keyword, params, message }: TLocalizedValidation
   if (keyword === 'required') {
     return params.requiredProperties.map((name) => [`${instancePath}/${name}`, 'is missing']);
   }
-  // TypeBox reports an unknown field twice: by the object that has it and by its own place.
+  // TypeBox reports an unknown field twice: for the object and for the field.
   if (keyword === 'additionalProperties') return [];
   if (keyword === 'boolean')
     return [[instancePath.slice(0, POINTER_LENGTH_MAX), 'is not a known field']];
-  // The rule of a list is that of its items, but for their number.
+  // A list has the rule of its items, except for its length.
   if (keyword === 'maxItems') return [[instancePath, message]];
   const field = instancePath.split('/').findLast((segment) => !/^\d+$/.test(segment)) ?? '';
   return [[instancePath, RULES[field] ?? message]];

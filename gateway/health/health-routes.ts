@@ -4,11 +4,11 @@ import { Liveness, NotReady, Ready } from '../../schema/http/health.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Readiness } from './readiness.ts';
 
-/** How long /readyz waits for the database, which it only reports. */
+/** How long /readyz waits for the database, whose state it only reports. */
 const PROBE_MS = 1_000;
-/** Everyone who asks within this time is told the same, so that no number of them is a load. */
+/** Requests within this time get the same answer, so that no number of them is a load. */
 const KNOWN_MS = 1_000;
-/** Who may wait for one probe; the others are told what was known before. */
+/** How many requests may wait for one probe; the others get the answer before. */
 const WAITING_MAX = 1_000;
 
 export interface HealthOptions {
@@ -18,12 +18,12 @@ export interface HealthOptions {
 }
 
 /**
- * `/livez` asks nobody. `/readyz` is 503 only when increments can't be accepted: with PostgreSQL
- * away they still are, so it says so and stays 200.
+ * `/livez` checks nothing else. `/readyz` is 503 only if increments can't be accepted: without PostgreSQL
+ * they still are, so it reports that and stays 200.
  */
 export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options, done) => {
   const { readiness } = options;
-  const isDatabaseThere = probeDatabase(options);
+  const isDatabaseConnected = probeDatabase(options);
   const alive = {
     summary: 'Whether the process answers',
     tags: ['Health'],
@@ -39,7 +39,7 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
     response: { 200: Ready, 503: NotReady },
   };
   app.get('/readyz', { schema: ready }, async (_request, reply) => {
-    const database = (await isDatabaseThere()) ? 'connected' : 'away';
+    const database = (await isDatabaseConnected()) ? 'connected' : 'away';
     const stream = readiness.readStream();
     const broker = readiness.readBroker();
     const isStopping = readiness.isStopping();
@@ -50,17 +50,17 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
   done();
 };
 
-/** Returns a function that says whether the database answers, as known for KNOWN_MS at most. */
+/** Returns a function that tells whether the database answers; its answer is KNOWN_MS old at most. */
 function probeDatabase({ database, warnOfDatabase }: HealthOptions): () => Promise<boolean> {
-  let isThere = false;
+  let isConnected = false;
   let askedAt = -Infinity;
   let answer: Promise<void> | undefined;
   let waiting = 0;
 
-  /** Asks for the table itself: a database that was never migrated answers nobody. */
-  async function ask(): Promise<void> {
+  /** Queries the table itself: a database that was never migrated does not count as connected. */
+  async function probe(): Promise<void> {
     askedAt = performance.now();
-    isThere = await new Promise<boolean>((resolve) => {
+    isConnected = await new Promise<boolean>((resolve) => {
       setTimeout(resolve, PROBE_MS, false).unref();
       sql`select from increments limit 0`.execute(database).then(
         () => resolve(true),
@@ -74,12 +74,12 @@ function probeDatabase({ database, warnOfDatabase }: HealthOptions): () => Promi
   }
 
   return async () => {
-    if (performance.now() - askedAt > KNOWN_MS) answer ??= ask();
+    if (performance.now() - askedAt > KNOWN_MS) answer ??= probe();
     if (answer !== undefined && waiting < WAITING_MAX) {
       waiting++;
       await answer;
       waiting--;
     }
-    return isThere;
+    return isConnected;
   };
 }

@@ -1,18 +1,18 @@
 import { performance } from 'node:perf_hooks';
 import { StreamFull } from '../../nats/publisher.ts';
 
-/** What a gateway needs in order to accept increments, as `/readyz` tells it. */
+/** What a gateway needs in order to accept increments, as `/readyz` reports it. */
 export interface Readiness {
   isStopping: () => boolean;
   readBroker: () => 'connected' | 'away';
   readStream: () => 'ready' | 'full' | 'away';
-  /** Told of each message's fate. */
+  /** Called with the outcome of each message. */
   published: (error: unknown) => void;
 }
 
 /**
- * A full stream shows by a message that it refused. A load balancer then sends nothing more, so after
- * this time the gateway lets itself be tried again.
+ * A full stream is noticed when it refuses a message. A load balancer then sends no more, so after this
+ * time the gateway reports ready, to be tried again.
  */
 const FULL_MS = 5_000;
 

@@ -4,12 +4,15 @@ import { ProblemError } from '../errors/problem-details.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route reads its body itself, as a batch of increments. */
+    /** The route parses its body itself, as a batch of increments. */
     isBatch?: boolean;
   }
 }
 
-/** JSON and NDJSON, without rounding a number. A batch keeps its text, which goes into the message as it is. */
+/**
+ * Parses JSON and NDJSON without rounding a number. A batch keeps its text, which goes into the message
+ * unchanged.
+ */
 export function addBodyParsers(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
@@ -20,7 +23,7 @@ export function addBodyParsers(app: FastifyInstance): void {
     try {
       done(null, parseExactJson(body as string));
     } catch (error) {
-      // A RangeError is nesting that is too deep to walk.
+      // A RangeError means that it is nested too deeply.
       const detail = `The body is not JSON: ${(error as Error).message}`;
       done(new ProblemError('invalid-json', detail));
     }

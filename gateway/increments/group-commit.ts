@@ -1,13 +1,12 @@
 /*
  * Group commit: increments that wait together are stored together.
  *
- * What is submitted waits until a slot for a message is free. Then as much as fits into one message
- * leaves together, and each submission is answered when the broker has acknowledged the message that
- * holds it. There is no linger timer: the acknowledgement's own latency is the window, so an idle
- * mesh answers at once and a busy one packs more.
+ * A submission waits until a slot for a message is free. Then as many as fit into one message leave
+ * together, and each is answered when the broker has acknowledged the message that holds it. There is no
+ * linger timer: submissions gather while an acknowledgement is awaited, so an idle mesh answers at once and
+ * a busy one packs more.
  *
- * What waits and what is in flight is kept by submission-queue.ts; here are the clock, the timer and
- * the broker.
+ * submission-queue.ts keeps what waits and what is in flight; here are the clock, the timer and the broker.
  */
 import { performance } from 'node:perf_hooks';
 import { StreamFull, type Publisher } from '../../nats/publisher.ts';
@@ -22,13 +21,13 @@ import {
 export interface PublishQueueOptions<Item> extends SubmissionQueueOptions {
   publisher: Publisher;
   subject: string;
-  /** From submission to answer, at most. */
+  /** The longest time from submission to answer. */
   deadlineMs: number;
   makeId: () => string;
   encode: (id: string, items: Item[]) => string;
   /** How many increments an item has. */
   count: (item: Item) => number;
-  /** Reads the trace context that a submission is made in; left out where traces are off. */
+  /** Reads the trace context of a submission; absent if traces are off. */
   readOrigin?: () => string | undefined;
   /** Called with the outcome of each message, for metrics. */
   onPublished?: (message: PublishedMessage) => void;
@@ -44,7 +43,7 @@ export interface PublishedMessage {
 export interface Receipt {
   /** The id of the message that holds the submission. */
   id: string;
-  /** Its place in the stream. */
+  /** Its position in the stream. */
   sequence: number;
 }
 
@@ -53,7 +52,7 @@ export interface PublishQueue<Item> {
   /**
    * Resolves when the item is on the broker's disk.
    *
-   * @param bytes the length of the item once it is encoded.
+   * @param bytes the length of the encoded item.
    * @throws NotAccepted
    */
   submit: (item: Item, bytes: number) => Promise<Receipt>;
@@ -89,7 +88,7 @@ export function createPublishQueue<Item>(options: PublishQueueOptions<Item>): Pu
     });
   }
 
-  /** Packs once in a turn of the event loop, so that requests that were read together leave together. */
+  /** Packs once in a turn of the event loop, so that requests that arrive together leave together. */
   function schedule(): void {
     if (isScheduled || queue.isIdle) return;
     isScheduled = true;
@@ -113,16 +112,16 @@ export function createPublishQueue<Item>(options: PublishQueueOptions<Item>): Pu
     if (isDraining && queue.isIdle) drained.resolve();
   }
 
-  /** A timer that rings too early does no harm, so it is only set anew where it would ring too late. */
+  /** A timer that fires too early does no harm, so it is replaced only if it would fire too late. */
   function setTimer(now: number): void {
     const wakeAt = queue.wakeAt(publisher.isConnected);
     if (wakeAt >= timerAt) return;
     clearTimeout(timer);
     timerAt = wakeAt;
-    timer = setTimeout(ring, Math.ceil(wakeAt - now)).unref();
+    timer = setTimeout(onTimer, Math.ceil(wakeAt - now)).unref();
   }
 
-  function ring(): void {
+  function onTimer(): void {
     timerAt = Infinity;
     work();
   }
@@ -137,7 +136,7 @@ export function createPublishQueue<Item>(options: PublishQueueOptions<Item>): Pu
       body: options.encode(id, items),
       ...(options.readOrigin && { origins: pack.map(({ origin }) => origin) }),
     };
-    // The newest has waited least: the message is worth storing as long as one is not answered.
+    // The deadline of the newest: the message is worth storing as long as one of them is not answered.
     const deadline = pack.at(-1)!.expiresAt;
     let failure: unknown;
     try {

@@ -86,7 +86,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     });
   });
 
-  /** Commits what was sent, once where it has an Idempotency-Key, and answers for its message. */
+  /** Commits what was sent, only once if it has an Idempotency-Key, and answers. */
   async function accept(request: FastifyRequest, reply: FastifyReply, sent: Sent) {
     const { readPayload, commit } = sent;
     const count = request.incrementCount;
@@ -108,14 +108,14 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
 };
 
 interface Sent {
-  /** What a repeat under the same key must equal; only asked for where there is a key. */
+  /** What a repeat under the same key must equal; called only if there is a key. */
   readPayload: () => string;
   commit: (idempotencyKey: string | undefined) => Promise<Receipt>;
 }
 
 /**
- * Whose idempotency keys these are: the API key's, by its name, which outlives a rotated secret; one
- * scope for everyone where auth is off. Never an address.
+ * The scope of idempotency keys: the name of the API key, which outlives a rotated secret; one for everyone
+ * if authentication is off. Never an address.
  */
 function scopeOf(request: FastifyRequest): string {
   return request.apiKey === undefined ? 'public' : `key:${request.apiKey.name}`;

@@ -1,4 +1,4 @@
-/** What a client is told where its increment was not stored, or may not have been. */
+/** What an answer says if an increment was not stored, or may not have been. */
 const DETAILS = {
   'stream-full':
     'The stream is full until the counter services have caught up. Nothing was stored; retry later.',
@@ -12,7 +12,7 @@ const DETAILS = {
   stopping: 'This gateway is stopping. Nothing was stored; retry at once on another connection.',
 };
 
-/** An increment or a batch that is not known to be stored. */
+/** Thrown for an increment or a batch that is not known to be stored. */
 export class NotAccepted extends Error {
   override readonly name = 'NotAccepted';
   readonly code: keyof typeof DETAILS | 'body-too-large';

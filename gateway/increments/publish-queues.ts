@@ -9,13 +9,16 @@ import { HTTP_SUBJECT } from '../../nats/streams.ts';
 import { createPublishQueue, type PublishQueueOptions, type Receipt } from './group-commit.ts';
 import { tooLargeForBroker } from './not-accepted.ts';
 
-/** An increment with a long idempotency key. */
+/** The size of an increment with a long idempotency key. */
 const WAITING_BYTES_PER_INCREMENT = 1_024;
-/** What waits for a message that is on time shares the next one, and each costs the broker an fsync. */
+/**
+ * Increments that wait for a message that is on time share the next one: each message costs the broker an
+ * fsync.
+ */
 const SINGLES_IN_FLIGHT = { inFlightMax: 2, lateMs: 5 };
-/** A batch shares its message with no other: waiting for one would only cost time. */
+/** A batch shares its message with no other, so waiting for one would gain nothing. */
 const BATCHES_IN_FLIGHT = { inFlightMax: 4, lateMs: 0 };
-/** Batches that wait; each is up to a mebibyte. */
+/** Batches that may wait; each is up to a mebibyte. */
 const WAITING_BATCHES_MAX = 64;
 const WAITING_BATCH_BYTES_MAX = 32 * 1024 * 1024;
 

@@ -5,14 +5,14 @@ import { parseExactJson } from '../../schema/int64.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import { describeFaults, type Fault } from '../errors/validation-faults.ts';
 
-/** A client's bulk request, all of it valid. */
+/** A client's batch, all of it valid. */
 export interface Batch {
   increments: IncrementBody[];
   /** The increments as the client wrote them, joined by commas: what goes into the message. */
   text: string;
 }
 
-/** Faults that an answer lists; the rest is counted. */
+/** Faults that an answer lists; the rest are only counted. */
 const LISTED_MAX = 100;
 
 const increment = Compile(IncrementBody);
@@ -34,12 +34,12 @@ export function readJsonBatch(text: string): Batch {
     if (!increment.Check(item)) faults.add(item, `/${index}`);
   });
   faults.refuse(items.length);
-  // What was parsed is valid, so its text can stand in the message as it is: no digit is touched.
+  // The text is valid, so it goes into the message unchanged, with every digit.
   const inner = text.slice(text.indexOf('[') + 1, text.lastIndexOf(']'));
   return { increments: items as IncrementBody[], text: inner };
 }
 
-/** Reads a line of JSON for each increment. @throws ProblemError 400 that lists bad lines, from 1. */
+/** Reads one increment a line. @throws ProblemError 400 that lists each bad line, counted from 1. */
 export function readNdjsonBatch(text: string): Batch {
   const increments: IncrementBody[] = [];
   const lines: string[] = [];
@@ -71,20 +71,20 @@ function createFaultList() {
   const listed: Fault[] = [];
   let found = 0;
 
-  function add(item: unknown, place: string): void {
+  function add(item: unknown, pointer: string): void {
     found++;
     if (listed.length >= LISTED_MAX) return;
-    if (item === NOT_JSON) listed.push({ detail: 'is not JSON', pointer: place });
-    else listed.push(...describeFaults(increment.Errors(item), place));
+    if (item === NOT_JSON) listed.push({ detail: 'is not JSON', pointer });
+    else listed.push(...describeFaults(increment.Errors(item), pointer));
   }
 
-  /** @throws ProblemError where there were faults, no increments or too many of them. */
+  /** @throws ProblemError if there were faults, no increments or too many of them. */
   function refuse(increments: number): void {
     if (found > 0) {
       const rest = listed.length < found ? `, of which ${LISTED_MAX} faults are listed` : '';
       throw new ProblemError(
         'invalid-request',
-        `Refused: ${found} of the increments can not be counted${rest}. Nothing was stored.`,
+        `Refused: ${found} of the increments cannot be counted${rest}. Nothing was stored.`,
         listed.slice(0, LISTED_MAX),
       );
     }

@@ -1,7 +1,7 @@
 import type { Receipt } from './group-commit.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 
-/** A gateway remembers the last so many keys, and up to as many before them; some 10 MB. */
+/** A gateway remembers this many keys, and up to as many older ones; some 10 MB. */
 const KEYS_MAX = 10_000;
 const KEPT_MS = 60 * 60 * 1000;
 
@@ -20,20 +20,21 @@ export interface RecentKeys {
   /**
    * Commits a payload under a key, unless this gateway has just done so.
    *
-   * @throws ProblemError 422 where the key came with another payload, 503 where too many repeats wait.
+   * @throws ProblemError 422 if the key came with another payload, 503 if too many repeats wait.
    */
   commitOnce: (key: string, payload: string, commit: () => Promise<Receipt>) => Promise<Commitment>;
 }
 
 /**
- * What a gateway knows of the keys it has seen: enough to answer most repeats at once. It only saves
- * work; that a key counts once is the ledger's to keep, whichever gateway a repeat comes through.
+ * The keys that a gateway has seen lately: enough to answer most repeats at once. It only saves work; the
+ * ledger ensures that a key counts once, whichever gateway gets a repeat.
  *
- * @param waitingMax repeats that may wait for what they repeat; they are in no lane, which would bound them.
+ * @param waitingMax repeats that may wait for the first request; they are in no queue, which would limit
+ * them.
  */
 export function createRecentKeys(waitingMax: number): RecentKeys {
-  // Two maps, of which the older is dropped whole: taking the oldest entry out of one map, again and
-  // again, makes V8 walk over all that were taken out before.
+  // Two maps, of which the older is dropped whole: deleting the oldest entry of one map, again and again,
+  // makes V8 walk over all entries that were deleted before.
   let recent = new Map<string, Remembered>();
   let earlier = new Map<string, Remembered>();
   let waiting = 0;
@@ -46,7 +47,7 @@ export function createRecentKeys(waitingMax: number): RecentKeys {
     const known = recent.get(key) ?? earlier.get(key);
     if (known !== undefined && performance.now() - known.rememberedAt < KEPT_MS) {
       if (known.payload !== payload) throw reused();
-      return { receipt: await repeated(known), isReplay: true };
+      return { receipt: await awaitReceipt(known), isReplay: true };
     }
     const receipt = commit();
     remember(key, { payload, rememberedAt: performance.now(), receipt });
@@ -60,7 +61,7 @@ export function createRecentKeys(waitingMax: number): RecentKeys {
     }
   }
 
-  async function repeated({ receipt }: Remembered): Promise<Receipt> {
+  async function awaitReceipt({ receipt }: Remembered): Promise<Receipt> {
     if (waiting >= waitingMax) throw tooManyWaiting();
     waiting++;
     try {
@@ -91,6 +92,6 @@ function reused(): ProblemError {
 function tooManyWaiting(): ProblemError {
   return new ProblemError(
     'too-many-waiting',
-    'Too many repeats wait for the broker already. Nothing was stored for this one; retry later.',
+    'Too many repeats already wait for the broker. Nothing was stored for this one; retry later.',
   );
 }

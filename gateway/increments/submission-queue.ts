@@ -10,20 +10,20 @@
 
 /** All times are those of performance.now(). */
 export interface Submission {
-  /** The length of the item once it is encoded. */
+  /** The length of the encoded item. */
   bytes: number;
   expiresAt: number;
 }
 
 export interface SubmissionQueueOptions {
-  /** Submissions and bytes that may wait. */
+  /** How many submissions and bytes may wait. */
   waitingMax: number;
   waitingBytesMax: number;
   /** At most this many submissions share a message. */
   packMax: number;
-  /** Messages in flight at most, so that one hung publish does not use up everyone's time. */
+  /** Messages in flight at most. Above 1, a publish that hangs does not use up everyone's time. */
   inFlightMax: number;
-  /** A message leaves beside others only when the newest of them has been in flight this long. */
+  /** Another message leaves only when the newest in flight has been under way for this long. */
   lateMs: number;
 }
 
@@ -34,24 +34,24 @@ export interface SubmissionQueue<Item extends Submission> {
   readonly waiting: number;
   /** Whether every submission is answered or expired, and no message is in flight. */
   readonly isIdle: boolean;
-  /** @returns false where too much is waiting. */
+  /** @returns false if too much is waiting. */
   add: (submission: Item) => boolean;
-  /** Takes what fits into one message; undefined where nothing waits or no slot is free. */
+  /** Takes what fits into one message; undefined if nothing waits or no slot is free. */
   take: (now: number, packBytesMax: number) => Pack<Item> | undefined;
   /** Frees the slot of a message that was acknowledged or failed. */
   finish: (pack: Pack<Item>) => void;
   /** Removes what has expired. Each submission is returned once at most. */
   expire: (now: number) => { notStored: Item[]; outcomeUnknown: Item[] };
   /**
-   * When `expire` or, while messages can be sent, `take` will have something to do. Infinity where only
-   * an event can change that.
+   * When `expire`, or `take` while messages can be sent, will have something to do. Infinity if only an
+   * event can change that.
    */
   wakeAt: (canSend: boolean) => number;
 }
 
 interface Flight<Item extends Submission> {
   pack: Pack<Item>;
-  /** So many of the pack have expired; they are the oldest. */
+  /** How many of the pack have expired; they are the oldest. */
   expired: number;
 }
 
@@ -94,7 +94,7 @@ export function createSubmissionQueue<Item extends Submission>(
     if (index !== -1) inFlight.splice(index, 1);
   }
 
-  /** Submissions expire in the order in which they came, so each list is looked at from its front. */
+  /** Submissions expire in the order in which they came, so each list is checked from its front. */
   function expire(now: number): { notStored: Item[]; outcomeUnknown: Item[] } {
     let count = 0;
     while (count < queue.length && queue[count]!.expiresAt <= now) count++;

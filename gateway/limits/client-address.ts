@@ -6,12 +6,12 @@ const WITH_PORT = /^(?:(\d+\.\d+\.\d+\.\d+)|\[([0-9a-f:.]+)\])(?::\d{1,5})?$/i;
 const ZONE = /%.*$/;
 
 /**
- * A client's address in one form, so that no way of writing it makes another client. Of IPv6 it is the
- * /64 network: a client that has one address of it has them all. What is not an address, which a proxy
- * may pass on, is `unknown`: such clients share one limit.
+ * A client's address in one form, so that another spelling does not make another client. For IPv6 it is the
+ * /64 network: a client with one address of it has them all. What is not an address, which a proxy may pass
+ * on, is `unknown`: such clients share one limit.
  *
- * @param ip of the connection, or what a trusted proxy says of it; undefined where the client has reset
- * the connection.
+ * @param ip of the connection, or as a trusted proxy reports it; undefined if the client has reset the
+ * connection.
  */
 export function canonicalAddress(ip: string | undefined): string {
   const written = (ip ?? '').trim().replace(ZONE, '');

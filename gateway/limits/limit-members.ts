@@ -1,10 +1,10 @@
 import type { Channel } from '../../nats/channel.ts';
 
-/** Gateways say this often that they are there. */
+/** How often gateways announce themselves. */
 const HELLO_MS = 1_000;
-/** One that has said nothing for this long is gone. */
+/** A gateway that was silent for this long is gone. */
 const SILENCE_MS_MAX = 3_500;
-/** More gateways than anyone runs; what else says hello is not listened to. */
+/** More gateways than anyone runs; further ones are ignored. */
 const MEMBERS_MAX = 1_024;
 
 const MEMBER_ID = /^[A-Za-z0-9-]{1,64}$/;
@@ -13,11 +13,11 @@ const MEMBER_ID = /^[A-Za-z0-9-]{1,64}$/;
 export interface LimitMembers {
   /** When gateways last came or went, by performance.now(). */
   readonly changedAt: number;
-  /** The same one on each gateway that knows the same members; moves only where its keeper comes or goes. */
+  /** The same on each gateway that knows the same members; changes only if its keeper comes or goes. */
   keeperOf: (client: string) => string;
-  /** Leaves a member out until it says hello again. */
-  suspect: (id: string) => void;
-  /** Says goodbye, so that the others do not wait for this one. */
+  /** Excludes a member until it says hello again. */
+  exclude: (id: string) => void;
+  /** Announces the end, so that the others do not wait for this one. */
   close: () => void;
 }
 
@@ -44,7 +44,7 @@ export function joinLimitMembers(own: string, channel: Channel): LimitMembers {
     seenAt.set(id, performance.now());
     if (!isNew) return;
     changedAt = performance.now();
-    // It has just come and knows nobody.
+    // A new member does not know this one yet.
     sayHello();
   }
 
@@ -57,7 +57,7 @@ export function joinLimitMembers(own: string, channel: Channel): LimitMembers {
       return changedAt;
     },
     keeperOf: (client) => (seenAt.size === 0 ? own : highest([own, ...seenAt.keys()], client)),
-    suspect: remove,
+    exclude: remove,
     close: () => {
       clearInterval(timer);
       stopListening();

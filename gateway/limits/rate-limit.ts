@@ -12,14 +12,14 @@ export interface RateLimitOptions {
   /** Increments in a window that a client may send in batches; 0 turns it off. */
   batchMax: number;
   windowMs: number;
-  /** Where gateways share what clients have used. */
+  /** The channel on which gateways share what clients have used. */
   channel: Channel;
 }
 
 /**
  * Takes a batch's increments from its client's budget.
  *
- * @throws ProblemError 429, or 413 for more increments than the budget ever has.
+ * @throws ProblemError 429, or 413 if the batch is larger than the whole budget.
  */
 export type LimitBatch = (
   request: FastifyRequest,
@@ -43,8 +43,8 @@ interface Policy {
 }
 
 /**
- * Limits what a client may send, before its body is read: what is refused is never stored. Only
- * increments are limited; health and reads always answer.
+ * Limits what a client may send, before its body is read: a refused request stores nothing. Only increments
+ * are limited; health and reads always answer.
  *
  * The `RateLimit` and `RateLimit-Policy` fields are those of draft-ietf-httpapi-ratelimit-headers.
  */
@@ -65,7 +65,7 @@ export const rateLimit = fastifyPlugin(async (app: FastifyInstance, options: Rat
     if (taken.isAllowed) return;
     const { remaining, isExceeded, ttl } = taken;
     const policy: Policy = { name: 'default', max: taken.max, windowMs, unit: 'requests' };
-    sayWhatIsLeft(reply, policy, remaining, ttl);
+    addLimitHeaders(reply, policy, remaining, ttl);
     if (isExceeded) throw tooMany(reply, policy, ttl);
   });
 
@@ -80,23 +80,23 @@ export const rateLimit = fastifyPlugin(async (app: FastifyInstance, options: Rat
     if (cost > batchMax) throw largerThanBudget(budget, cost);
     const client = `increments ${clientOf(request)}`;
     const { remaining, isAllowed, ttlMs } = await shared.take(client, batchMax, cost);
-    sayWhatIsLeft(reply, budget, remaining, ttlMs);
+    addLimitHeaders(reply, budget, remaining, ttlMs);
     if (!isAllowed) throw tooMany(reply, budget, ttlMs);
   });
 });
 
-/** A key's own limit holds also where everyone else has none. */
+/** A key's own limit also holds if the general one is off. */
 function limitOf({ apiKey }: FastifyRequest, max: number): number {
   return apiKey?.rate_limit_max ?? max;
 }
 
-/** Whose limit it is: the API key's, by its name, or where auth is off an address. */
+/** The client that a limit is for: the name of the API key, or an address if authentication is off. */
 function clientOf(request: FastifyRequest): string {
   if (request.apiKey !== undefined) return `key ${request.apiKey.name}`;
   return `address ${canonicalAddress((request as { ip?: string }).ip)}`;
 }
 
-/** The library's store, on the limit that all gateways share. */
+/** The library's store, on top of the limit that all gateways share. */
 function storeOf(shared: SharedLimit) {
   return class SharedStore implements FastifyRateLimitStore {
     incr(...[client, done, , max]: Parameters<FastifyRateLimitStore['incr']>): void {
@@ -115,8 +115,8 @@ function storeOf(shared: SharedLimit) {
   };
 }
 
-/** A batch has two limits, which the fields list. */
-function sayWhatIsLeft(
+/** Adds to the header fields, since a batch has two limits. */
+function addLimitHeaders(
   reply: FastifyReply,
   { name, max, windowMs }: Policy,
   remaining: number,
@@ -136,20 +136,20 @@ function tooMany(reply: FastifyReply, { max, windowMs, unit }: Policy, ttlMs: nu
   reply.header('retry-after', inSeconds(ttlMs));
   return new ProblemError(
     'rate-limited',
-    `More than ${max} ${unit} in ${windowMs / 1000} s. Nothing was stored; retry after the time given.`,
+    `More than ${max} ${unit} in ${windowMs / 1000} s. Nothing was stored; retry after the seconds in Retry-After.`,
   );
 }
 
-/** To come again later, as a 429 says, would never help. */
+/** Not a 429, after which a client retries: no window has room for this batch. */
 function largerThanBudget({ max, windowMs }: Policy, cost: number): ProblemError {
   return new ProblemError(
     'body-too-large',
-    `The batch has ${cost} increments, more than the ${max} that a client may send by batches in ` +
+    `The batch has ${cost} increments, more than the ${max} that a client may send in batches within ` +
       `${windowMs / 1000} s: send smaller ones.`,
   );
 }
 
-/** Never too early: a client that comes back then finds room. */
+/** Rounded up, so that a client that waits finds room. */
 function inSeconds(ms: number): number {
   return Math.max(1, Math.ceil(ms / 1000));
 }

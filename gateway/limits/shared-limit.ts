@@ -1,13 +1,13 @@
 /*
  * A rate limit for the mesh as a whole.
  *
- * One gateway keeps the count of each client: its keeper, which every gateway finds by itself
- * (limit-members.ts). The others ask it before they let a request through; what they ask within one turn
- * of the event loop shares a message. So what passes is the limit, however small it is, however much a
+ * One gateway keeps the count of each client: its keeper, which every gateway computes by itself
+ * (limit-members.ts). The others ask the keeper before they let a request through; what they ask within one
+ * turn of the event loop shares a message. So the limit is exact, however small it is, however much a
  * request costs, and wherever it comes in.
  *
- * Each gateway remembers what keepers said was used. By that it decides where a keeper does not answer,
- * and a new keeper, which comes with a gateway that starts or ends, is told of it.
+ * Each gateway remembers the usage that keepers reported. By that it decides alone if a keeper does not
+ * answer, and informs a new keeper after a gateway starts or ends.
  */
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
@@ -17,11 +17,11 @@ import type { Channel } from '../../nats/channel.ts';
 import { joinLimitMembers } from './limit-members.ts';
 import { createSlidingWindows, type Taken } from './sliding-window.ts';
 
-/** Longer than a message between gateways ever takes while their broker is well. */
+/** Longer than a message between gateways takes while their broker is healthy. */
 const ANSWER_MS_MAX = 250;
 /** Asks in one message: some 100 KB, far below the broker's limit. */
 const ASKS_MAX = 1_000;
-/** Clients whose usage is kept; others are forgotten first where they are below their limit. */
+/** Clients whose usage is kept; those below their limit are forgotten first. */
 const CLIENTS_MAX = 50_000;
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -36,7 +36,7 @@ const Question = Type.Object({
       client: Type.String({ maxLength: 200 }),
       limit: Count,
       cost: Count,
-      /** What the keeper said before was used, and how long ago. */
+      /** The usage that the keeper reported before, and its age. */
       used: Count,
       usedAgeMs: Milliseconds,
     }),
@@ -58,9 +58,9 @@ const answer = Compile(Answer);
 
 export interface SharedLimit {
   /**
-   * Takes some of a client's limit. What is refused takes nothing.
+   * Takes some of a client's limit. A refused request takes nothing.
    *
-   * @returns a promise only where another gateway must be asked.
+   * @returns a promise only if another gateway must be asked.
    */
   take: (client: string, limit: number, cost: number) => Taken | Promise<Taken>;
   close: () => void;
@@ -97,7 +97,7 @@ export function createSharedLimit(windowMs: number, channel: Channel): SharedLim
     });
   }
 
-  /** Only a keeper that may be new is told: one that was the keeper all the time knows better. */
+  /** Sent only to a keeper that may be new: one that was the keeper all the time knows better. */
   function readKnown(client: string): Pick<Ask, 'used' | 'usedAgeMs'> {
     const now = performance.now();
     if (now - members.changedAt > windowMs) return { used: 0, usedAgeMs: 0 };
@@ -145,12 +145,12 @@ export function createSharedLimit(windowMs: number, channel: Channel): SharedLim
     }
   }
 
-  /** A keeper that is cut off or frozen costs its clients this time once, not each request. */
+  /** A keeper that does not answer delays its clients once, not at each request. */
   function decideAlone(number: number, keeper: string): void {
     const pending = sent.get(number);
     if (pending === undefined) return;
     sent.delete(number);
-    members.suspect(keeper);
+    members.exclude(keeper);
     for (const { ask, resolve } of pending) resolve(takeHere({ ...ask, used: 0 }));
   }
 
@@ -163,7 +163,7 @@ export function createSharedLimit(windowMs: number, channel: Channel): SharedLim
   };
 }
 
-/** Other programs may publish here as well; what is not of the shape is left out. */
+/** Other programs may publish here too; messages of another shape are ignored. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,14 +1,14 @@
 /*
- * Sliding windows: what each client was granted within the last so many milliseconds. Whenever a window
- * of that length is laid over the grants, they do not add up to more than the limit, so there is no
- * burst of twice the limit at an edge. What is refused leaves no trace: asking costs nothing.
+ * Sliding windows: what each client was granted within the last window. The grants of any window of that
+ * length add up to the limit at most, so there is no burst of twice the limit at an edge. A refused request
+ * leaves no trace.
  */
 
 export interface Taken {
   isAllowed: boolean;
   /** What is left of the limit. */
   remaining: number;
-  /** Until more of the limit comes back; where it was refused, until there is room for what was asked. */
+  /** Until more of the limit is free; if refused, until there is room for the request. */
   ttlMs: number;
 }
 
@@ -19,9 +19,9 @@ export interface SlidingWindows {
    * @param now in milliseconds, of a clock that never goes back.
    */
   take: (client: string, ask: { limit: number; cost: number }, now: number) => Taken;
-  /** Notes that a client had used so much at a time; what is known here already is part of it. */
+  /** Records that a client had used so much at a time; usage that is known here already is part of it. */
   seed: (client: string, used: number, usedAt: number) => void;
-  /** How much a client has used, and when it used the last of it; 0 where it is not known. */
+  /** How much a client has used, and when it used the last of it; 0 if that is unknown. */
   read: (client: string, now: number) => { used: number; usedAt: number };
 }
 
@@ -32,7 +32,7 @@ interface Usage {
   grants: Grant[];
 }
 
-/** What was granted from one moment through another; all of it counts until the latter is over. */
+/** What was granted from one moment through another; all of it counts until the latter is a window ago. */
 interface Grant {
   from: number;
   through: number;
@@ -40,15 +40,15 @@ interface Grant {
 }
 
 /**
- * Grants within this part of a window are kept as one: a client that is granted a million requests has a
- * hundred entries, and none of them is freed early.
+ * Grants within this part of a window are merged: a client with a million requests has a hundred entries,
+ * and none of them is freed early.
  */
 const GRANT_SPACING = 1 / 100;
-/** How many clients are looked at for one that may be forgotten. */
-const EVICTION_LOOKS_MAX = 32;
+/** How many clients are checked for one that may be forgotten. */
+const EVICTION_CHECKS_MAX = 32;
 
 export function createSlidingWindows(windowMs: number, clientsMax: number): SlidingWindows {
-  /** In the order in which clients came, or were found to be at their limit. */
+  /** In the order in which clients came, or were last found at their limit. */
   const usages = new Map<string, Usage>();
 
   function take(client: string, ask: { limit: number; cost: number }, now: number): Taken {
@@ -105,14 +105,14 @@ export function createSlidingWindows(windowMs: number, clientsMax: number): Slid
     return usage;
   }
 
-  /** Forgets the oldest client that is below its limit: one that is at it would get a second limit. */
+  /** Forgets the oldest client that is below its limit: one at its limit would get a second one. */
   function evict(now: number): void {
-    let looks = 0;
+    let checks = 0;
     for (const [client, usage] of usages) {
       forget(usage, now - windowMs);
       const isAtLimit = usage.used >= usage.limit && usage.used > 0;
       usages.delete(client);
-      if (!isAtLimit || ++looks === EVICTION_LOOKS_MAX) return;
+      if (!isAtLimit || ++checks === EVICTION_CHECKS_MAX) return;
       usages.set(client, usage);
     }
   }
@@ -128,7 +128,7 @@ function forget(usage: Usage, before: number): void {
   if (count > 0) grants.splice(0, count);
 }
 
-/** When the newest grant was given that must be freed until no more than `usedMax` is used. */
+/** When the last grant was given that must expire before no more than `usedMax` is used. */
 function roomAt({ used, grants }: Usage, usedMax: number): number {
   let left = used;
   for (const { through, cost } of grants) {

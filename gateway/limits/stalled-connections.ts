@@ -1,40 +1,40 @@
 /*
- * The connections that nobody else would end.
+ * Closes connections that nothing else would close.
  *
- * A client that takes nothing of its answer keeps one for good: Node times headers, bodies and idle
- * connections, and a time-out of its own for this would be set anew with each request.
+ * A client that does not read its answer keeps its connection for ever: Node only limits the time of headers,
+ * bodies and idle connections, and a time-out of a socket would restart with each request.
  *
- * At a stop Node closes what is idle, and the others after their answer, but neither one on which
- * nothing was ever sent nor one whose request never gets whole: its time-outs end with the listening.
- * Such a connection would hold the stop up for as long as its client likes.
+ * At a stop Node closes idle connections, and others after their answer. Connections that sent nothing, or
+ * an incomplete request, stay open: request time-outs stop once the server stops listening. They would
+ * delay the stop for as long as their clients like.
  */
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 
-/** A client that takes nothing of its answer from one look to the next is cut off. */
-const LOOK_MS = 35_000;
-/** What a client has begun to send when the gateway stops arrives within this time, or is not awaited. */
+/** A client that reads nothing of its answer from one check to the next is disconnected. */
+const CHECK_MS = 35_000;
+/** A request that has begun to arrive when the gateway stops has this long. */
 const ARRIVAL_MS = 1_000;
-/** The last answers are on their way within this time. */
+/** The last answers are sent within this time. */
 const SENDING_MS = 500;
 
 export interface StalledConnectionsOptions {
-  /** Refuses new work and resolves when all that is under way is answered. */
+  /** Refuses new work and resolves when all current work is answered. */
   drain: () => Promise<unknown>;
 }
 
 export const stalledConnections = fastifyPlugin(
   (app: FastifyInstance, { drain }: StalledConnectionsOptions, done) => {
-    /** With what each had left to send, and had sent, at the last look. */
+    /** What each had left to send, and had sent, at the last check. */
     const connections = new Map<Socket, string>();
     const track = (socket: Socket): void => {
       connections.set(socket, '');
       socket.once('close', () => connections.delete(socket));
     };
     app.server.on('connection', track);
-    // By TLS it is another socket that answers, and one that never ends its handshake has none.
+    // With TLS another socket carries the answers, and a handshake that never ends has none.
     app.server.on('secureConnection', track);
 
     const timer = setInterval(() => {
@@ -44,7 +44,7 @@ export const stalledConnections = fastifyPlugin(
         if (now !== '' && now === before) socket.destroy();
         else connections.set(socket, now);
       }
-    }, LOOK_MS);
+    }, CHECK_MS);
     timer.unref();
 
     async function destroyRemaining(): Promise<void> {

@@ -15,13 +15,16 @@ const header = (description: string, example: string) => ({
 });
 
 const REQUEST_ID = header("The request's id, as in the gateway's log", '5f0c2b1e-a');
-const RETRY_AFTER = header('Seconds after which a retry is worth it', '1');
+const RETRY_AFTER = header('Seconds to wait before a retry', '1');
 const REPLAYED = header(
-  '`true` where this gateway answered the same Idempotency-Key before',
+  '`true` if this gateway has answered the same Idempotency-Key before',
   'true',
 );
 const RATE_LIMIT = {
-  ratelimit: header('What is left (`r`), and for how many seconds (`t`)', '"default";r=5999;t=42'),
+  ratelimit: header(
+    'What is left of the limit (`r`), and the seconds until more is free (`t`)',
+    '"default";r=5999;t=42',
+  ),
   'ratelimit-policy': header(
     'The limit (`q`) in a window of seconds (`w`)',
     '"default";q=6000;w=60',
@@ -41,14 +44,14 @@ const HEADERS: Record<number, object> = {
   503: { 'retry-after': RETRY_AFTER },
 };
 
-/** A route's answers for the document: what it answers itself, then its errors, each with an example. */
+/** A route's answers for the document: its own, then its errors, each with an example. */
 export function describeAnswers(
   answers: Record<string, object>,
   codes: ProblemCode[],
   url: string,
 ): Record<string, object> {
   const described: Record<string, object> = {};
-  // The limit is a key's, so it is looked at after the key and told in whatever follows.
+  // The rate limit is checked after the API key; all later answers have its headers.
   const limits = codes.includes('rate-limited') ? RATE_LIMIT : {};
   for (const [status, schema] of Object.entries(answers)) {
     const replayed = codes.includes('idempotency-key-reused')

@@ -14,7 +14,7 @@ import { readVersion } from '../../schema/version.ts';
 import { describeAnswers } from './describe-answers.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 
-/** Files of the page at `/docs` that may be under way; a browser asks for six at once. */
+/** Files of the page at `/docs` that may be sent at once; a browser requests six at once. */
 const PAGES_MAX = 100;
 
 declare module 'fastify' {
@@ -24,17 +24,17 @@ declare module 'fastify' {
   }
 }
 
-const DESCRIPTION = `A distributed counter. A 200 means that an increment is on disk; it is counted exactly
+const DESCRIPTION = `A distributed counter. A 200 means that the increment is on disk; it is counted exactly
 once and readable at most ten seconds later.
 
 Every error is a problem document (RFC 9457) with a stable \`code\`. Besides what a route lists, any
-request may meet 400 \`bad-request\`, 404 \`no-such-route\`, 408 \`request-timeout\`, 414 \`uri-too-long\`, 431
-\`headers-too-large\` and 500 \`internal-error\`. Every answer carries \`x-request-id\`, the client's own
-where it sent one.`;
+request may get 400 \`bad-request\`, 404 \`no-such-route\`, 408 \`request-timeout\`, 414 \`uri-too-long\`, 431
+\`headers-too-large\` and 500 \`internal-error\`. Every answer has \`x-request-id\`, the client's own
+if it sent one.`;
 
 /**
- * The OpenAPI document at `/openapi.json`, made from the schemas that check the requests, and a page
- * to read it at `/docs`. Must be registered before the routes; a route is in it by its summary.
+ * The OpenAPI document at `/openapi.json`, made from the schemas that check the requests, and a page to
+ * read it at `/docs`. Must be registered before the routes; it contains each route with a summary.
  */
 export const openapi = fastifyPlugin(async (app: FastifyInstance) => {
   await app.register(fastifySwagger, {
@@ -53,12 +53,12 @@ export const openapi = fastifyPlugin(async (app: FastifyInstance) => {
     await docs.register(fastifySwaggerUi, {
       routePrefix: '/docs',
       staticCSP: true,
-      // Beyond this machine, a gateway without TLS could not show the page.
+      // With upgrade-insecure-requests, a gateway without TLS could show the page to its own machine only.
       transformStaticCSP: (policy) => policy.replace(' upgrade-insecure-requests;', ''),
       uiConfig: { layout: 'BaseLayout', defaultModelsExpandDepth: -1 },
     });
   });
-  // One for all answers, however many wait to be sent.
+  // Made once, and shared by all answers.
   let document: Buffer | undefined;
   app.get('/openapi.json', (_request, reply) => {
     document ??= Buffer.from(JSON.stringify(app.swagger()));
@@ -66,18 +66,18 @@ export const openapi = fastifyPlugin(async (app: FastifyInstance) => {
   });
 });
 
-/** The page's files are read and sent bit by bit, as its readers go on. */
+/** Limits the files of the page that are being sent, which takes as long as their clients read. */
 function limitPages(): onRequestHookHandler {
   let underWay = 0;
   return (request, reply, next) => {
     if (underWay >= PAGES_MAX) {
       next(
-        new ProblemError('overloaded', `${PAGES_MAX} files of this page are being sent already.`),
+        new ProblemError('overloaded', `${PAGES_MAX} files of this page are already being sent.`),
       );
       return;
     }
     underWay++;
-    // Of a connection that breaks, Node ends what was asked but not the answers that wait their turn.
+    // When a connection breaks, Node closes its current request but not the answers behind it.
     request.raw.once('close', () => {
       underWay--;
       reply.raw.destroy();
@@ -98,7 +98,7 @@ function documented(
   return {
     ...rest,
     ...REQUESTS[url],
-    // Without keys a gateway is open, hence the empty alternative.
+    // Without API keys a gateway is open, hence the empty alternative.
     ...(scope !== undefined && { security: [{}, { apiKey: [] }] }),
     response: describeAnswers(response as Record<string, object>, codes, url),
   };
@@ -107,8 +107,8 @@ function documented(
 const EXAMPLE = { key: EXAMPLE_KEY, value: 5 };
 
 /**
- * JSON has one kind of number, so what the code tells apart as number and bigint is an int64 here;
- * its upper bound is a number that JSON readers would round.
+ * JSON has one kind of number, so number and bigint of the code are an int64 here; its maximum is left out,
+ * because JSON readers would round it.
  */
 const increment = {
   type: 'object',
@@ -120,14 +120,14 @@ const increment = {
   },
 };
 
-/** Read by the route itself, whose error says more than a schema's. */
+/** Checked by the route itself, whose error says more than that of a schema. */
 const headers = {
   type: 'object',
   properties: {
     'idempotency-key': {
       type: 'string',
       description:
-        'Counts once within 24 hours, whatever happens in between: 1 to 255 visible ASCII characters, quoted or bare.',
+        'Requests with the same key are counted once within 24 hours. 1 to 255 visible ASCII characters, quoted or bare.',
       examples: ['"3f1c0e1e-order-17"'],
     },
   },
@@ -146,7 +146,7 @@ const lines = {
   examples: [`${JSON.stringify(EXAMPLE)}\n${JSON.stringify({ ...EXAMPLE, value: 7 })}\n`],
 };
 
-/** Requests as people read them, where that differs from how they are checked. */
+/** Requests as documented, if that differs from how they are checked. */
 const REQUESTS: Record<string, FastifySchema> = {
   '/increment': { headers, body: { ...increment, examples: [EXAMPLE] } },
   '/increments': {

@@ -9,7 +9,7 @@ import type { DatabaseReads } from './database-reads.ts';
 
 const READ_PROBLEMS: ProblemCode[] = ['invalid-request', 'too-many-waiting', 'database-away'];
 
-/** `GET /counters/{key}` and `GET /counters?key=…`: what PostgreSQL has, ten seconds behind at most. */
+/** `GET /counters/{key}` and `GET /counters?key=…`: what PostgreSQL has, at most ten seconds behind. */
 export const counterRoutes: FastifyPluginCallbackTypebox<{
   database: Kysely<Database>;
   reads: DatabaseReads;
@@ -53,7 +53,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   done();
 };
 
-/** A key that comes alone is a list of one. */
+/** Makes a single key a list of one. */
 function listKeys(request: FastifyRequest, _reply: FastifyReply, next: () => void): void {
   const query = request.query as { key?: string | string[] };
   if (typeof query.key === 'string') query.key = [query.key];

@@ -1,39 +1,42 @@
 import { ProblemError } from '../errors/problem-details.ts';
 
 /**
- * Reads that may wait for PostgreSQL or be under way there, a second's worth. Clients may pipeline, so
- * the number of connections is no bound for it.
+ * Reads that may wait for PostgreSQL or run there: about a second of them. Clients may pipeline, so the
+ * number of connections does not limit this.
  */
 const READS_MAX = 1_000;
 
-/** All that a gateway reads from PostgreSQL for its clients. */
+/** All reads of a gateway from PostgreSQL for its clients. */
 export interface DatabaseReads {
-  /** @throws ProblemError 503 where PostgreSQL does not answer, for which a log line says why, or too much waits. */
+  /**
+   * @throws ProblemError 503 if PostgreSQL does not answer, with the cause in the log, or if too many reads
+   * wait.
+   */
   read: <Row>(query: () => Promise<Row>) => Promise<Row>;
-  /** Resolves when what is under way now has ended. */
+  /** Resolves when all current reads have ended. */
   settle: () => Promise<unknown>;
 }
 
 export function createDatabaseReads(warnOfDatabase: (error: unknown) => void): DatabaseReads {
-  const underWay = new Set<Promise<unknown>>();
+  const pending = new Set<Promise<unknown>>();
 
   async function read<Row>(query: () => Promise<Row>): Promise<Row> {
-    if (underWay.size >= READS_MAX) {
-      const detail = `${READS_MAX} reads wait for PostgreSQL already; retry later.`;
+    if (pending.size >= READS_MAX) {
+      const detail = `${READS_MAX} reads already wait for PostgreSQL; retry later.`;
       throw new ProblemError('too-many-waiting', detail);
     }
     const result = query();
-    underWay.add(result);
+    pending.add(result);
     try {
       return await result;
     } catch (error) {
       warnOfDatabase(error);
-      const detail = 'PostgreSQL can not be read now; increments are accepted all the same.';
+      const detail = 'PostgreSQL cannot be read now; increments are still accepted.';
       throw new ProblemError('database-away', detail);
     } finally {
-      underWay.delete(result);
+      pending.delete(result);
     }
   }
 
-  return { read, settle: () => Promise.allSettled(underWay) };
+  return { read, settle: () => Promise.allSettled(pending) };
 }

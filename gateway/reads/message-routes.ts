@@ -7,7 +7,7 @@ import type { ProblemCode } from '../../schema/http/problem.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import type { DatabaseReads } from './database-reads.ts';
 
-/** Brokers' clocks differ, and a message is pruned by the one that stored it. */
+/** The clocks of brokers differ, and pruning goes by that of the broker that stored a message. */
 const CLOCK_MARGIN_MS = 5 * 60_000;
 
 const PROBLEMS: ProblemCode[] = [
@@ -17,7 +17,7 @@ const PROBLEMS: ProblemCode[] = [
   'database-away',
 ];
 
-/** `GET /increments/{id}`: whether the ledger has an accepted increment's message. */
+/** `GET /increments/{id}`: whether the ledger has the message of an accepted increment. */
 export const messageRoutes: FastifyPluginCallbackTypebox<{
   database: Kysely<Database>;
   reads: DatabaseReads;
@@ -43,7 +43,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
     }
     if (brokerTimeMs() - mintedAt(id) > LEDGER_KEPT_MS - CLOCK_MARGIN_MS) {
       const detail =
-        'The ledger knows a message for an hour; this one may be committed long since.';
+        'The ledger keeps a message for an hour; this one is older and may have been committed.';
       throw new ProblemError('no-longer-known', detail);
     }
     return { id, committed: false, sequence: null, stored_at: null };

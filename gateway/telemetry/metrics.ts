@@ -6,7 +6,7 @@ import { NOT_STORED, STORED, type Stats } from './stats.ts';
 const PACK_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2500, 5000, 10_000];
 
 /**
- * The gateway's instruments, on what its stats have counted. Ours have their unit in the name; no key and
+ * The gateway's instruments, read from its stats. Our own metrics have their unit in the name; no key and
  * no client is ever a label.
  *
  * @returns a function that records the size of each message.
@@ -26,11 +26,7 @@ export function createMetrics(
   counter('increments_accepted', 'Increments answered 200').addCallback((result) =>
     result.observe(stats.incrementsAccepted),
   );
-  gauge(
-    'gateway_increments_waiting',
-    'Increments that wait for a place in a message',
-    observe.waiting,
-  );
+  gauge('gateway_increments_waiting', 'Increments that wait to be published', observe.waiting);
   gauge('broker_connected', '1 while the broker can be reached', () =>
     observe.isBrokerConnected() ? 1 : 0,
   );
@@ -39,21 +35,21 @@ export function createMetrics(
       for (const [reason, { requests }] of stats.refusals) result.observe(requests, { reason });
     },
   );
-  counter('increments_refused', 'Increments in them, where they were read').addCallback(
+  counter('increments_refused', 'Increments in refused requests, if they were read').addCallback(
     (result) => {
       for (const [reason, { increments }] of stats.refusals) result.observe(increments, { reason });
     },
   );
   counter(
     'messaging.client.sent.messages',
-    'Messages that were to be stored',
+    'Messages published, stored or not',
     '{message}',
   ).addCallback((result) => {
     result.observe(stats.messagesStored, STORED);
     result.observe(stats.messagesFailed, NOT_STORED);
   });
   const packSize = meter.createHistogram('gateway_pack_increments', {
-    description: 'Increments that share a message',
+    description: 'Increments in a message',
     advice: { explicitBucketBoundaries: PACK_BUCKETS },
   });
   return ({ increments }) => packSize.record(increments);

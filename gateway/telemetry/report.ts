@@ -4,7 +4,7 @@ import { HTTP_SUBJECT } from '../../nats/streams.ts';
 import type { GatewayStats, Heartbeat } from '../../schema/message/heartbeat.ts';
 import type { Stats } from './stats.ts';
 
-/** What a gateway says of itself: to the nats CLI, which asks, and once a second to consoles. */
+/** What a gateway reports of itself: to the nats CLI on request, and to consoles once a second. */
 export function createReport(
   stats: Stats,
   observe: { waiting: () => number },

@@ -1,14 +1,14 @@
 import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
 import { createCountedHistogram, type RecordSeconds } from '../../telemetry/counted-histogram.ts';
 
-/** Methods that are told apart. All others share a series, so that no client makes series. */
+/** Methods with a series of their own. All others share one, so that no client makes series. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']);
 
-/** Returns a function that finds the series of a request; it makes each once. */
+/** Returns a function that finds the series of a request, and makes it the first time. */
 export function createRequestDurations() {
   const createSeries = createCountedHistogram({
     name: 'http.server.request.duration',
-    description: 'From the headers of a request to its answer, ready to be sent',
+    description: 'From the headers of a request until its answer is ready to be sent',
     boundaries: SECONDS_BUCKETS,
   });
   const routes = new Map<string | undefined, Map<string, Map<number, RecordSeconds>>>();

@@ -3,8 +3,8 @@ import fastifyPlugin from 'fastify-plugin';
 import type { Accepted } from '../../schema/http/accepted.ts';
 
 /**
- * Logs a line for each request, with the message that its increments went into; the counters log the
- * same sequence. For LOG_LEVEL=debug only: it costs more than the answer.
+ * Logs a line for each request, with the message that holds its increments; counter services log the same
+ * sequence. Only for LOG_LEVEL=debug: it costs more than the answer.
  */
 export const requestLog = fastifyPlugin(
   (app: FastifyInstance, { log }: { log: FastifyBaseLogger }, done) => {

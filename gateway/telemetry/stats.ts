@@ -5,8 +5,8 @@ import type { PublishedMessage } from '../increments/group-commit.ts';
 import { createRequestDurations } from './request-durations.ts';
 
 /**
- * What a gateway has done since its start, in plain numbers, since it is counted on every request.
- * Metrics, heartbeats and discovery read them.
+ * What a gateway has done since its start, in plain numbers, since they change on every request. Metrics,
+ * heartbeats and discovery read them.
  */
 export interface Stats {
   readonly incrementsAccepted: number;
@@ -27,17 +27,17 @@ export interface Stats {
 /** What is read of a Fastify request. */
 export interface AnsweredRequest {
   method: string;
-  /** Without a URL where no route fits. */
+  /** Without a URL if no route matches. */
   routeOptions: { url?: string | undefined };
   /** A time of performance.now(). */
   startedAt: number;
-  /** The stable code of the problem that it was answered with. */
+  /** The code of the problem that it was answered with. */
   problemCode: string | undefined;
-  /** How many increments it has, as far as that was understood. */
+  /** How many increments it has, as far as it was parsed. */
   incrementCount: number;
 }
 
-/** The attributes of OpenTelemetry's conventions for a message that is stored, or is not. */
+/** The attributes of OpenTelemetry's conventions for a message that was stored, and for one that was not. */
 export const STORED = {
   'messaging.system': 'nats',
   'messaging.operation.name': 'send',

@@ -15,7 +15,7 @@ import { linksTo, writeTraceparent } from '../../telemetry/tracing.ts';
 
 const tracer = trace.getTracer('increment-mesh/gateway');
 
-/** Makes a span of each request, which goes on the trace of whoever sent it. */
+/** Makes a span for each request, in the trace of its sender. */
 export const requestTracing = fastifyPlugin((app: FastifyInstance, _options: object, done) => {
   const spans = new WeakMap<FastifyRequest, Span>();
 
@@ -39,7 +39,7 @@ export const requestTracing = fastifyPlugin((app: FastifyInstance, _options: obj
     next();
   });
 
-  // Not in onRequest: what awaits the body goes on in the context of the connection.
+  // Not in onRequest: code after the parsing of the body runs in the context of the connection.
   app.addHook('preHandler', (request, _reply, next) => {
     const span = spans.get(request);
     if (span === undefined) next();
@@ -57,7 +57,7 @@ export const requestTracing = fastifyPlugin((app: FastifyInstance, _options: obj
   done();
 });
 
-/** Makes a span of each message that holds increments of sampled requests, with links to those. */
+/** Makes a span for each message that holds increments of sampled requests, with links to those. */
 export function tracePublisher(publisher: Publisher): Publisher {
   const publish: Publisher['publish'] = async (message, deadlineMs) => {
     const origins = message.origins ?? [];

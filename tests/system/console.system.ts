@@ -77,7 +77,7 @@ await t.test('the console shows what the mesh does', async (t) => {
     await page.keyboard.press('Enter');
     const committed = await until(
       'its commit',
-      () => read(page, '#travel'),
+      () => read(page, '#increment-status'),
       (text) => text.includes('Committed'),
     );
     t.match(digits(committed), '9223372036854775807', 'with every digit');
@@ -87,7 +87,7 @@ await t.test('the console shows what the mesh does', async (t) => {
     await page.fill('#increment-key', 'five');
     await page.keyboard.press('Enter');
     const refused = (text: string) => /Not accepted: .*key must be a UUID/.test(text);
-    await until('the refusal', () => read(page, '#travel'), refused);
+    await until('the refusal', () => read(page, '#increment-status'), refused);
     t.strictSame(faults.splice(0), [
       'Failed to load resource: the server responded with a status of 400 (Bad Request)',
     ]);
@@ -114,9 +114,9 @@ await t.test('the console shows what the mesh does', async (t) => {
     const seenMs = performance.now() - killedAt;
     t.ok(seenMs < SILENCE_SEEN_MS_MAX, `seen after ${Math.round(seenMs)} ms`);
     t.match(await read(page, '#counter-list .gone'), new RegExp(`^${counter.pid}silent`));
-    await verdict(/fell silent/);
+    await verdict(/one instance is silent/);
     await counters[1]?.stop();
-    await verdict(/^No counter runs/);
+    await verdict(/^No counter service runs/);
   });
 
   await t.test('it is honest when nothing is heard', async (t) => {
@@ -124,8 +124,8 @@ await t.test('the console shows what the mesh does', async (t) => {
     servers.nats.kill('SIGKILL');
     await verdict(/^The broker is away/);
     await gateway.stop();
-    await verdict(/^No news/);
-    t.match(await figure('news'), /\d s ago$/);
+    await verdict(/^No data/);
+    t.match(await figure('source'), /\d s ago$/);
     t.ok(await page.locator('body.old').count(), 'what was heard is shown as old');
   });
 });
@@ -144,7 +144,7 @@ await t.test('with API keys the console asks for one', async (t) => {
       () => read(page, 'h1'),
       (text) => pattern.test(text),
     );
-  await verdict(/asks for an API key/);
+  await verdict(/requires an API key/);
   await page.fill('#key', 'secret');
   await page.keyboard.press('Enter');
   await verdict(/^Counting/);
@@ -152,7 +152,7 @@ await t.test('with API keys the console asks for one', async (t) => {
   await page.getByRole('button', { name: 'Post' }).click();
   await until(
     'acceptance',
-    () => read(page, '#travel'),
+    () => read(page, '#increment-status'),
     (text) => text.includes('On disk'),
   );
   const kept = await page.evaluate('Object.keys(localStorage).length + document.cookie.length');

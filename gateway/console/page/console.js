@@ -1,5 +1,5 @@
-// The console: follows the mesh and shows it. Everything that it shows was heard from the gateway
-// that served this page, and it says when that was.
+// The console: follows the mesh and shows it. Everything on the page was received from the gateway that
+// served it; the header shows when.
 
 import { byId, show } from './element.js';
 import { followMesh } from './events.js';
@@ -8,7 +8,7 @@ import { namer, showHops } from './hops.js';
 import { plotFlushes, plotStaleness } from './plot.js';
 import { formatDuration, formatSeconds } from './quantities.js';
 import { showTables } from './tables.js';
-import { followIncrements } from './travel.js';
+import { followIncrements } from './follow-increment.js';
 import { judge } from './verdict.js';
 
 /** @typedef {import('../../../schema/message/heartbeat.ts').MeshEvent} MeshEvent */
@@ -19,7 +19,7 @@ const OLD_MS = 3_000;
 const history = createHistory();
 /** @type {{ event: MeshEvent, at: number } | undefined} */
 let last;
-/** The status of an answer that was not the events. */
+/** The HTTP status of a refused request for events. */
 let refusal = 0;
 
 const authorization = () => {
@@ -40,7 +40,7 @@ function onEvent(event) {
   render();
 }
 
-/** What changes also while nothing is heard. */
+/** Shows what also changes while no event arrives. */
 function render() {
   const now = performance.now();
   const silentMs = last === undefined ? now : now - last.at;
@@ -52,18 +52,18 @@ function render() {
   const { level, text } = verdict(isOld, silentMs, ageMs);
   byId('verdict').dataset['level'] = level;
   show('verdict', text);
-  show('news', describeNews(silentMs, isOld));
+  show('source', describeSource(silentMs, isOld));
   plotStaleness(byId('staleness-plot'), history, now);
   plotFlushes(byId('flush-plot'), history, now);
 }
 
-/** Who told what is shown, and when. @param {number} silentMs @param {boolean} isOld */
-function describeNews(silentMs, isOld) {
+/** The gateway that reported this, and when. @param {number} silentMs @param {boolean} isOld */
+function describeSource(silentMs, isOld) {
   const instances = last?.event.instances ?? [];
-  const teller = instances.find(({ id }) => id === last?.event.reported_by);
-  if (teller === undefined) return isOld ? `Nothing heard for ${formatSeconds(silentMs)}` : '';
+  const reporter = instances.find(({ id }) => id === last?.event.reported_by);
+  if (reporter === undefined) return isOld ? `Nothing received for ${formatSeconds(silentMs)}` : '';
   const when = silentMs < 1_500 ? 'just now' : `${formatSeconds(silentMs)} ago`;
-  return `Told by gateway ${namer(instances)(teller)}, version ${teller.version}, ${when}`;
+  return `Reported by gateway ${namer(instances)(reporter)}, version ${reporter.version}, ${when}`;
 }
 
 /**
@@ -74,13 +74,13 @@ function verdict(isOld, silentMs, ageMs) {
   if (last !== undefined && !isOld) return judge(last.event, ageMs);
   if (refusal === 401) {
     const isWrong = sessionStorage.getItem(KEY) !== null;
-    const text = isWrong ? 'This API key is not known here.' : 'This mesh asks for an API key.';
+    const text = isWrong ? 'This API key is not valid here.' : 'This mesh requires an API key.';
     return { level: 'unknown', text };
   }
   if (refusal === 403) return { level: 'unknown', text: 'This API key may not read.' };
   if (refusal === 503) return { level: 'unknown', text: 'Too many consoles are open; waiting …' };
   if (last === undefined && silentMs < OLD_MS) return { level: 'unknown', text: 'Connecting …' };
-  return { level: 'bad', text: 'No news: the gateway does not answer.' };
+  return { level: 'bad', text: 'No data: the gateway does not answer.' };
 }
 
 byId('key-form').addEventListener('submit', (event) => {

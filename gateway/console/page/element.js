@@ -1,6 +1,6 @@
-// The few things that the page does to its document.
+// Helpers to change the page.
 
-/** The element of an id, which the page has. @param {string} id @returns {HTMLElement} */
+/** The element with an id that the page has. @param {string} id @returns {HTMLElement} */
 export function byId(id) {
   const found = document.getElementById(id);
   if (found === null) throw new Error(`the page has no #${id}`);
@@ -19,22 +19,23 @@ export function element(name, className, ...children) {
 }
 
 /**
- * Shows text in every place of a figure. What is the same is not touched, so that nothing flickers.
+ * Shows text in every element of a figure. Unchanged text is not touched, so that nothing flickers.
  *
  * @param {string} figure @param {string} text
  */
 export function show(figure, text) {
-  for (const place of document.querySelectorAll(`[data-figure="${figure}"]`)) {
-    if (place.textContent !== text) place.textContent = text;
+  for (const target of document.querySelectorAll(`[data-figure="${figure}"]`)) {
+    if (target.textContent !== text) target.textContent = text;
   }
 }
 
 /**
- * Makes a list's items those of the rows: keeps the items that are there, by key.
+ * Makes the items of a list those of the rows, and keeps existing items, by key.
  *
  * @template Row
  * @param {HTMLElement} list @param {Row[]} rows
- * @param {{ key: (row: Row) => string, make: () => HTMLElement, fill: (item: HTMLElement, row: Row) => void }} how
+ * @param {{ key: (row: Row) => string, make: () => HTMLElement, fill: (item: HTMLElement, row: Row) => void
+ * }} how
  */
 export function fillList(list, rows, { key, make, fill }) {
   const items = new Map();

@@ -1,18 +1,18 @@
-// Server-sent events by fetch: EventSource can't send an API key.
+// Server-sent events by fetch, since EventSource can't send an API key.
 
 /** @typedef {import('../../../schema/message/heartbeat.ts').MeshEvent} MeshEvent */
 
 const RETRY_MS = 1_000;
-/** Events come twice a second; a connection that is silent for longer is broken. */
+/** Events come twice a second; a connection that is silent for this long is broken. */
 const SILENCE_MS_MAX = 5_000;
 
 /**
- * Follows the mesh for as long as the page lives, and begins again whenever the connection ends.
+ * Follows the mesh for as long as the page is open, and reconnects when the connection ends.
  *
  * @param {object} options
  * @param {() => Record<string, string>} options.headers
  * @param {(event: MeshEvent) => void} options.onEvent
- * @param {(status: number) => void} options.onRefused told of an answer that is not 200
+ * @param {(status: number) => void} options.onRefused called for an answer that is not 200
  */
 export async function followMesh({ headers, onEvent, onRefused }) {
   for (;;) {
@@ -28,7 +28,7 @@ export async function followMesh({ headers, onEvent, onRefused }) {
       if (response.ok && response.body !== null) await read(response.body, expectMore, onEvent);
       else onRefused(response.status);
     } catch {
-      // The gateway is away; the page tells for how long there was no news.
+      // The gateway is away; the page shows for how long.
     } finally {
       clearTimeout(timer);
     }
@@ -38,13 +38,13 @@ export async function followMesh({ headers, onEvent, onRefused }) {
 
 /**
  * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
- * @param {() => void} onHeard told of whatever comes
+ * @param {() => void} onReceived called for any data
  * @param {(event: MeshEvent) => void} onEvent
  */
-async function read(body, onHeard, onEvent) {
+async function read(body, onReceived, onEvent) {
   let text = '';
   for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
-    onHeard();
+    onReceived();
     const blocks = (text + chunk).split('\n\n');
     text = blocks.pop() ?? '';
     for (const block of blocks) {

@@ -1,4 +1,4 @@
-// What was heard lately: rates and the course of staleness come from it.
+// What was received lately, for rates and plots.
 
 /** @typedef {import('../../../schema/message/heartbeat.ts').MeshEvent} MeshEvent */
 /** @typedef {MeshEvent['instances'][number]} Instance */
@@ -6,12 +6,12 @@
 /** @typedef {{ at: number, durationMs: number, stalenessMs: number | null, rows: number }} Flush */
 /** @typedef {{ at: number, ageMs: number | undefined }} Age */
 
-/** Who says nothing for this long is taken for gone, until it speaks again. */
+/** An instance that is silent for this long counts as gone, until its next heartbeat. */
 export const SILENT_MS = 2_500;
 /** How far the plots go back. */
 export const SHOWN_MS = 5 * 60_000;
 const RATE_MS = 5_000;
-/** A counter commits every nine seconds, so this is a mean over two of its flushes. */
+/** A counter service commits every nine seconds, so this is an average of two flushes. */
 const COMMIT_RATE_MS = 18_000;
 
 /** @param {Instance} instance */
@@ -21,7 +21,7 @@ export function isSilent({ silent_ms: silentMs, is_stopping: isStopping }) {
 
 export function createHistory() {
   /** @type {Map<string, Instance[]>} */
-  const heard = new Map();
+  const received = new Map();
   /** @type {Map<string, Flush>} */
   const flushes = new Map();
   /** @type {Age[]} */
@@ -30,7 +30,7 @@ export function createHistory() {
   /** @param {MeshEvent} event @param {number} now */
   function record(event, now) {
     const present = new Set(event.instances.map(({ id }) => id));
-    for (const id of heard.keys()) if (!present.has(id)) heard.delete(id);
+    for (const id of received.keys()) if (!present.has(id)) received.delete(id);
     for (const instance of event.instances) remember(instance, now);
     ages.push({ at: now, ageMs: oldestAge(event) });
     while ((ages[0]?.at ?? now) < now - SHOWN_MS) ages.shift();
@@ -39,8 +39,8 @@ export function createHistory() {
 
   /** @param {Instance} instance @param {number} now */
   function remember(instance, now) {
-    const heartbeats = heard.get(instance.id) ?? [];
-    heard.set(instance.id, heartbeats);
+    const heartbeats = received.get(instance.id) ?? [];
+    received.set(instance.id, heartbeats);
     if (heartbeats.at(-1)?.uptime_ms !== instance.uptime_ms) heartbeats.push(instance);
     while ((heartbeats[0]?.uptime_ms ?? 0) < instance.uptime_ms - RATE_MS) heartbeats.shift();
     if (instance.name !== 'counter') return;
@@ -61,19 +61,21 @@ export function createHistory() {
       return [...flushes.values()];
     },
     /**
-     * A second's worth of a figure that only grows, over all instances, or of one.
+     * The growth of a figure in a second, over all instances or of one.
      *
      * @param {MeshEvent} event @param {string} figure @param {string} [id]
-     * @returns {number | undefined} undefined while too little was heard
+     * @returns {number | undefined} undefined while too little was received
      */
     rate(event, figure, id) {
       const rates = event.instances
         .filter((instance) => (id === undefined || instance.id === id) && has(instance, figure))
-        .map((instance) => (isSilent(instance) ? 0 : rateOf(heard.get(instance.id) ?? [], figure)));
+        .map((instance) =>
+          isSilent(instance) ? 0 : rateOf(received.get(instance.id) ?? [], figure),
+        );
       const known = rates.filter((rate) => rate !== undefined);
       return known.length === 0 ? undefined : known.reduce((sum, rate) => sum + rate, 0);
     },
-    /** Rows committed in a second; from the flushes, which are told also to who comes late. @param {number} now */
+    /** Rows committed in a second, by the flushes, which late pages get too. @param {number} now */
     rowRate(now) {
       const recent = [...flushes.values()].filter(({ at }) => at > now - COMMIT_RATE_MS);
       return (recent.reduce((sum, { rows }) => sum + rows, 0) * 1_000) / COMMIT_RATE_MS;
@@ -82,7 +84,7 @@ export function createHistory() {
 }
 
 /**
- * Of all instances, since each one's start.
+ * The sum over all instances, since the start of each.
  *
  * @param {MeshEvent} event @param {string} figure
  */
@@ -94,16 +96,16 @@ export function total(event, figure) {
  * The age of the oldest increment that is not committed.
  *
  * @param {MeshEvent} event
- * @returns {number | undefined} undefined where no counter is there to tell
+ * @returns {number | undefined} undefined if no counter service reports it
  */
 export function oldestAge({ instances }) {
   const counters = instances.filter((instance) => instance.name === 'counter');
-  const telling = counters.filter((counter) => !isSilent(counter));
-  if (telling.length === 0) return undefined;
-  const held = telling.map(({ stats }) => stats.oldest_held_ms);
-  // What a counter held when it died goes on ageing until it is delivered to another, but is not
-  // older than the oldest message in the stream.
-  const inStream = Math.max(...telling.map(({ activity }) => activity.stream?.oldest_age_ms ?? 0));
+  const alive = counters.filter((counter) => !isSilent(counter));
+  if (alive.length === 0) return undefined;
+  const held = alive.map(({ stats }) => stats.oldest_held_ms);
+  // What a counter service held when it died ages until it is delivered to another, but is not older than
+  // the oldest message in the stream.
+  const inStream = Math.max(...alive.map(({ activity }) => activity.stream?.oldest_age_ms ?? 0));
   const orphaned = counters
     .filter(
       (counter) => isSilent(counter) && !counter.is_stopping && counter.stats.oldest_held_ms > 0,

@@ -1,4 +1,4 @@
-// The mesh as its hops: who is there, and what goes from one to the next.
+// The hops of the mesh: their instances, and the rates between them.
 
 import { byId, element, fillList, show } from './element.js';
 import { isSilent, total } from './history.js';
@@ -11,7 +11,7 @@ import { formatCount, formatDuration, formatRate, formatSeconds, plural } from '
 const INSTANCES_SHOWN_MAX = 8;
 const NEW_MS = 10_000;
 
-/** What each arrow carries, by the figure that counts it. */
+/** The figure whose rate each arrow shows. */
 const ARROWS = {
   increments: 'increments_accepted',
   published: 'messages_published',
@@ -69,8 +69,8 @@ function showStream(event, counters) {
 }
 
 /**
- * Names instances by their process on one machine, and by their machine on several: in containers
- * every process is number 1.
+ * Names instances by their process if all run on one machine, else by their machine: in containers every
+ * process has the id 1.
  *
  * @param {Instance[]} instances
  */
@@ -134,11 +134,11 @@ function describeErrors(gateways) {
 /** @param {string} hop @param {'there' | 'away' | 'unknown'} state */
 function setState(hop, state) {
   byId(`hop-${hop}`).dataset['state'] = state;
-  const words = { there: '', away: 'away', unknown: 'no news' };
+  const words = { there: '', away: 'away', unknown: 'unknown' };
   show(`${hop}-state`, words[state]);
 }
 
-/** @param {Element | undefined} place @param {string} text */
-function put(place, text) {
-  if (place !== undefined && place.textContent !== text) place.textContent = text;
+/** @param {Element | undefined} target @param {string} text */
+function put(target, text) {
+  if (target !== undefined && target.textContent !== text) target.textContent = text;
 }

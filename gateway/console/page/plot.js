@@ -1,4 +1,4 @@
-// Two plots over the last minutes: how stale, and how long flushes took.
+// Two plots of the last minutes: staleness, and the duration of flushes.
 
 import { SHOWN_MS } from './history.js';
 import { formatDuration } from './quantities.js';
@@ -44,10 +44,10 @@ export function plotStaleness(svg, { ages, flushes }, now) {
       .join('') +
     `<line class="bound" x1="${LEFT}" x2="${width - RIGHT}" y1="${bound}" y2="${bound}"/>` +
     `<text class="bound-label" x="${LEFT + 6}" y="${bound - 5}">10 s bound</text>`;
-  const told = commits.length === 0 ? 'no flush yet' : `${formatDuration(worst)} at most`;
+  const summary = commits.length === 0 ? 'no flush yet' : `${formatDuration(worst)} at most`;
   svg.setAttribute(
     'aria-label',
-    `Staleness over the last five minutes: ${told}; the bound is 10 s`,
+    `Staleness over the last five minutes: ${summary}; the bound is 10 s`,
   );
 }
 
@@ -59,12 +59,12 @@ export function plotFlushes(svg, { flushes }, now) {
     axes +
     flushes
       .map(({ at, durationMs }) => {
-        const place = x(at);
-        return `<line class="stem" x1="${place}" x2="${place}" y1="${y(0)}" y2="${y(durationMs)}"/>`;
+        const left = x(at);
+        return `<line class="stem" x1="${left}" x2="${left}" y1="${y(0)}" y2="${y(durationMs)}"/>`;
       })
       .join('');
-  const told = flushes.length === 0 ? 'none yet' : `${formatDuration(worst)} at most`;
-  svg.setAttribute('aria-label', `How long flushes took over the last five minutes: ${told}`);
+  const summary = flushes.length === 0 ? 'none yet' : `${formatDuration(worst)} at most`;
+  svg.setAttribute('aria-label', `How long flushes took over the last five minutes: ${summary}`);
 }
 
 /** @param {Element} svg @param {number} max @param {number} now @returns {Frame} */
@@ -77,18 +77,18 @@ function makeFrame(svg, max, now) {
   const y = (value) => round(height - BOTTOM - (value / max) * (height - TOP - BOTTOM));
   const values = ticks(max, height)
     .map((value) => {
-      const place = y(value);
+      const top = y(value);
       return (
-        `<line class="grid" x1="${LEFT}" x2="${width - RIGHT}" y1="${place}" y2="${place}"/>` +
-        `<text x="${LEFT - 8}" y="${place + 4}" text-anchor="end">${label(value)}</text>`
+        `<line class="grid" x1="${LEFT}" x2="${width - RIGHT}" y1="${top}" y2="${top}"/>` +
+        `<text x="${LEFT - 8}" y="${top + 4}" text-anchor="end">${label(value)}</text>`
       );
     })
     .join('');
   const times = MINUTES.map((minutes) => {
-    const place = x(now - minutes * 60_000);
+    const left = x(now - minutes * 60_000);
     const anchor = minutes === 0 ? 'end' : minutes === 5 ? 'start' : 'middle';
     const text = minutes === 0 ? 'now' : `${minutes} min ago`;
-    return `<text class="${minutes % 2 === 0 ? 'minor' : ''}" x="${place}" y="${height - 5}" text-anchor="${anchor}">${text}</text>`;
+    return `<text class="${minutes % 2 === 0 ? 'minor' : ''}" x="${left}" y="${height - 5}" text-anchor="${anchor}">${text}</text>`;
   }).join('');
   return { x, y, axes: values + times };
 }
@@ -110,7 +110,7 @@ function label(ms) {
   return ms < 1_000 ? `${ms} ms` : `${Number((ms / 1_000).toFixed(1))} s`;
 }
 
-/** A line has a gap where nothing was known. @param {History['ages']} ages */
+/** A line has a gap while the age was unknown. @param {History['ages']} ages */
 function runsOf(ages) {
   /** @type {{ at: number, ageMs: number }[][]} */
   const runs = [];

@@ -23,7 +23,7 @@ export function formatDuration(ms) {
   return `${Math.floor(ms / 86_400_000)} d`;
 }
 
-/** In whole seconds, for what is counted up before one's eyes. @param {number} ms */
+/** In whole seconds, for times that count up on the page. @param {number} ms */
 export function formatSeconds(ms) {
   return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : formatDuration(ms);
 }

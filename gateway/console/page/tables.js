@@ -8,7 +8,7 @@ import { formatCount, formatDuration } from './quantities.js';
 
 const KEYS_SHOWN_MAX = 8;
 const BAR_PIXELS = 64;
-const LETTERS_SHOWN_MAX = 5;
+const DEAD_LETTERS_SHOWN_MAX = 5;
 
 /** @param {MeshEvent} event */
 export function showTables(event) {
@@ -64,14 +64,14 @@ function showDeadLetters(counters) {
   }
   const latest = counters
     .flatMap(({ id, activity, silent_ms: silentMs }) =>
-      activity.latest_dead_letters.map((letter, index) => ({
-        ...letter,
-        name: `${id} ${letter.sequence} ${index}`,
-        ageMs: letter.age_ms + silentMs,
+      activity.latest_dead_letters.map((deadLetter, index) => ({
+        ...deadLetter,
+        name: `${id} ${deadLetter.sequence} ${index}`,
+        ageMs: deadLetter.age_ms + silentMs,
       })),
     )
     .toSorted((left, right) => left.ageMs - right.ageMs)
-    .slice(0, LETTERS_SHOWN_MAX);
+    .slice(0, DEAD_LETTERS_SHOWN_MAX);
   byId('letters-empty').hidden = reasons.size > 0;
   byId('letters-summary').textContent = [...reasons]
     .map(([reason, count]) => `${formatCount(count)} × ${reason}`)
@@ -82,8 +82,8 @@ function showDeadLetters(counters) {
     fill: (item, { reason, sequence, ageMs }) => {
       const texts = [reason, ` message ${formatCount(sequence)}, ${formatDuration(ageMs)} ago`];
       texts.forEach((text, index) => {
-        const place = item.children[index];
-        if (place !== undefined) place.textContent = text;
+        const target = item.children[index];
+        if (target !== undefined) target.textContent = text;
       });
     },
   });

@@ -5,9 +5,9 @@ import { isSilent } from './history.js';
 /** @typedef {import('../../../schema/message/heartbeat.ts').MeshEvent} MeshEvent */
 /** @typedef {{ level: 'good' | 'warning' | 'bad' | 'unknown', text: string }} Verdict */
 
-/** Stored state is never older, while the mesh is healthy. */
+/** The table is never further behind while the mesh is healthy. */
 export const STALENESS_MS_MAX = 10_000;
-/** Whoever runs was heard by then. */
+/** By then every running service has sent a heartbeat. */
 const LISTENING_MS_MIN = 1_500;
 
 /** @param {MeshEvent} event @param {number | undefined} ageMs @returns {Verdict} */
@@ -22,7 +22,7 @@ export function judge(event, ageMs) {
   }
   if (alive.length === 0) {
     if (event.listening_ms < LISTENING_MS_MIN) return { level: 'unknown', text: 'Listening …' };
-    return bad('No counter runs: increments are accepted and wait in the stream.');
+    return bad('No counter service runs: increments are accepted and wait in the stream.');
   }
   if (isDatabaseAway) {
     return bad('PostgreSQL is away: increments are accepted and wait in the stream.');
@@ -36,7 +36,7 @@ export function judge(event, ageMs) {
   if (missing > 0) {
     return {
       level: 'warning',
-      text: `Counting, without ${missing === 1 ? 'one instance that' : `${missing} instances that`} fell silent.`,
+      text: `Counting, but ${missing === 1 ? 'one instance is' : `${missing} instances are`} silent.`,
     };
   }
   return { level: 'good', text: 'Counting: every increment is committed within ten seconds.' };

@@ -6,7 +6,7 @@ import { formatCount, formatDuration } from './quantities.js';
 /** @typedef {{ id: string, sequence: number }} Receipt */
 /** @typedef {{ status: number, body: any }} Answer */
 
-/** Committed within ten seconds, as a rule; asked about for as long as the page is there. */
+/** How often to ask; an increment is usually committed within ten seconds. */
 const ASK_MS = 500;
 
 /** @param {() => Record<string, string>} authorization */
@@ -23,19 +23,19 @@ export function followIncrements(authorization) {
   });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void travel(key.value.trim().toLowerCase(), value.value.trim(), ++current);
+    void follow(key.value.trim().toLowerCase(), value.value.trim(), ++current);
   });
 
-  /** @param {string} key @param {string} value @param {number} mine */
-  async function travel(key, value, mine) {
+  /** @param {string} key @param {string} value @param {number} number */
+  async function follow(key, value, number) {
     const startedAt = performance.now();
     const elapsed = () => formatDuration(performance.now() - startedAt);
-    byId('travel-time').textContent = '';
+    byId('increment-time').textContent = '';
     step('clients', `Posting ${value} to ${key.slice(0, 8)}…`);
     // As text, since a number would lose the digits above 2^53.
     const body = `{"key":${JSON.stringify(key)},"value":${/^\d+$/.test(value) ? value : JSON.stringify(value)}}`;
     const { status, body: answer } = await ask('/increment', { method: 'POST', body });
-    if (mine !== current) return;
+    if (number !== current) return;
     if (status !== 200) {
       step(undefined, `Not accepted: ${answer?.detail ?? 'the gateway did not answer'}`, 'bad');
       return;
@@ -45,39 +45,37 @@ export function followIncrements(authorization) {
     step('stream', `${onDisk} Waiting to be committed …`);
     const { stored, problem } = await untilCommitted(
       id,
-      () => mine === current,
+      () => number === current,
       (note) => {
         step('stream', `${onDisk} ${note}`);
-        // Beside what is read aloud, since it changes all the time.
-        byId('travel-time').textContent = elapsed();
+        // In another element than the status, which is read aloud: this changes all the time.
+        byId('increment-time').textContent = elapsed();
       },
     );
-    if (mine !== current) return;
-    byId('travel-time').textContent = '';
+    if (number !== current) return;
+    byId('increment-time').textContent = '';
     if (problem !== undefined) step(undefined, `${onDisk} ${problem}`, 'bad');
     if (stored !== true) return;
     const committed = `Committed after ${elapsed()}.`;
     const { status: found, body: counter } = await ask(`/counters/${key}`);
-    if (mine !== current) return;
+    if (number !== current) return;
     const total = found === 200 ? ` Its counter is ${formatCount(counter.value)}.` : '';
     step('postgres', `${onDisk} ${committed}${total}`, 'good');
   }
 
   /**
-   * @param {string} id @param {() => boolean} isWanted @param {(note: string) => void} onWait
+   * @param {string} id @param {() => boolean} isCurrent @param {(note: string) => void} onWait
    * @returns {Promise<{ stored?: boolean, problem?: string }>}
    */
-  async function untilCommitted(id, isWanted, onWait) {
-    while (isWanted()) {
+  async function untilCommitted(id, isCurrent, onWait) {
+    while (isCurrent()) {
       const { status, body } = await ask(`/increments/${id}`);
       if (status === 200 && body.committed === true) return { stored: true };
       if (status === 401 || status === 403 || status === 404) {
-        return { problem: `Whether it is committed can't be asked: ${body?.detail}` };
+        return { problem: `Its state can't be read: ${body?.detail}` };
       }
       onWait(
-        status === 200
-          ? 'Waiting to be committed …'
-          : 'Whether it is committed is not known now; asking again …',
+        status === 200 ? 'Waiting to be committed …' : 'Its state is unknown now; asking again …',
       );
       await new Promise((resolve) => setTimeout(resolve, ASK_MS));
     }
@@ -101,15 +99,15 @@ export function followIncrements(authorization) {
 
 /** Shows where the increment is. @param {string | undefined} hop @param {string} text @param {string} [level] */
 function step(hop, text, level = '') {
-  const place = byId('travel');
-  place.dataset['level'] = level;
-  if (place.textContent !== text) place.textContent = text;
+  const target = byId('increment-status');
+  target.dataset['level'] = level;
+  if (target.textContent !== text) target.textContent = text;
   for (const each of document.querySelectorAll('.hop')) {
     each.classList.toggle('here', hop !== undefined && each.id === `hop-${hop}`);
   }
 }
 
-/** crypto.randomUUID is for secure origins only, and a mesh may be looked at over plain HTTP. */
+/** crypto.randomUUID needs HTTPS, and a mesh may be viewed over plain HTTP. */
 function randomKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
