@@ -59,7 +59,7 @@ async function isCommand(words: string[]): Promise<boolean> {
   await runCommandLine(['help', ...words], {
     environment: {},
     write: say,
-    complain: say,
+    writeError: say,
     readInput: () => Promise.resolve(''),
   });
   return !said.includes('there is no command');

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import type { TObject } from 'typebox';
 import { CounterConfig } from '../../counter/config.ts';
 import { GatewayConfig } from '../../gateway/config.ts';
-import { PrepareConfig, SecretsConfig } from '../../mesh/deploy/config.ts';
+import { ProvisionConfig, SecretsConfig } from '../../mesh/deploy/config.ts';
 import { MeshSettings } from '../../mesh/local/config.ts';
 import { PROBLEMS } from '../../schema/http/problem.ts';
 import { codeOf, readPages, readText, ROOT } from './pages.ts';
@@ -15,7 +15,7 @@ const SCHEMAS: Record<string, TObject> = {
   gateway: GatewayConfig,
   counter: CounterConfig,
   mesh: MeshSettings,
-  provision: PrepareConfig,
+  provision: ProvisionConfig,
 };
 /** What other programs read, and what is no setting at all. */
 const OTHER_NAMES = ['XDG_CONFIG_HOME', 'CHROMIUM_BIN', 'UPDATE_DOCS', 'INCREMENTS_DEAD'];

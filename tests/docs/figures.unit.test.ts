@@ -17,7 +17,7 @@ const FIGURES: [path: string, text: string][] = [
   ['docs/deployment.md', `(${constant('gateway/main.ts', 'READINESS_NOTICE_MS')} ms)`],
   [
     'docs/decisions/0010-event-loop-check.md',
-    `${constant('gateway/limits/overload.ts', 'LOOK_MS')} ms`,
+    `${constant('gateway/limits/overload.ts', 'CHECK_MS')} ms`,
   ],
   ['docs/architecture.md', `it takes ${GATEWAY_STOP_MS_MAX / 1000} s at most`],
   ['docs/architecture.md', `it takes ${COUNTER_STOP_MS_MAX / 1000} s at most`],

@@ -2,7 +2,6 @@ import type { Test } from 'tap';
 import { buildGateway, type GatewayOptions } from '../../gateway/app.ts';
 import { createReadiness } from '../../gateway/health/readiness.ts';
 import { createPublishQueues } from '../../gateway/increments/publish-queues.ts';
-import { createStats } from '../../gateway/telemetry/stats.ts';
 import type { OutgoingMessage } from '../../nats/publisher.ts';
 import { createStats } from '../../gateway/telemetry/stats.ts';
 import { openDatabase } from '../../schema/database/database.ts';
