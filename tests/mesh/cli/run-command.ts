@@ -22,13 +22,13 @@ export function commandsOn(
 ): RunCommand {
   const dataDir = join(servers.folder, 'data');
   mkdirSync(dataDir, { recursive: true });
-  const { urls, nats, postgres } = servers;
+  const { urls, nats } = servers;
   const pids = (list: Service[] = []) => list.map(({ pid, metrics }) => ({ pid, metrics }));
   const mesh = {
     gateways: pids(services.gateways),
     counters: pids(services.counters),
     nats: [{ pid: nats.pid, url: urls.nats.inspector }],
-    postgres: { pid: postgres.pid, url: postgres.url },
+    postgres: { pid: null, url: urls.ownerDatabase },
   };
   const passwords = Object.entries(urls.nats).map(([role, url]) => [role, new URL(url).password]);
   const secrets = { nats: Object.fromEntries(passwords), postgres: {} };
