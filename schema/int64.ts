@@ -12,6 +12,8 @@ export type Exact = number | bigint;
 const NEEDS_SOURCE_TEXT = /(?:^|[:[,])\s*-?(?:\d{16}|\d+[.eE])/;
 
 const INTEGER_LITERAL = /^-?\d+$/;
+/** Sums over many int64 fit easily. */
+const INT_LENGTH_MAX = 100;
 
 /** JSON in Node 24: a reviver gets the source text of a number, and raw text can be written. */
 interface JsonWithSource {
@@ -48,7 +50,9 @@ export function parseExactJson(text: string): unknown {
   return json.parse(text, (_name, value, { source }) => {
     if (typeof value !== 'number' || source === undefined) return value;
     if (!INTEGER_LITERAL.test(source)) return new OtherNumber(source);
-    return Number.isSafeInteger(value) ? value : BigInt(source);
+    if (Number.isSafeInteger(value)) return value;
+    // Far beyond an int64, and to convert a million digits would take a second.
+    return source.length > INT_LENGTH_MAX ? new OtherNumber(source) : BigInt(source);
   });
 }
 

@@ -9,6 +9,7 @@ import { ProblemError } from '../errors/problem-details.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import type { Receipt } from './group-commit.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
+import { measureJsonBatch, measureNdjsonBatch } from './measure-batch.ts';
 import type { PublishQueues } from './publish-queues.ts';
 import { readJsonBatch, readNdjsonBatch } from './read-batch.ts';
 import { createRecentKeys } from './recent-keys.ts';
@@ -16,6 +17,11 @@ import { createRecentKeys } from './recent-keys.ts';
 const BATCH_BYTES_MAX = 1024 * 1024;
 const BODY_MISSING =
   'The body is missing: send an array of increments as application/json, or lines of application/x-ndjson.';
+
+const JSON_BATCH = { measure: measureJsonBatch, read: readJsonBatch };
+const BATCH_FORMATS: Record<string, typeof JSON_BATCH> = {
+  'application/x-ndjson': { measure: measureNdjsonBatch, read: readNdjsonBatch },
+};
 
 const PROBLEMS: ProblemCode[] = [
   'invalid-request',
@@ -75,11 +81,12 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   app.post<{ Body: string | undefined }>('/increments', many, async (request, reply) => {
     // Without a content type there may be no body either.
     if (request.body === undefined) throw new ProblemError('invalid-json', BODY_MISSING);
-    const isLines = request.mediaType === 'application/x-ndjson';
-    const { increments, text } = (isLines ? readNdjsonBatch : readJsonBatch)(request.body);
-    const count = increments.length;
-    request.incrementCount = count;
-    await app.limitBatch(request, reply, count);
+    const { measure, read } = BATCH_FORMATS[request.mediaType ?? ''] ?? JSON_BATCH;
+    // The budget is taken before the body is parsed, which is what costs time.
+    request.incrementCount = measure(request.body);
+    await app.limitBatch(request, reply, request.incrementCount);
+    const { increments, text } = read(request.body);
+    const count = (request.incrementCount = increments.length);
     return accept(request, reply, {
       readPayload: () => digest(increments.map(encodeIncrement).join(',')),
       commit: (idempotencyKey) => queues.commitBatch({ increments: text, count, idempotencyKey }),

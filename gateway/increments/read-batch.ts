@@ -12,12 +12,18 @@ export interface Batch {
   text: string;
 }
 
-/** Faults that an answer lists; the rest are only counted. */
+/** Faults that an answer lists; after these a batch is read no further. */
 const LISTED_MAX = 100;
+/** No increment is longer; a single one may have as much. */
+const LINE_LENGTH_MAX = 4_096;
 
 const increment = Compile(IncrementBody);
 
-/** Reads a JSON array. @throws ProblemError 400 that lists each bad item by its JSON pointer. */
+/**
+ * Reads a JSON array that was measured before (measure-batch.ts).
+ *
+ * @throws ProblemError 400 that lists the first bad items by their JSON pointers.
+ */
 export function readJsonBatch(text: string): Batch {
   let items: unknown;
   try {
@@ -30,28 +36,30 @@ export function readJsonBatch(text: string): Batch {
     throw new ProblemError('invalid-request', 'Refused: the body must be an array.', [fault]);
   }
   const faults = createFaultList();
-  items.forEach((item, index) => {
+  for (const [index, item] of items.entries()) {
     if (!increment.Check(item)) faults.add(item, `/${index}`);
-  });
+    if (faults.areMany()) break;
+  }
   faults.refuse(items.length);
   // The text is valid, so it goes into the message unchanged, with every digit.
   const inner = text.slice(text.indexOf('[') + 1, text.lastIndexOf(']'));
   return { increments: items as IncrementBody[], text: inner };
 }
 
-/** Reads one increment a line. @throws ProblemError 400 that lists each bad line, counted from 1. */
+/** Reads one increment a line. @throws ProblemError 400 that lists the first bad lines, counted from 1. */
 export function readNdjsonBatch(text: string): Batch {
   const increments: IncrementBody[] = [];
   const lines: string[] = [];
   const faults = createFaultList();
-  text.split('\n').forEach((line, index) => {
-    if (line.trim() === '') return;
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
     const item = parseLine(line);
     if (increment.Check(item)) {
       increments.push(item);
       lines.push(line);
     } else faults.add(item, `line ${index + 1}`);
-  });
+    if (faults.areMany()) break;
+  }
   faults.refuse(lines.length);
   return { increments, text: lines.join(',') };
 }
@@ -60,6 +68,7 @@ export function readNdjsonBatch(text: string): Batch {
 const NOT_JSON = Symbol('not JSON');
 
 function parseLine(line: string): unknown {
+  if (line.length > LINE_LENGTH_MAX) return NOT_JSON;
   try {
     return parseExactJson(line);
   } catch {
@@ -73,7 +82,6 @@ function createFaultList() {
 
   function add(item: unknown, pointer: string): void {
     found++;
-    if (listed.length >= LISTED_MAX) return;
     if (item === NOT_JSON) listed.push({ detail: 'is not JSON', pointer });
     else listed.push(...describeFaults(increment.Errors(item), pointer));
   }
@@ -81,10 +89,10 @@ function createFaultList() {
   /** @throws ProblemError if there were faults, no increments or too many of them. */
   function refuse(increments: number): void {
     if (found > 0) {
-      const rest = listed.length < found ? `, of which ${LISTED_MAX} faults are listed` : '';
+      const many = areMany() ? ' or more' : '';
       throw new ProblemError(
         'invalid-request',
-        `Refused: ${found} of the increments cannot be counted${rest}. Nothing was stored.`,
+        `Refused: ${found}${many} of the increments cannot be counted. Nothing was stored.`,
         listed.slice(0, LISTED_MAX),
       );
     }
@@ -95,5 +103,9 @@ function createFaultList() {
     ]);
   }
 
-  return { add, refuse };
+  function areMany(): boolean {
+    return listed.length >= LISTED_MAX;
+  }
+
+  return { add, areMany, refuse };
 }
