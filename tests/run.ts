@@ -5,7 +5,7 @@ import { longestFirst } from './runner/longest-first.ts';
 import { runTestFiles } from './runner/run-test-files.ts';
 
 /**
- * Runs test files, each in a process of its own, the longest first, and prints a closing line that
+ * Runs test files, the longest first, each with a process of its own and short ones together, and prints a closing line that
  * people and CI read alike: `12 passed, 0 failed`.
  *
  *     npm test                                          all but tests/system and tests/long
@@ -21,7 +21,7 @@ const { values, positionals } = parseArgs({
   options: {
     /** How many processes at once: tests wait as much as they compute. */
     jobs: { type: 'string', default: String(availableParallelism() + 1) },
-    /** How many seconds a process may take. */
+    /** How many seconds a file may take. */
     timeout: { type: 'string', default: '120' },
   },
 });

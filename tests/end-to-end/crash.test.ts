@@ -2,7 +2,13 @@ import { sql } from 'kysely';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { freeze } from '../support/freeze.ts';
-import { differences, makeKeys, readCounters } from '../support/counters.ts';
+import {
+  differences,
+  makeKeys,
+  readCounter,
+  readCounters,
+  untilCounted,
+} from '../support/counters.ts';
 import { drive, post, total } from '../support/load.ts';
 import { startServers, type Servers } from '../support/servers.ts';
 import { startCounter, startGateway, type Service } from '../support/services.ts';
@@ -26,7 +32,7 @@ void t.test('a counter that is killed or frozen in the middle of a flush', async
   await t.test('before its commit, loses nothing and counts nothing twice', async (t) => {
     const [key = ''] = makeKeys(1);
     await post(gateway.url, { key, value: 1 });
-    await untilCounted(servers, key, 1);
+    await untilCounted(servers.database, key, 1);
 
     // A lock on the row holds the next flush in the middle of its transaction.
     const locked = await holdRow(servers, key);
@@ -36,15 +42,15 @@ void t.test('a counter that is killed or frozen in the middle of a flush', async
     await locked.release();
 
     mesh.counter = await mesh.start();
-    await untilCounted(servers, key, 11);
+    await untilCounted(servers.database, key, 11);
     await untilQuiet(servers);
-    t.equal(await readCounter(servers, key), '11');
+    t.equal(await readCounter(servers.database, key), '11');
   });
 
   await t.test('between commit and ack, counts nothing twice', async (t) => {
     const [key = ''] = makeKeys(1);
     await post(gateway.url, { key, value: 1 });
-    await untilCounted(servers, key, 1);
+    await untilCounted(servers.database, key, 1);
     await untilQuiet(servers);
 
     // A frozen broker takes no purge and no ack, while the transaction goes on.
@@ -53,21 +59,21 @@ void t.test('a counter that is killed or frozen in the middle of a flush', async
     await untilFlushWaits(servers);
     await freeze(servers.nats);
     await locked.release();
-    await untilCounted(servers, key, 8);
+    await untilCounted(servers.database, key, 8);
     await kill(mesh.counter);
     servers.nats.kill('SIGCONT');
     t.equal((await servers.inspect()).messages, 1, 'the message was not acknowledged');
 
     mesh.counter = await mesh.start();
     await untilQuiet(servers);
-    t.equal(await readCounter(servers, key), '8');
+    t.equal(await readCounter(servers.database, key), '8');
   });
 
   await t.test('does not stop the other', async (t) => {
     const frozen = mesh.counter;
     const [key = '', other = ''] = makeKeys(2).toSorted();
     for (const each of [key, other]) await post(gateway.url, { key: each, value: 1 });
-    for (const each of [key, other]) await untilCounted(servers, each, 1);
+    for (const each of [key, other]) await untilCounted(servers.database, each, 1);
 
     // It waits for the second row while it holds the first, and is frozen there.
     const locked = await holdRow(servers, other);
@@ -78,11 +84,14 @@ void t.test('a counter that is killed or frozen in the middle of a flush', async
 
     mesh.counter = await mesh.start();
     await post(gateway.url, { key, value: 100 });
-    await untilCounted(servers, key, 111);
-    await untilCounted(servers, other, 11);
+    await untilCounted(servers.database, key, 111);
+    await untilCounted(servers.database, other, 11);
     frozen.kill('SIGCONT');
     await untilQuiet(servers);
-    const counted = [await readCounter(servers, key), await readCounter(servers, other)];
+    const counted = [
+      await readCounter(servers.database, key),
+      await readCounter(servers.database, other),
+    ];
     t.strictSame(counted, ['111', '11'], 'thawed, it counts nothing twice');
   });
 
@@ -99,9 +108,9 @@ void t.test('a counter that is killed or stopped while it collects', async (t) =
     await until('a delivery', servers.inspect, ({ ackPending }) => ackPending > 0);
 
     await kill(mesh.counter);
-    t.equal(await readCounter(servers, key), '0', 'it was killed before its first flush');
+    t.equal(await readCounter(servers.database, key), '0', 'it was killed before its first flush');
     mesh.counter = await mesh.start();
-    await untilCounted(servers, key, 60);
+    await untilCounted(servers.database, key, 60);
     await untilQuiet(servers);
   });
 
@@ -113,7 +122,7 @@ void t.test('a counter that is killed or stopped while it collects', async (t) =
       await untilDelivered(servers);
       await post(gateway.url, { key, value: 1 });
       t.equal(await mesh.counter.stop(), 0);
-      t.equal(await readCounter(servers, key), String(stored));
+      t.equal(await readCounter(servers.database, key), String(stored));
       mesh.counter = await mesh.start();
     }
   });
@@ -150,15 +159,6 @@ async function startMesh(t: Test, flushIntervalMs: number): Promise<Mesh> {
 async function kill(service: Service): Promise<void> {
   service.kill('SIGKILL');
   await service.exited;
-}
-
-async function readCounter(servers: Servers, key: string): Promise<string> {
-  return (await readCounters(servers.database)).get(key) ?? '0';
-}
-
-async function untilCounted(servers: Servers, key: string, value: number): Promise<void> {
-  const isValue = (found: string) => found === String(value);
-  await until(`${key} at ${value}`, () => readCounter(servers, key), isValue);
 }
 
 /** Resolves when a counter has the one message that waits. */

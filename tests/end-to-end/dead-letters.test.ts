@@ -1,18 +1,14 @@
 import { randomUUIDv7 } from 'node:crypto';
 import t from 'tap';
-import { makeKeys, readCounters, untilTotal } from '../support/counters.ts';
-import { startServers } from '../support/servers.ts';
-import { startCounter } from '../support/services.ts';
-import { openStreams } from '../support/stream.ts';
+import { makeKeys, readCounter, untilCounted } from '../support/counters.ts';
+import { shareMesh } from '../support/shared-mesh.ts';
 import { until } from '../support/until.ts';
-
-const FAST = { FLUSH_INTERVAL_MS: '300' };
 
 void t.test(
   'what can not be counted goes to the dead letters and costs its neighbours nothing',
   async (t) => {
-    const servers = await startServers(t, { flushIntervalMs: 300 });
-    const streams = await openStreams(t, servers);
+    const { servers, streams } = await shareMesh();
+    const { length: before } = await streams.readDeadLetters();
     const [key = ''] = makeKeys(1);
     const good = `{"key":"${key}","value":1}`;
     const envelope = (increments: string[], id: string = randomUUIDv7(), version = 1) =>
@@ -36,22 +32,19 @@ void t.test(
       ['message-id-reused', envelope([good, good], reusedId)],
       [undefined, envelope([good])],
     ];
-    for (const [, body] of sent) await streams.store(body);
-    await startCounter(t, servers, FAST);
+    const expected: [reason: string, sequence: number][] = [];
+    for (const [reason, body] of sent) {
+      const sequence = await streams.store(body);
+      if (reason !== undefined) expected.push([reason, sequence]);
+    }
 
-    await untilTotal(servers.database, 3 + 499);
-    await until(
-      'a quiet stream',
-      () => servers.inspect(),
-      ({ messages }) => messages === 0,
-    );
-    const expected = sent.flatMap(([reason], index) =>
-      reason === undefined ? [] : [[reason, index + 1]],
-    );
+    await untilCounted(servers.database, key, 3 + 499);
+    await until('a quiet stream', servers.inspect, ({ messages }) => messages === 0);
     // They are handed over after the commit, as the stream is purged, in no order of the two.
+    const readNew = async () => (await streams.readDeadLetters()).slice(before);
     const letters = await until(
       'every dead letter',
-      streams.readDeadLetters,
+      readNew,
       ({ length }) => length >= expected.length,
     );
     t.strictSame(
@@ -71,32 +64,13 @@ void t.test(
       'only the bad increment',
     );
     t.equal(letters.find(({ reason }) => reason === 'not-json')?.payload, 'hello');
-    t.equal((await readCounters(servers.database)).get(key), '502');
+    t.equal(await readCounter(servers.database, key), '502');
   },
 );
 
-void t.test('a message of a newer version is left in the stream', async (t) => {
-  const servers = await startServers(t, { flushIntervalMs: 300 });
-  const streams = await openStreams(t, servers);
-  const [key = ''] = makeKeys(1);
-  await streams.store(`{"version":2,"id":"${randomUUIDv7()}","sums":[]}`);
-  await streams.store(
-    `{"version":1,"id":"${randomUUIDv7()}","increments":[{"key":"${key}","value":4}]}`,
-  );
-  const counter = await startCounter(t, servers, FAST);
-  await untilTotal(servers.database, 4);
-  await until(
-    'the other settled',
-    () => servers.inspect(),
-    ({ messages }) => messages === 1,
-  );
-  t.strictSame(await streams.readDeadLetters(), []);
-  t.ok(counter.log.some(({ msg }) => msg.includes('newer version')));
-});
-
 void t.test('messages that are bad throughout keep no other from being counted', async (t) => {
-  const servers = await startServers(t, { flushIntervalMs: 300 });
-  const streams = await openStreams(t, servers);
+  const { servers, streams } = await shareMesh();
+  const { length: before } = await streams.readDeadLetters();
   const [key = ''] = makeKeys(1);
   const good = `{"key":"${key}","value":1}`;
   const envelope = (increments: string) =>
@@ -106,18 +80,22 @@ void t.test('messages that are bad throughout keep no other from being counted',
   // Together more than a call of a function may have arguments.
   const bad = [...Array.from({ length: 9_998 }, () => '0'), '{"key":5}', good].join(',');
   const many = Array.from({ length: 14 }, () => envelope(bad));
-  for (const body of [envelope(good), deep, ...many, envelope(good)]) await streams.store(body);
-  await startCounter(t, servers, FAST);
+  const sequences: number[] = [];
+  for (const body of [envelope(good), deep, ...many, envelope(good)]) {
+    sequences.push(await streams.store(body));
+  }
 
-  await untilTotal(servers.database, 2 + many.length);
+  await untilCounted(servers.database, key, 2 + many.length);
   const letters = await until(
     'a letter for each reason of each message',
-    streams.readDeadLetters,
+    async () => (await streams.readDeadLetters()).slice(before),
     ({ length }) => length >= 1 + 2 * many.length,
   );
   t.equal(letters.length, 1 + 2 * many.length);
   t.strictSame(
-    letters.filter(({ originalSequence }) => originalSequence === 2).map(({ payload }) => payload),
+    letters
+      .filter(({ originalSequence }) => originalSequence === sequences[1])
+      .map(({ payload }) => payload),
     [deep],
   );
   const wrong = letters.filter(
@@ -128,4 +106,20 @@ void t.test('messages that are bad throughout keep no other from being counted',
   const keyless = letters.filter(({ reason }) => reason === 'bad-key');
   t.equal(keyless.length, many.length);
   for (const { payload } of keyless) t.equal(payload, '{"key":5}');
+});
+
+void t.test('a message of a newer version is left in the stream', async (t) => {
+  const { servers, streams, counter } = await shareMesh();
+  const { length: before } = await streams.readDeadLetters();
+  const [key = ''] = makeKeys(1);
+  const sequence = await streams.store(`{"version":2,"id":"${randomUUIDv7()}","sums":[]}`);
+  await streams.store(
+    `{"version":1,"id":"${randomUUIDv7()}","increments":[{"key":"${key}","value":4}]}`,
+  );
+  await untilCounted(servers.database, key, 4);
+  await until('the other settled', servers.inspect, ({ messages }) => messages === 1);
+  t.strictSame(await streams.readHeaderNames(sequence), [], 'it is the one that is left');
+  t.equal((await streams.readDeadLetters()).length, before);
+  t.ok(counter.log.some(({ msg }) => msg.includes('newer version')));
+  await streams.purge(sequence);
 });

@@ -1,59 +1,40 @@
 import t from 'tap';
-import { makeKeys, readCounters, untilTotal } from '../support/counters.ts';
+import { makeKeys, readCounter, untilCounted } from '../support/counters.ts';
 import { post, send } from '../support/load.ts';
-import { startServers } from '../support/servers.ts';
-import { startCounter, startGateway } from '../support/services.ts';
+import { shareMesh } from '../support/shared-mesh.ts';
 
 const ACCEPTED = [1n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n];
+const REFUSED = ['0', '-1', '9223372036854775808', '1.5', '"1"', '1.0', '1e3', 'null', 'true'];
 
 void t.test('every int64 is exact from the request to the table and back', async (t) => {
-  const servers = await startServers(t, { flushIntervalMs: 500 });
-  const gateway = await startGateway(t, servers);
-  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '500' });
-
+  const { servers, gateway } = await shareMesh();
   const keys = makeKeys(ACCEPTED.length);
   for (const [index, value] of ACCEPTED.entries()) {
     const answer = await post(gateway.url, `{"key":"${keys[index]}","value":${value}}`);
     t.equal(answer.status, 200, `${value} is accepted`);
   }
-  for (const refused of [
-    '0',
-    '-1',
-    '9223372036854775808',
-    '1.5',
-    '"1"',
-    '1.0',
-    '1e3',
-    'null',
-    'true',
-  ]) {
+  for (const refused of REFUSED) {
     const answer = await post(gateway.url, `{"key":"${keys[0]}","value":${refused}}`);
     t.equal(answer.status, 400, `${refused} is refused`);
     t.match(JSON.parse(answer.body), { code: 'invalid-request', errors: [{ pointer: '/value' }] });
   }
 
-  await untilTotal(
-    servers.database,
-    ACCEPTED.reduce((sum, value) => sum + value),
-  );
-  const table = await readCounters(servers.database);
   for (const [index, value] of ACCEPTED.entries()) {
     const key = keys[index] ?? '';
-    t.equal(table.get(key), String(value), 'the table has every digit');
+    await untilCounted(servers.database, key, value);
+    t.equal(await readCounter(servers.database, key), String(value), 'the table has every digit');
     const answer = await send(`${gateway.url}/counters/${key.toUpperCase()}`);
     t.match(JSON.parse(answer.body), { key, value: String(value) });
   }
 });
 
 void t.test('a counter can be larger than an int64', async (t) => {
-  const servers = await startServers(t, { flushIntervalMs: 300 });
-  const gateway = await startGateway(t, servers);
-  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+  const { servers, gateway } = await shareMesh();
   const largest = 2n ** 63n - 1n;
-  const [key] = makeKeys(1);
+  const [key = ''] = makeKeys(1);
   for (let count = 0; count < 3; count++) {
     await post(gateway.url, `{"key":"${key}","value":${largest}}`);
   }
-  await untilTotal(servers.database, 3n * largest);
-  t.equal((await readCounters(servers.database)).get(key ?? ''), String(3n * largest));
+  await untilCounted(servers.database, key, 3n * largest);
+  t.equal(await readCounter(servers.database, key), String(3n * largest));
 });

@@ -4,23 +4,19 @@ import { createInterface } from 'node:readline';
 import t from 'tap';
 import { REPLAY_SUBJECT } from '../../nats/streams.ts';
 import { encodeEnvelope, encodeIncrement } from '../../schema/message/envelope.ts';
-import { makeKeys, untilTotal } from '../support/counters.ts';
-import { startServers } from '../support/servers.ts';
-import { startCounter } from '../support/services.ts';
-import { openStreams } from '../support/stream.ts';
+import { makeKeys, untilCounted } from '../support/counters.ts';
+import { shareMesh } from '../support/shared-mesh.ts';
 
 /** Servers store them as they come; client libraries refuse to read them. */
 const BROKEN = ['no colon', 'a space: x', 'ключ: x', ': x', 'traceparent: not one'];
 
 void t.test('headers that no client could read cost nothing', async (t) => {
-  const servers = await startServers(t, { flushIntervalMs: 300 });
-  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+  const { servers, streams } = await shareMesh();
   const [key = ''] = makeKeys(1);
   const encode = () => encodeEnvelope(randomUUIDv7(), [encodeIncrement({ key, value: 1 })]);
   await publishRaw(servers.urls.nats.provisioner, encode);
-  const { store } = await openStreams(t, servers);
-  await store(encode());
-  await untilTotal(servers.database, BigInt(BROKEN.length + 1));
+  await streams.store(encode());
+  await untilCounted(servers.database, key, BROKEN.length + 1);
 });
 
 /** One message with each of the broken headers. */

@@ -1,11 +1,10 @@
-import { fileURLToPath } from 'node:url';
 import { runTestProcess, type Totals } from './run-test-process.ts';
 import { makeScratchFolder } from './scratch-folder.ts';
-
-const UNIT_RUNNER = fileURLToPath(new URL('run-unit-files.ts', import.meta.url));
+import { isUnitTest, shareProcesses } from './share-processes.ts';
 
 export interface RunOptions {
   jobs: number;
+  /** For each file. */
   timeoutS: number;
   /** Ends the run. */
   signal: AbortSignal;
@@ -13,25 +12,19 @@ export interface RunOptions {
 
 /** Runs the files in this order, and shows what came of each when it ends; of one alone, as it comes. */
 export async function runTestFiles(files: string[], options: RunOptions): Promise<Totals> {
-  const isUnit = (file: string) => file.endsWith('.unit.test.ts');
-  const unitFiles = files.filter(isUnit);
-  const waiting = files
-    .filter((file) => !isUnit(file))
-    .map((file) => ({ name: file, args: [file] }));
-  const needsPostgres = waiting.length > 1;
-  // What needs no server, no other process and no time shares a process.
-  if (unitFiles.length > 0) {
-    waiting.push({ name: 'the unit tests', args: [UNIT_RUNNER, ...unitFiles] });
-  }
+  const waiting = shareProcesses(files);
   const isLive = waiting.length === 1;
-
   const totals = { passed: 0, failed: 0, skipped: 0 };
   const scratch = makeScratchFolder();
-  const stopPostgres = needsPostgres ? await sharePostgres() : undefined;
+  const isShared = files.filter((file) => !isUnitTest(file)).length > 1;
+  const stopPostgres = isShared ? await sharePostgres() : undefined;
+
   const work = async () => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      if (options.signal.aborted) totals.failed++;
-      if (options.signal.aborted) return;
+      if (options.signal.aborted) {
+        totals.failed++;
+        return;
+      }
       const { passed, failed, skipped } = await runTestProcess(next, { ...options, isLive });
       totals.passed += passed;
       totals.failed += failed;

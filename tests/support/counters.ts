@@ -35,6 +35,26 @@ export async function untilTotal(
   await until(`a total of ${expected}`, () => readTotal(database), isExpected, timeoutMs);
 }
 
+/** What a counter has; "0" where it was never counted. */
+export async function readCounter(database: Kysely<Database>, key: string): Promise<string> {
+  const row = await database
+    .selectFrom('increments')
+    .select('value')
+    .where('key', '=', key)
+    .executeTakeFirst();
+  return row?.value ?? '0';
+}
+
+/** Awaits that a counter is what it should be. */
+export async function untilCounted(
+  database: Kysely<Database>,
+  key: string,
+  expected: number | bigint,
+): Promise<void> {
+  const isExpected = (value: string) => value === String(expected);
+  await until(`${key} at ${expected}`, () => readCounter(database, key), isExpected);
+}
+
 /** Where the table and the expected sums differ; empty where they are the same, key by key. */
 export function differences(
   table: Map<string, string>,

@@ -11,6 +11,8 @@ export interface StreamAccess {
   /** The names of a stored message's headers. */
   readHeaderNames: (sequence: number) => Promise<string[]>;
   readDeadLetters: () => Promise<StoredDeadLetter[]>;
+  /** Removes what is left up to a message. */
+  purge: (sequence: number) => Promise<void>;
 }
 
 export interface StoredDeadLetter {
@@ -56,5 +58,6 @@ export async function openStreams(t: Test, servers: Servers): Promise<StreamAcce
       (await manager.streams.getMessage(INCREMENTS, { seq }))?.header.keys() ?? [],
     store: async (body) => (await client.publish('increments.replay', body)).seq,
     readDeadLetters,
+    purge: async (seq) => void (await manager.streams.purge(INCREMENTS, { seq: seq + 1 })),
   };
 }

@@ -4,7 +4,6 @@ import t from 'tap';
 import { startCollector, type OtlpSpan } from '../support/collector.ts';
 import { untilTotal } from '../support/counters.ts';
 import { send } from '../support/load.ts';
-import { openStreams } from '../support/stream.ts';
 import { freeze } from '../support/freeze.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
@@ -92,19 +91,6 @@ await t.test('a trace follows an increment from its request to its commit', asyn
       t.ok(messages.length < 11, `${messages.length} messages for 21 requests`);
     },
   );
-});
-
-await t.test('without traces nothing is sent along', async (t) => {
-  const servers = await startServers(t);
-  const gateway = await startGateway(t, servers);
-  const { status } = await send(`${gateway.url}/increment`, {
-    method: 'POST',
-    body: `{"key":"${randomUUID()}","value":1}`,
-    headers: { traceparent: `00-${randomBytes(16).toString('hex')}-00f067aa0ba902b7-01` },
-  });
-  t.equal(status, 200);
-  const streams = await openStreams(t, servers);
-  t.strictSame(await streams.readHeaderNames(1), ['Nats-Msg-Id']);
 });
 
 function linksTo(span: OtlpSpan, served: OtlpSpan): boolean {

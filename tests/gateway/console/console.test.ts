@@ -61,22 +61,6 @@ void t.test('events tell of the whole mesh', async (t) => {
   t.equal(await events.end, 'in order');
 });
 
-void t.test('whether an increment is committed can be asked', async (t) => {
-  const servers = await startServers(t, { flushIntervalMs: 500 });
-  const { url } = await startGateway(t, servers);
-  const { body } = await post(url, { key: randomUUID(), value: 1 });
-  const { id, sequence } = JSON.parse(body) as { id: string; sequence: number };
-  const ask = async () => JSON.parse((await send(`${url}/increments/${id}`)).body) as object;
-  t.strictSame(await ask(), { id, committed: false, sequence: null, stored_at: null });
-  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '500' });
-  const answer = await until(
-    'the commit',
-    ask,
-    (answer) => 'sequence' in answer && answer.sequence === sequence,
-  );
-  t.match(answer, { id, committed: true, stored_at: /^\d{4}-/ });
-});
-
 void t.test('who watches needs to read, and there are not too many', async (t) => {
   const servers = await startServers(t);
   const file = join(servers.folder, 'api-keys.json');

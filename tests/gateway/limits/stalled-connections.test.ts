@@ -42,41 +42,6 @@ void t.test('a rolling restart of gateways under load fails no request', async (
   t.strictSame(differences(await readCounters(servers.database), result.accepted), []);
 });
 
-void t.test('a stop waits for the request that waits, and not for its connection', async (t) => {
-  const servers = await startServers(t);
-  const gateway = await startGateway(t, servers);
-  const agent = new Agent({ keepAlive: true });
-  t.teardown(() => agent.destroy());
-  await freeze(servers.nats);
-  const [key = ''] = makeKeys(1);
-  const body = JSON.stringify({ key, value: 1 });
-  // Two are in messages under way and the third waits, which the metrics show.
-  const answers: Promise<Answer>[] = [];
-  for (let count = 0; count < 3; count++) {
-    answers.push(send(`${gateway.url}/increment`, { method: 'POST', body, agent }));
-    await delay(50);
-  }
-  await until(
-    'an increment that waits',
-    async () => sumSamples(await readMetrics(gateway.metrics), 'gateway_increments_waiting'),
-    (waiting) => waiting > 0,
-  );
-  const stopped = gateway.stop();
-  await until(
-    'a gateway that stops',
-    () => gateway.log.map(({ msg }) => msg),
-    (lines) => lines.includes('the gateway is stopping'),
-  );
-  servers.nats.kill('SIGCONT');
-  for (const { status, headers } of await Promise.all(answers)) {
-    t.equal(status, 200);
-    t.equal(headers['connection'], 'close');
-  }
-  const answeredAt = performance.now();
-  t.equal(await stopped, 0);
-  t.ok(performance.now() - answeredAt < 10_000, 'though the client would keep its connections');
-});
-
 void t.test('a stop waits for no client that says nothing, or never ends', async (t) => {
   const servers = await startServers(t);
   const { certFile, keyFile } = makeCertificates(join(servers.folder, 'tls'));
@@ -108,29 +73,66 @@ void t.test('a stop waits for no client that says nothing, or never ends', async
   t.ok(performance.now() - startedAt < 15_000, 'soon after');
 });
 
-void t.test('a gateway that is late again and again refuses until it keeps up', async (t) => {
-  const gateway = await startGateway(t, await startServers(t));
-  const [key = ''] = makeKeys(1);
-  const postToFrozen = async () => {
-    await freeze(gateway);
-    const answer = post(gateway.url, { key, value: 1 });
-    await delay(1_500);
-    gateway.kill('SIGCONT');
-    return answer;
-  };
-  t.equal((await postToFrozen()).status, 200, 'a pause is no overload');
-  // On a busy machine it may have kept up for a moment in between.
-  const { status, body, headers } = await until(
-    'a refusal',
-    postToFrozen,
-    (answer) => answer.status === 503,
-  );
-  t.equal(status, 503);
-  t.match(JSON.parse(body), { code: 'overloaded' });
-  t.match(headers, { 'retry-after': /^\d+$/ });
-  await until(
-    'a gateway that is well again',
-    async () => (await post(gateway.url, { key, value: 1 })).status,
-    (again) => again === 200,
-  );
+void t.test('a gateway that is late, and then stops', async (t) => {
+  const servers = await startServers(t);
+  const gateway = await startGateway(t, servers);
+
+  await t.test('refuses while it is late again and again, until it keeps up', async (t) => {
+    const [key = ''] = makeKeys(1);
+    const postToFrozen = async () => {
+      await freeze(gateway);
+      const answer = post(gateway.url, { key, value: 1 });
+      await delay(1_500);
+      gateway.kill('SIGCONT');
+      return answer;
+    };
+    t.equal((await postToFrozen()).status, 200, 'a pause is no overload');
+    // On a busy machine it may have kept up for a moment in between.
+    const { status, body, headers } = await until(
+      'a refusal',
+      postToFrozen,
+      (answer) => answer.status === 503,
+    );
+    t.equal(status, 503);
+    t.match(JSON.parse(body), { code: 'overloaded' });
+    t.match(headers, { 'retry-after': /^\d+$/ });
+    await until(
+      'a gateway that is well again',
+      async () => (await post(gateway.url, { key, value: 1 })).status,
+      (again) => again === 200,
+    );
+  });
+
+  await t.test('waits for the request that waits, and not for its connection', async (t) => {
+    const agent = new Agent({ keepAlive: true });
+    t.teardown(() => agent.destroy());
+    await freeze(servers.nats);
+    const [key = ''] = makeKeys(1);
+    const body = JSON.stringify({ key, value: 1 });
+    // Two are in messages under way and the third waits, which the metrics show.
+    const answers: Promise<Answer>[] = [];
+    for (let count = 0; count < 3; count++) {
+      answers.push(send(`${gateway.url}/increment`, { method: 'POST', body, agent }));
+      await delay(50);
+    }
+    await until(
+      'an increment that waits',
+      async () => sumSamples(await readMetrics(gateway.metrics), 'gateway_increments_waiting'),
+      (waiting) => waiting > 0,
+    );
+    const stopped = gateway.stop();
+    await until(
+      'a gateway that stops',
+      () => gateway.log.map(({ msg }) => msg),
+      (lines) => lines.includes('the gateway is stopping'),
+    );
+    servers.nats.kill('SIGCONT');
+    for (const { status, headers } of await Promise.all(answers)) {
+      t.equal(status, 200);
+      t.equal(headers['connection'], 'close');
+    }
+    const answeredAt = performance.now();
+    t.equal(await stopped, 0);
+    t.ok(performance.now() - answeredAt < 10_000, 'though the client would keep its connections');
+  });
 });

@@ -1,25 +1,20 @@
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import t from 'tap';
 import { openApiKeys } from '../../../gateway/auth/api-keys.ts';
-
-const run = promisify(execFile);
+import { runCommand } from './run-command.ts';
 
 void t.test('API keys are added, listed and revoked, and the secret is shown once', async (t) => {
   const folder = t.testdir();
   const file = join(folder, 'keys.json');
-  const mesh = async (...words: string[]) => {
-    const args = ['mesh/cli/main.ts', 'keys', ...words, '--file', file];
-    const { stdout } = await run(process.execPath, args, {
-      env: { ...process.env, NODE_OPTIONS: '' },
-    });
-    return stdout;
+  const mesh = async (line: string) => {
+    const { code, output } = await runCommand(`keys ${line} --file ${file}`, {});
+    if (code !== 0) throw Object.assign(new Error(output), { code });
+    return output;
   };
 
-  const added = JSON.parse(await mesh('add', 'shop', '--scopes', 'write,read', '--json')) as {
+  const added = JSON.parse(await mesh('add shop --scopes write,read --json')) as {
     secret: string;
   };
   t.match(added.secret, /^imk_[\w-]{43}$/);
@@ -34,15 +29,15 @@ void t.test('API keys are added, listed and revoked, and the secret is shown onc
   t.equal(keys.find('imk_other'), undefined);
   keys.close();
 
-  t.match(await mesh('add', 'slow', '--scopes', 'write', '--rate-limit', '5'), /shown only here/);
-  t.match(JSON.parse(await mesh('list', '--json')), {
+  t.match(await mesh('add slow --scopes write --rate-limit 5'), /shown only here/);
+  t.match(JSON.parse(await mesh('list --json')), {
     keys: [{ name: 'shop' }, { name: 'slow', rate_limit_max: 5 }],
   });
-  const rotated = JSON.parse(await mesh('add', 'shop', '--scopes', 'write', '--json')) as object;
+  const rotated = JSON.parse(await mesh('add shop --scopes write --json')) as object;
   t.notSame(rotated, added, 'a name that is there gets a new secret');
-  t.match(await mesh('revoke', 'shop'), /revoked/);
+  t.match(await mesh('revoke shop'), /revoked/);
   t.notMatch(await mesh('list'), /shop/);
-  await t.rejects(mesh('revoke', 'shop'), { code: 1 });
-  await t.rejects(mesh('add', 'a b', '--scopes', 'write'), { code: 2 });
-  await t.rejects(mesh('add', 'a', '--scopes', 'everything'), { code: 2 });
+  await t.rejects(mesh('revoke shop'), { code: 1 });
+  await t.rejects(mesh('add a.b! --scopes write'), { code: 2 });
+  await t.rejects(mesh('add a --scopes everything'), { code: 2 });
 });

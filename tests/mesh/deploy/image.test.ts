@@ -1,6 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import {
+  cpSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { readComposeFile, ROOT } from './compose-file.ts';
@@ -10,14 +17,16 @@ import { readComposeFile, ROOT } from './compose-file.ts';
 const compose = readComposeFile();
 
 await t.test('every program of the image finds all that it imports there', (t) => {
-  const image = mkdtempSync(join(tmpdir(), 'increment-mesh-image-'));
+  // Beside the packages, so that their files need not be copied.
+  mkdirSync(join(ROOT, '.cache'), { recursive: true });
+  const image = mkdtempSync(join(ROOT, '.cache/image-'));
   t.teardown(() => rmSync(image, { recursive: true, force: true }));
   const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
   for (const [, from = ''] of dockerfile.matchAll(/^COPY (\S+) \.\/\S*$/gm)) {
     cpSync(join(ROOT, from), join(image, from), { recursive: true });
   }
   for (const path of productionPackages()) {
-    cpSync(join(ROOT, path), join(image, path), { recursive: true });
+    linkFiles(join(ROOT, path), join(image, path));
   }
 
   const programs = Object.entries(compose.services).filter(
@@ -42,6 +51,17 @@ await t.test('every program of the image finds all that it imports there', (t) =
   }
   t.end();
 });
+
+function linkFiles(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    // Those in there are packages of their own.
+    if (entry.name === 'node_modules') continue;
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) linkFiles(source, target);
+    else linkSync(source, target);
+  }
+}
 
 /** Those of `npm ci --omit=dev --omit=optional`. */
 function productionPackages(): string[] {
