@@ -119,7 +119,7 @@ await t.test('a database that a service may not or can not use yet', async (t) =
     {
       mistake: 'no tables',
       change: (url: URL) => void (url.pathname = empty),
-      says: /relation "\w+" does not exist; .*: run the migration \(`npm start` or `node mesh/,
+      says: /relation "\w+" does not exist; .*: run the migration \(`npm start` or `npm run provision`/,
     },
   ];
   let counter: LaunchedService | undefined;
@@ -164,8 +164,7 @@ await t.test('a stream that was never made', async (t) => {
     DATABASE_URL: servers.urls.counterDatabase,
   });
   const gateway = await startGateway(t, servers);
-  const remedy =
-    /the stream INCREMENTS.*`npm start` or `node mesh\/compose\/prepare.ts` makes (it|them)/;
+  const remedy = /the stream INCREMENTS.*`npm start` or `npm run provision` makes (it|them)/;
   t.match(await firstWarning(counter), remedy);
   t.match(await firstWarning(gateway), remedy);
 
