@@ -97,7 +97,7 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
   await app.register(stalledConnections, {
-    drain: () => Promise.all([options.queues.drain(), reads.settle()]),
+    drain: () => Promise.all([options.queues.drain(), reads.drain()]),
   });
   return app;
 }

@@ -36,7 +36,7 @@ export interface Publisher {
   readonly bodyBytesMax: number;
   onConnectionChange: (listener: (isConnected: boolean) => void) => void;
   /** @throws StreamFull, PublishTimeout */
-  publish: (message: OutgoingMessage, deadlineMs: number) => Promise<Stored>;
+  publish: (message: OutgoingMessage, deadlineAt: number) => Promise<Stored>;
 }
 
 const RETRY_DELAY_MS = 50;
@@ -52,7 +52,7 @@ const HEADER_BYTES = 4_096;
  * The client's own publish makes several promises and an error for each message, which cost more than the
  * message; here it takes a subject for replies and a map.
  *
- * @param deadlineMs a time of `performance.now()`. No attempt starts after it or while disconnected: the
+ * @param deadlineAt a time of `performance.now()`. No attempt starts after it or while disconnected: the
  * client would send the message later, long after its request was answered.
  */
 export function createPublisher(connection: NatsConnection, watch: ConnectionWatch): Publisher {
@@ -70,10 +70,10 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
     for (const end of pending.values()) end(lost);
   });
 
-  async function publish(message: OutgoingMessage, deadlineMs: number): Promise<Stored> {
+  async function publish(message: OutgoingMessage, deadlineAt: number): Promise<Stored> {
     let failure: unknown;
     for (;;) {
-      const remainingMs = deadlineMs - performance.now();
+      const remainingMs = deadlineAt - performance.now();
       if (remainingMs <= 0) {
         throw new PublishTimeout('the broker did not acknowledge in time', { cause: failure });
       }
@@ -88,7 +88,7 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
         if (error instanceof StreamFull && failure === undefined) throw error;
         // All other errors are temporary: a time-out, a leader change, a broker that is starting.
         failure = error;
-        await delay(Math.min(RETRY_DELAY_MS, Math.max(0, deadlineMs - performance.now())));
+        await delay(Math.min(RETRY_DELAY_MS, Math.max(0, deadlineAt - performance.now())));
       }
     }
   }

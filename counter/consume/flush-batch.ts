@@ -66,13 +66,13 @@ export function addToBatch(batch: FlushBatch, message: HeldMessage): void {
 }
 
 /** Splits a batch into tallied messages, whose sums can't be separated, and those with bodies. */
-export function splitByTally(batch: FlushBatch): { tallied: FlushBatch; kept: FlushBatch } {
+export function splitByTally(batch: FlushBatch): { tallied: FlushBatch; withBodies: FlushBatch } {
   const tallied: FlushBatch = { ...createFlushBatch(), tally: batch.tally };
   const kept = createFlushBatch();
   for (const message of batch.messages.values()) {
     addToBatch(message.body === undefined ? tallied : kept, message);
   }
-  return { tallied, kept };
+  return { tallied, withBodies: kept };
 }
 
 /** Halves a batch of messages with bodies, to find the one that the database refuses. */

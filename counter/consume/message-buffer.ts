@@ -2,7 +2,7 @@
  * The messages that a counter service holds. Each is in one state at a time and only moves forward:
  *   collecting  in the batch that deliveries are added to;
  *   flushing    in the batch that a transaction is writing, one batch at a time;
- *   settled     committed, and waiting in the settler for a purge.
+ *   committed   in the settler, until a purge removes it from the stream.
  * A batch that can't be flushed goes back to the broker and is dropped.
  */
 import { performance } from 'node:perf_hooks';

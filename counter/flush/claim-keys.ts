@@ -5,7 +5,7 @@ import type { Increment } from '../../schema/increment.ts';
 import { encodeIncrement } from '../../schema/message/envelope.ts';
 import type { HeldMessage } from '../consume/flush-batch.ts';
 import { FlushConflict } from './flush-conflict.ts';
-import { claimKeys, findKeyPayloads, type KeyClaim } from './ledger.ts';
+import { claimKeys, findKeyPayloads, type KeyClaim } from './idempotency-keys.ts';
 
 /** A message with a body, and what its idempotency keys decided. */
 export interface JudgedMessage {

@@ -58,7 +58,7 @@ async function flushInParts(
   options: RetryOptions,
   error: unknown,
 ): Promise<void> {
-  const { tallied, kept } = splitByTally(batch);
+  const { tallied, withBodies: kept } = splitByTally(batch);
   if (tallied.messages.size > 0) {
     // After the redelivery it has its bodies and can be halved.
     if (kept.messages.size === 0) {

@@ -21,13 +21,8 @@ import { claimIdempotencyKeys, type JudgedMessage } from './claim-keys.ts';
 import { classify, deduplicate, type Classified } from './classify.ts';
 import { countReasons, deadLetterOf, deadLettersOfParts } from './dead-letters-of.ts';
 import { summarizeFlush, type FlushSummary } from './flush-summary.ts';
-import {
-  correctTotals,
-  findMessages,
-  insertMessages,
-  upsertCounters,
-  type LedgerRow,
-} from './ledger.ts';
+import { correctTotals, findMessages, insertMessages, type LedgerRow } from './ledger.ts';
+import { upsertCounters } from './upsert-counters.ts';
 import { confirmReplication } from './replication.ts';
 import { startStepTimer } from './step-timer.ts';
 import { writeDeadLetters, type DeadLetter } from './write-dead-letters.ts';

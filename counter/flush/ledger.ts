@@ -3,12 +3,9 @@
  * services lock in the same order and can't deadlock.
  */
 import { sql, type Kysely } from 'kysely';
+import { array, chunks } from './statement-rows.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Exact } from '../../schema/int64.ts';
-import type { Tally } from '../consume/tally.ts';
-
-/** Rows in one statement; limits its parameters, its time and its memory. */
-const STATEMENT_ROWS_MAX = 10_000;
 
 export interface LedgerRow {
   id: string;
@@ -124,117 +121,4 @@ export async function correctTotals(
       .whereRef('ledger.id', '=', 'batch.id')
       .execute();
   }
-}
-
-export interface KeyClaim {
-  key: string;
-  payload: string;
-  /** In ISO 8601; the claims of a message share it, because formatting it is slow. */
-  storedAt: string;
-}
-
-/** Claims idempotency keys, sorted; returns those that were claimed before. */
-export async function claimKeys(db: Kysely<Database>, claims: KeyClaim[]): Promise<string[]> {
-  const known: string[] = [];
-  for (const chunk of chunks(claims)) {
-    const parameters = sql<{ key: string; payload: string; stored_at: Date }>`unnest(
-      ${array(chunk, (claim) => claim.key)}::uuid[],
-      ${array(chunk, (claim) => claim.payload)}::uuid[],
-      ${array(chunk, (claim) => claim.storedAt)}::timestamptz[]
-    )`.as<'batch'>(sql`batch(key, payload, stored_at)`);
-    const returned = await db
-      .with('batch', (query) => query.selectFrom(parameters).selectAll())
-      .with('inserted', (query) =>
-        query
-          .insertInto('idempotency_keys')
-          .columns(['key', 'payload', 'stored_at'])
-          .expression(query.selectFrom('batch').select(['key', 'payload', 'stored_at']))
-          .onConflict((conflict) => conflict.column('key').doNothing())
-          .returning('key'),
-      )
-      .selectFrom('batch')
-      .select('batch.key')
-      .where('batch.key', 'not in', (query) => query.selectFrom('inserted').select('inserted.key'))
-      .execute();
-    for (const { key } of returned) known.push(key);
-  }
-  return known;
-}
-
-/** The payloads of claimed keys. A separate statement, so that it sees the claims that won. */
-export async function findKeyPayloads(
-  db: Kysely<Database>,
-  keys: string[],
-): Promise<Map<string, string>> {
-  const payloads = new Map<string, string>();
-  for (const chunk of chunks(keys)) {
-    const rows = await db
-      .selectFrom('idempotency_keys')
-      .select(['key', 'payload'])
-      .where('key', '=', sql<string>`any(${array(chunk, (key) => key)}::uuid[])`)
-      .execute();
-    for (const { key, payload } of rows) payloads.set(key, payload);
-  }
-  return payloads;
-}
-
-/**
- * Adds a tally's sums to the counters, keys sorted: other counter services lock the same rows. Prepares the
- * next statement while the database runs the current one.
- */
-export async function upsertCounters(db: Kysely<Database>, tally: Tally): Promise<void> {
-  let running: Promise<unknown> | undefined;
-  for (const keys of sortedChunks(tally.keys())) {
-    const statement = upsertChunk(db, keys, tally);
-    await running;
-    running = statement.execute();
-  }
-  await running;
-}
-
-function upsertChunk(db: Kysely<Database>, keys: string[], tally: Tally) {
-  const batch = sql<{ key: string; value: string }>`unnest(
-    ${array(keys, (key) => key)}::uuid[],
-    ${array(keys, (key) => tally.get(key) ?? 0)}::numeric[]
-  )`.as<'batch'>(sql`batch(key, value)`);
-  return db
-    .insertInto('increments')
-    .columns(['key', 'value'])
-    .expression(db.selectFrom(batch).select(['key', 'value']))
-    .onConflict((conflict) =>
-      conflict.column('key').doUpdateSet((eb) => ({
-        value: eb('increments.value', '+', eb.ref('excluded.value')),
-        updated_at: eb.ref('excluded.updated_at'),
-      })),
-    );
-}
-
-/** All keys in order, each part sorted only when it is needed. */
-function* sortedChunks(keys: Iterable<string>): Generator<string[]> {
-  const parts = Array.from({ length: 256 }, (): string[] => []);
-  for (const key of keys) parts[Number.parseInt(key.slice(0, 2), 16)]?.push(key);
-  let chunk: string[] = [];
-  for (const part of parts) {
-    // Keys made from the time share their first digits, so one part may hold all of them.
-    chunk = chunk.concat(part.toSorted());
-    for (; chunk.length >= STATEMENT_ROWS_MAX; chunk = chunk.slice(STATEMENT_ROWS_MAX)) {
-      yield chunk.slice(0, STATEMENT_ROWS_MAX);
-    }
-  }
-  if (chunk.length > 0) yield chunk;
-}
-
-/** Splits rows into parts for one statement each. */
-export function* chunks<Row>(rows: Row[]): Generator<Row[]> {
-  for (let start = 0; start < rows.length; start += STATEMENT_ROWS_MAX) {
-    yield rows.slice(start, start + STATEMENT_ROWS_MAX);
-  }
-}
-
-/**
- * A PostgreSQL array literal. The elements are made here (UUIDs, numbers, ISO times), so none needs quotes;
- * the driver would search and quote each one.
- */
-function array<Row>(rows: Row[], read: (row: Row) => string | Exact): string {
-  return `{${rows.map(read).join(',')}}`;
 }

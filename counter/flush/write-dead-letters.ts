@@ -7,7 +7,7 @@
 import { sql, type Kysely } from 'kysely';
 import type { Database, DeadLettersTable } from '../../schema/database/tables.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
-import { chunks } from './ledger.ts';
+import { chunks } from './statement-rows.ts';
 
 /** Something that could not be counted, with what a person needs to understand and repair it. */
 export interface DeadLetter {

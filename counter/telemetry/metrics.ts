@@ -28,7 +28,7 @@ export function createMetrics(stats: Stats, readHeld: () => Held): void {
 
 const meter = () => metrics.getMeter('increment-mesh/counter');
 
-function counter(name: string, description: string, observe: Observe, unit = ''): void {
+function observableCounter(name: string, description: string, observe: Observe, unit = ''): void {
   meter().createObservableCounter(name, { description, unit }).addCallback(observe);
 }
 
@@ -38,18 +38,18 @@ function gauge(name: string, description: string, observe: Observe): void {
 
 function observeMessages(stats: Stats): void {
   const received = operation('receive');
-  counter(
+  observableCounter(
     'messaging.client.consumed.messages',
     'Messages delivered to this counter service',
     (result) => result.observe(stats.messagesConsumed, received),
     '{message}',
   );
-  counter(
+  observableCounter(
     'counter_messages_redelivered',
     'Redelivered messages received by this counter service',
     (result) => result.observe(stats.messagesRedelivered),
   );
-  counter(
+  observableCounter(
     'counter_messages_nakked',
     'Messages returned to the broker without being flushed',
     (result) => result.observe(stats.messagesNakked),
@@ -63,21 +63,25 @@ function observeMessages(stats: Stats): void {
 }
 
 function observeFlushes(stats: Stats): void {
-  counter('counter_flushes_failed', 'Flushes given up after all their retries', (result) =>
-    result.observe(stats.flushesFailed),
+  observableCounter(
+    'counter_flushes_failed',
+    'Flushes given up after all their retries',
+    (result) => result.observe(stats.flushesFailed),
   );
-  counter('increments_committed', 'Increments added to the table', (result) =>
+  observableCounter('increments_committed', 'Increments added to the table', (result) =>
     result.observe(stats.incrementsCommitted),
   );
-  counter(
+  observableCounter(
     'increments_already_applied',
     'Repeated messages and increments that the ledger refused',
     (result) => result.observe(stats.alreadyApplied),
   );
-  counter('counter_rows_upserted', 'Rows of the table that flushes inserted or updated', (result) =>
-    result.observe(stats.rowsCommitted),
+  observableCounter(
+    'counter_rows_upserted',
+    'Rows of the table that flushes inserted or updated',
+    (result) => result.observe(stats.rowsCommitted),
   );
-  counter(
+  observableCounter(
     'counter_dead_letters',
     'Dead letters for messages and increments that could not be counted',
     (result) => {

@@ -9,7 +9,7 @@ const PROBE_MS = 1_000;
 /** Requests within this time get the same answer, so that no number of them is a load. */
 const KNOWN_MS = 1_000;
 /** How many requests may wait for one probe; the others get the answer before. */
-const WAITING_MAX = 1_000;
+const PROBE_WAITING_MAX = 1_000;
 
 export interface HealthOptions {
   database: Kysely<Database>;
@@ -75,7 +75,7 @@ function probeDatabase({ database, warnOfDatabase }: HealthOptions): () => Promi
 
   return async () => {
     if (performance.now() - askedAt > KNOWN_MS) answer ??= probe();
-    if (answer !== undefined && waiting < WAITING_MAX) {
+    if (answer !== undefined && waiting < PROBE_WAITING_MAX) {
       waiting++;
       await answer;
       waiting--;

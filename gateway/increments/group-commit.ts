@@ -18,7 +18,7 @@ import {
   type SubmissionQueueOptions,
 } from './submission-queue.ts';
 
-export interface PublishQueueOptions<Item> extends SubmissionQueueOptions {
+export interface GroupCommitOptions<Item> extends SubmissionQueueOptions {
   publisher: Publisher;
   subject: string;
   /** The longest time from submission to answer. */
@@ -47,7 +47,7 @@ export interface Receipt {
   sequence: number;
 }
 
-export interface PublishQueue<Item> {
+export interface GroupCommit<Item> {
   readonly waiting: number;
   /**
    * Resolves when the item is on the broker's disk.
@@ -67,7 +67,7 @@ interface WaitingItem<Item> extends Submission {
   reject: (error: NotAccepted) => void;
 }
 
-export function createPublishQueue<Item>(options: PublishQueueOptions<Item>): PublishQueue<Item> {
+export function createGroupCommit<Item>(options: GroupCommitOptions<Item>): GroupCommit<Item> {
   const { publisher } = options;
   const queue = createSubmissionQueue<WaitingItem<Item>>(options);
   const drained = Promise.withResolvers<void>();

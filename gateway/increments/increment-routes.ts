@@ -23,7 +23,7 @@ const BATCH_FORMATS: Record<string, typeof JSON_BATCH> = {
   'application/x-ndjson': { measure: measureNdjsonBatch, read: readNdjsonBatch },
 };
 
-const PROBLEMS: ProblemCode[] = [
+const INCREMENT_PROBLEMS: ProblemCode[] = [
   'invalid-request',
   'invalid-json',
   'invalid-idempotency-key',
@@ -47,7 +47,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
 }> = (app, { queues, stats, waitingMax }, done) => {
   const recentKeys = createRecentKeys(waitingMax);
   const response = { 200: Accepted };
-  const config = { scope: 'write' as const, problems: PROBLEMS };
+  const config = { scope: 'write' as const, problems: INCREMENT_PROBLEMS };
 
   const one = {
     schema: {
@@ -64,7 +64,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     request.incrementCount = 1;
     return accept(request, reply, {
       readPayload: () => `${key.toLowerCase()} ${value}`,
-      commit: (idempotencyKey) => queues.commit({ key, value, idempotency_key: idempotencyKey }),
+      commit: (idempotencyKey) => queues.store({ key, value, idempotency_key: idempotencyKey }),
     });
   });
 
@@ -89,7 +89,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     const count = (request.incrementCount = increments.length);
     return accept(request, reply, {
       readPayload: () => digest(increments.map(encodeIncrement).join(',')),
-      commit: (idempotencyKey) => queues.commitBatch({ increments: text, count, idempotencyKey }),
+      commit: (idempotencyKey) => queues.storeBatch({ increments: text, count, idempotencyKey }),
     });
   });
 
@@ -103,10 +103,8 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
       stats.accepted(count);
       return { accepted: count, id, sequence };
     }
-    const key = `${scopeOf(request)}/${clientKey}`;
-    const { receipt, isReplay } = await recentKeys.commitOnce(key, readPayload(), () =>
-      commit(key),
-    );
+    const key = `${principalOf(request)}/${clientKey}`;
+    const { receipt, isReplay } = await recentKeys.storeOnce(key, readPayload(), () => commit(key));
     if (isReplay) reply.header('idempotent-replayed', 'true');
     else stats.accepted(count);
     return { accepted: count, id: receipt.id, sequence: receipt.sequence };
@@ -124,6 +122,6 @@ interface Sent {
  * The scope of idempotency keys: the name of the API key, which outlives a rotated secret; one for everyone
  * if authentication is off. Never an address.
  */
-function scopeOf(request: FastifyRequest): string {
+function principalOf(request: FastifyRequest): string {
   return request.apiKey === undefined ? 'public' : `key:${request.apiKey.name}`;
 }

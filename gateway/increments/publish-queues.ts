@@ -6,7 +6,7 @@ import {
 import type { Increment } from '../../schema/increment.ts';
 import type { Publisher } from '../../nats/publisher.ts';
 import { HTTP_SUBJECT } from '../../nats/streams.ts';
-import { createPublishQueue, type PublishQueueOptions, type Receipt } from './group-commit.ts';
+import { createGroupCommit, type GroupCommitOptions, type Receipt } from './group-commit.ts';
 import { tooLargeForBroker } from './not-accepted.ts';
 
 /** The size of an increment with a long idempotency key. */
@@ -25,9 +25,9 @@ const WAITING_BATCH_BYTES_MAX = 32 * 1024 * 1024;
 export interface PublishQueues {
   readonly waiting: number;
   /** Resolves when the increment is on the broker's disk. @throws NotAccepted */
-  commit: (increment: Increment) => Promise<Receipt>;
+  store: (increment: Increment) => Promise<Receipt>;
   /** The same for a batch, which is one message. */
-  commitBatch: (batch: EncodedBatch) => Promise<Receipt>;
+  storeBatch: (batch: EncodedBatch) => Promise<Receipt>;
   drain: () => Promise<void>;
 }
 
@@ -43,8 +43,8 @@ export interface PublishQueuesOptions {
   deadlineMs: number;
   makeId: () => string;
   waitingMax: number;
-  onPublished: PublishQueueOptions<string>['onPublished'];
-  readOrigin?: PublishQueueOptions<string>['readOrigin'];
+  onPublished: GroupCommitOptions<string>['onPublished'];
+  readOrigin?: GroupCommitOptions<string>['readOrigin'];
 }
 
 /** Two queues: single increments, of which many share a message, and batches, one message each. */
@@ -57,7 +57,7 @@ export function createPublishQueues(options: PublishQueuesOptions): PublishQueue
     ...(options.onPublished && { onPublished: options.onPublished }),
     ...(options.readOrigin && { readOrigin: options.readOrigin }),
   };
-  const singles = createPublishQueue<string>({
+  const singles = createGroupCommit<string>({
     ...shared,
     ...SINGLES_IN_FLIGHT,
     packMax: PACK_INCREMENTS_MAX,
@@ -66,7 +66,7 @@ export function createPublishQueues(options: PublishQueuesOptions): PublishQueue
     encode: encodeEnvelope,
     count: () => 1,
   });
-  const batches = createPublishQueue<EncodedBatch>({
+  const batches = createGroupCommit<EncodedBatch>({
     ...shared,
     ...BATCHES_IN_FLIGHT,
     packMax: 1,
@@ -80,12 +80,12 @@ export function createPublishQueues(options: PublishQueuesOptions): PublishQueue
     get waiting() {
       return singles.waiting + batches.waiting;
     },
-    commit: (increment) => {
+    store: (increment) => {
       const encoded = encodeIncrement(increment);
       // Validation leaves only ASCII, so characters are bytes.
       return singles.submit(encoded, encoded.length);
     },
-    commitBatch: (batch) => {
+    storeBatch: (batch) => {
       const bytes = batch.increments.length;
       const bytesMax = options.publisher.bodyBytesMax;
       return bytes > bytesMax

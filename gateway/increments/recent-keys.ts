@@ -11,7 +11,7 @@ interface Remembered {
   receipt: Promise<Receipt>;
 }
 
-export interface Commitment {
+export interface Outcome {
   receipt: Receipt;
   isReplay: boolean;
 }
@@ -22,7 +22,7 @@ export interface RecentKeys {
    *
    * @throws ProblemError 422 if the key came with another payload, 503 if too many repeats wait.
    */
-  commitOnce: (key: string, payload: string, commit: () => Promise<Receipt>) => Promise<Commitment>;
+  storeOnce: (key: string, payload: string, commit: () => Promise<Receipt>) => Promise<Outcome>;
 }
 
 /**
@@ -43,7 +43,7 @@ export function createRecentKeys(waitingMax: number): RecentKeys {
     key: string,
     payload: string,
     commit: () => Promise<Receipt>,
-  ): Promise<Commitment> {
+  ): Promise<Outcome> {
     const known = recent.get(key) ?? earlier.get(key);
     if (known !== undefined && performance.now() - known.rememberedAt < KEPT_MS) {
       if (known.payload !== payload) throw reused();
@@ -79,7 +79,7 @@ export function createRecentKeys(waitingMax: number): RecentKeys {
     recent.set(key, entry);
   }
 
-  return { commitOnce };
+  return { storeOnce: commitOnce };
 }
 
 function reused(): ProblemError {

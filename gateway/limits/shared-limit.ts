@@ -18,7 +18,7 @@ import { joinLimitMembers } from './limit-members.ts';
 import { createSlidingWindows, type Taken } from './sliding-window.ts';
 
 /** Longer than a message between gateways takes while their broker is healthy. */
-const ANSWER_MS_MAX = 250;
+const ANSWER_MS_MAX = 1_000;
 /** Asks in one message: some 100 KB, far below the broker's limit. */
 const ASKS_MAX = 1_000;
 /** Clients whose usage is kept; those below their limit are forgotten first. */

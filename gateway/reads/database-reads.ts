@@ -14,7 +14,7 @@ export interface DatabaseReads {
    */
   read: <Row>(query: () => Promise<Row>) => Promise<Row>;
   /** Resolves when all current reads have ended. */
-  settle: () => Promise<unknown>;
+  drain: () => Promise<unknown>;
 }
 
 export function createDatabaseReads(warnOfDatabase: (error: unknown) => void): DatabaseReads {
@@ -38,5 +38,5 @@ export function createDatabaseReads(warnOfDatabase: (error: unknown) => void): D
     }
   }
 
-  return { read, settle: () => Promise.allSettled(pending) };
+  return { read, drain: () => Promise.allSettled(pending) };
 }

@@ -10,7 +10,7 @@ import type { DatabaseReads } from './database-reads.ts';
 /** The clocks of brokers differ, and pruning goes by that of the broker that stored a message. */
 const CLOCK_MARGIN_MS = 5 * 60_000;
 
-const PROBLEMS: ProblemCode[] = [
+const MESSAGE_PROBLEMS: ProblemCode[] = [
   'invalid-request',
   'no-longer-known',
   'too-many-waiting',
@@ -29,7 +29,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
     params: MessageParams,
     response: { 200: Committed },
   };
-  const config = { scope: 'read' as const, problems: PROBLEMS };
+  const config = { scope: 'read' as const, problems: MESSAGE_PROBLEMS };
   app.get('/increments/:id', { schema, config }, async (request) => {
     const { id } = request.params;
     const query = database

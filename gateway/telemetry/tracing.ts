@@ -59,10 +59,10 @@ export const requestTracing = fastifyPlugin((app: FastifyInstance, _options: obj
 
 /** Makes a span for each message that holds increments of sampled requests, with links to those. */
 export function tracePublisher(publisher: Publisher): Publisher {
-  const publish: Publisher['publish'] = async (message, deadlineMs) => {
+  const publish: Publisher['publish'] = async (message, deadlineAt) => {
     const origins = message.origins ?? [];
     const links = linksTo(origins);
-    if (links.length === 0) return publisher.publish(message, deadlineMs);
+    if (links.length === 0) return publisher.publish(message, deadlineAt);
     const span = tracer.startSpan('send increments', {
       root: true,
       kind: SpanKind.PRODUCER,
@@ -79,7 +79,7 @@ export function tracePublisher(publisher: Publisher): Publisher {
     const traceparent = writeTraceparent(span.spanContext());
     const headers = { ...message.headers, ...(traceparent !== undefined && { traceparent }) };
     try {
-      const stored = await publisher.publish({ ...message, headers }, deadlineMs);
+      const stored = await publisher.publish({ ...message, headers }, deadlineAt);
       span.setAttribute('messaging.nats.stream.sequence', stored.sequence);
       return stored;
     } catch (error) {

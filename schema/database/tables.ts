@@ -1,6 +1,6 @@
-import { type Generated } from 'kysely';
+import type { Generated } from 'kysely';
 
-/** The counters, one row a key. */
+/** The counters, one row a key. The table is named after what is added up in it. */
 export interface IncrementsTable {
   key: string;
   /** A decimal string, since the column is numeric: an integer that can't overflow. */

@@ -100,7 +100,7 @@ export function decodeEnvelope(text: string): {
   if (typeof id !== 'string' || !UUID_V7.test(id))
     throw wrongShape('id must be a UUID of version 7');
   if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey))
-    throw wrongShape('idempotency_key must be visible ASCII, and not given twice');
+    throw wrongShape('once (idempotency_key) must be visible ASCII, and given one time');
   if (!Array.isArray(increments)) throw wrongShape('increments must be an array');
   if (increments.length < 1 || increments.length > BATCH_INCREMENTS_MAX) {
     throw wrongShape(`increments must have 1 to ${BATCH_INCREMENTS_MAX} items`);

@@ -10,7 +10,7 @@ import { shareMesh } from '../support/shared-mesh.ts';
 /** Servers store them as they come; client libraries refuse to read them. */
 const BROKEN = ['no colon', 'a space: x', 'ключ: x', ': x', 'traceparent: not one'];
 
-void t.test('headers that no client could read cost nothing', async (t) => {
+void t.test('headers that no client could read cost nothing', async () => {
   const { servers, streams } = await shareMesh();
   const [key = ''] = makeKeys(1);
   const encode = () => encodeEnvelope(randomUUIDv7(), [encodeIncrement({ key, value: 1 })]);

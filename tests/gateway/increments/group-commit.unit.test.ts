@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { createPublishQueue } from '../../../gateway/increments/group-commit.ts';
+import { createGroupCommit } from '../../../gateway/increments/group-commit.ts';
 import { StreamFull, type Publisher, type Stored } from '../../../nats/publisher.ts';
 
 /** A broker of one's own making: each message stays in flight until the test answers it. */
@@ -29,7 +29,7 @@ function createBroker(t: Test, { deadlineMs = 60_000 } = {}) {
     onChange(value);
   };
   let made = 0;
-  const queue = createPublishQueue<string>({
+  const queue = createGroupCommit<string>({
     publisher,
     subject: 'increments.http',
     packMax: 500,

@@ -5,7 +5,7 @@ await t.test('a gateway remembers its last keys, and forgets the older ones', as
   const recentKeys = createRecentKeys(10);
   let commits = 0;
   const send = (key: number, payload = 'payload') =>
-    recentKeys.commitOnce(`key ${key}`, payload, () =>
+    recentKeys.storeOnce(`key ${key}`, payload, () =>
       Promise.resolve({ id: 'id', sequence: ++commits }),
     );
   for (let key = 0; key < 25_000; key++) await send(key);
@@ -21,8 +21,8 @@ await t.test('a gateway remembers its last keys, and forgets the older ones', as
 await t.test('a key whose commit failed is committed again', async (t) => {
   const recentKeys = createRecentKeys(10);
   const fail = () => Promise.reject(new Error('in doubt'));
-  await t.rejects(recentKeys.commitOnce('key', 'payload', fail), { message: 'in doubt' });
-  const stored = await recentKeys.commitOnce('key', 'payload', () =>
+  await t.rejects(recentKeys.storeOnce('key', 'payload', fail), { message: 'in doubt' });
+  const stored = await recentKeys.storeOnce('key', 'payload', () =>
     Promise.resolve({ id: 'id', sequence: 1 }),
   );
   t.equal(stored.isReplay, false);
@@ -31,7 +31,7 @@ await t.test('a key whose commit failed is committed again', async (t) => {
 await t.test('no more repeats wait than may, and the others are told so', async (t) => {
   const recentKeys = createRecentKeys(2);
   const stored = Promise.withResolvers<{ id: string; sequence: number }>();
-  const send = () => recentKeys.commitOnce('key', 'payload', () => stored.promise);
+  const send = () => recentKeys.storeOnce('key', 'payload', () => stored.promise);
   const waiting = [send(), send(), send()];
   await t.rejects(send(), { code: 'too-many-waiting' });
   stored.resolve({ id: 'id', sequence: 1 });

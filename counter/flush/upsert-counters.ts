@@ -1,0 +1,50 @@
+import { sql, type Kysely } from 'kysely';
+import { array, STATEMENT_ROWS_MAX } from './statement-rows.ts';
+import type { Database } from '../../schema/database/tables.ts';
+import type { Tally } from '../consume/tally.ts';
+
+/**
+ * Adds a tally's sums to the counters, keys sorted: other counter services lock the same rows. Prepares the
+ * next statement while the database runs the current one.
+ */
+export async function upsertCounters(db: Kysely<Database>, tally: Tally): Promise<void> {
+  let running: Promise<unknown> | undefined;
+  for (const keys of sortedChunks(tally.keys())) {
+    const statement = upsertChunk(db, keys, tally);
+    await running;
+    running = statement.execute();
+  }
+  await running;
+}
+
+function upsertChunk(db: Kysely<Database>, keys: string[], tally: Tally) {
+  const batch = sql<{ key: string; value: string }>`unnest(
+    ${array(keys, (key) => key)}::uuid[],
+    ${array(keys, (key) => tally.get(key) ?? 0)}::numeric[]
+  )`.as<'batch'>(sql`batch(key, value)`);
+  return db
+    .insertInto('increments')
+    .columns(['key', 'value'])
+    .expression(db.selectFrom(batch).select(['key', 'value']))
+    .onConflict((conflict) =>
+      conflict.column('key').doUpdateSet((eb) => ({
+        value: eb('increments.value', '+', eb.ref('excluded.value')),
+        updated_at: eb.ref('excluded.updated_at'),
+      })),
+    );
+}
+
+/** All keys in order, each part sorted only when it is needed. */
+function* sortedChunks(keys: Iterable<string>): Generator<string[]> {
+  const parts = Array.from({ length: 256 }, (): string[] => []);
+  for (const key of keys) parts[Number.parseInt(key.slice(0, 2), 16)]?.push(key);
+  let chunk: string[] = [];
+  for (const part of parts) {
+    // Keys made from the time share their first digits, so one part may hold all of them.
+    chunk = chunk.concat(part.toSorted());
+    for (; chunk.length >= STATEMENT_ROWS_MAX; chunk = chunk.slice(STATEMENT_ROWS_MAX)) {
+      yield chunk.slice(0, STATEMENT_ROWS_MAX);
+    }
+  }
+  if (chunk.length > 0) yield chunk;
+}
