@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { connectionChange, type ConnectionWatch } from './connect.ts';
@@ -57,9 +58,8 @@ const HEADER_BYTES = 4_096;
  */
 export function createPublisher(connection: NatsConnection, watch: ConnectionWatch): Publisher {
   const inbox = createInbox('_INBOX_gateway');
-  /** By the last token of the subject of their acknowledgement. */
+  /** By the last token of the subject that their acknowledgement comes on. */
   const pending = new Map<string, (outcome: Stored | Error) => void>();
-  let attempts = 0;
 
   listen(connection, `${inbox}.*`, (message) => {
     pending.get(message.subject.slice(inbox.length + 1))?.(readAcknowledgement(message));
@@ -95,7 +95,8 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
 
   function attempt(message: OutgoingMessage, timeoutMs: number): Promise<Stored> {
     return new Promise((resolve, reject) => {
-      const token = String(++attempts);
+      // Not to be guessed: a client that knew it could direct another message's acknowledgement here.
+      const token = randomUUID();
       const timer = setTimeout(end, timeoutMs, new Error('the broker did not acknowledge'));
       pending.set(token, end);
       const reply = `${inbox}.${token}`;

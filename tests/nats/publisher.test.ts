@@ -24,6 +24,34 @@ void t.test('an answer that is no acknowledgement costs an attempt, and no more'
   t.strictSame(await publisher.publish(message, performance.now() + 10_000), { sequence: 7 });
 });
 
+void t.test('an acknowledgement can not be forged by who knows the inbox', async (t) => {
+  const url = await startBareServer(t);
+  const gateway = await connectToNats({ url, role: 'gateway', onRetry: () => undefined });
+  const attacker = await connectToNats({ url, role: 'gateway' });
+  t.teardown(() => Promise.all([gateway.close(), attacker.close()]));
+  const publisher = createPublisher(gateway, watchConnection(gateway));
+  const message = { subject: 'increments.http', id: 'id', body: 'body' };
+
+  const seen: string[] = [];
+  attacker.subscribe('increments.http', {
+    callback: (_error, { reply = '' }) => {
+      seen.push(reply);
+      // The first is acknowledged, and shows where acknowledgements go.
+      if (seen.length === 1) attacker.publish(reply, '{"seq":1}');
+    },
+  });
+  await attacker.flush();
+  await publisher.publish(message, performance.now() + 10_000);
+  const inbox = seen[0]?.slice(0, seen[0].lastIndexOf('.'));
+  const forging = setInterval(() => {
+    for (let guess = 1; guess <= 100; guess++) attacker.publish(`${inbox}.${guess}`, '{"seq":2}');
+    attacker.publish(seen[0] ?? '', '{"seq":2}');
+  }, 10);
+  t.teardown(() => clearInterval(forging));
+  await t.rejects(publisher.publish(message, performance.now() + 500), { name: 'PublishTimeout' });
+  t.equal(new Set(seen).size, seen.length, 'none is used twice');
+});
+
 void t.test('the largest body that fits is what the broker takes, and no more', async (t) => {
   const folder = t.testdir();
   const settings = `max_payload: 32KB\njetstream { store_dir: "${join(folder, 'store')}" }\n`;
