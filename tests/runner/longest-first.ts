@@ -20,7 +20,7 @@ export const LONGEST = [
   'tests/gateway/limits/pipelining.test.ts',
   'tests/end-to-end/outage.test.ts',
   'tests/torture/supervisor.test.ts',
-  'tests/mesh/local/mistakes.test.ts',
+  'tests/end-to-end/mistakes.test.ts',
 ];
 
 export function longestFirst(files: string[]): string[] {

@@ -1,0 +1,49 @@
+import t from 'tap';
+import { describeDatabaseError } from '../../../schema/database/describe-database-error.ts';
+import { openDatabase } from '../../../schema/database/database.ts';
+import { startServers } from '../../support/servers.ts';
+
+/** What is wrong with a DATABASE_URL, and what to do about it. */
+const MISTAKES: Record<string, [change: (url: URL) => void, says: RegExp]> = {
+  'a wrong password': [
+    (url) => void (url.password = 'wrong'),
+    /^password authentication failed for user "mesh_counter"; check user and password in DATABASE_URL/,
+  ],
+  'no such database': [
+    (url) => void (url.pathname = 'elsewhere'),
+    /^database "elsewhere" does not exist; make the database, or correct its name in DATABASE_URL/,
+  ],
+  'nobody there': [
+    (url) => void (url.port = '1'),
+    /ECONNREFUSED.*; check host and port in DATABASE_URL/,
+  ],
+  'no tables': [
+    (url) => void (url.pathname = 'postgres'),
+    /^relation "increments" does not exist; .*: run the migration \(`npm start` or `npm run/,
+  ],
+};
+
+void t.test(
+  'what PostgreSQL refuses is told with what to do, and without the password',
+  async (t) => {
+    const { urls } = await startServers(t);
+    for (const [mistake, [change, says]] of Object.entries(MISTAKES)) {
+      const url = new URL(urls.counterDatabase);
+      change(url);
+      const database = openDatabase(url.href, {
+        name: 'test',
+        connectionsMax: 1,
+        queryTimeoutMs: 5_000,
+        onBrokenConnection: () => undefined,
+      });
+      const error: unknown = await database
+        .selectFrom('increments')
+        .selectAll()
+        .execute()
+        .catch((reason: unknown) => reason);
+      await database.destroy();
+      t.match(describeDatabaseError(error), says, mistake);
+      t.notMatch(describeDatabaseError(error), /wrong|:ct@/, mistake);
+    }
+  },
+);
