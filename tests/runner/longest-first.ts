@@ -2,7 +2,7 @@
  * What takes longest, so that nothing long is left when all else is done. Each has a process of its
  * own; those that mostly wait are beside those that compute.
  */
-export const LONGEST = [
+const LONGEST = [
   'tests/system/dashboards.system.ts',
   'tests/torture/torture.test.ts',
   'tests/mesh/local/change-node-count.test.ts',

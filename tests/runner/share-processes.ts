@@ -1,18 +1,14 @@
 import { fileURLToPath } from 'node:url';
-import { LONGEST } from './longest-first.ts';
 import type { TestProcess } from './run-test-process.ts';
 
 const TOGETHER = fileURLToPath(new URL('run-together.ts', import.meta.url));
 
 /**
- * Which files share a process: the unit tests, and the short ones of a room. To load what nearly every
- * test needs takes three quarters of a second of a core.
+ * Unit tests share a process: to load what nearly every test needs takes three quarters of a second of a
+ * core. A test with servers has its own, so that one that breaks takes no other with it.
  */
 export function shareProcesses(files: string[]): TestProcess[] {
-  const groups = Map.groupBy(files, (file) => {
-    if (isUnitTest(file)) return 'the unit tests';
-    return LONGEST.includes(file) ? file : file.split('/').slice(0, 2).join('/');
-  });
+  const groups = Map.groupBy(files, (file) => (isUnitTest(file) ? 'the unit tests' : file));
   return [...groups].map(([name, group]) => {
     const [first = ''] = group;
     if (group.length === 1) return { name: first, args: [first], files: 1 };

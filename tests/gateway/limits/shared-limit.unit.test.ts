@@ -9,6 +9,8 @@ const WINDOW_MS = 60_000;
 function createBus() {
   const listeners = new Map<string, Set<(text: string) => void>>();
   const cutOff = new Set<string>();
+  /** Of each gateway: from which ones it has heard. */
+  const greetings = new Map<string, Set<string>>();
   function open(name: string): Channel {
     return {
       publish: (topic, text) => {
@@ -17,7 +19,10 @@ function createBus() {
       },
       subscribe: (topic, listener) => {
         const hear = (text: string) => {
-          if (!cutOff.has(name)) listener(text);
+          if (cutOff.has(name)) return;
+          listener(text);
+          if (topic === 'members')
+            greetings.set(name, (greetings.get(name) ?? new Set()).add(text));
         };
         const all = listeners.get(topic) ?? new Set();
         listeners.set(topic, all.add(hear));
@@ -25,7 +30,14 @@ function createBus() {
       },
     };
   }
-  return { open, cutOff };
+  /** Until each of so many gateways has heard from all. */
+  async function untilGreeted(count: number): Promise<void> {
+    const areComplete = () =>
+      [...greetings.values()].filter(({ size }) => size >= count).length >= count;
+    while (!areComplete()) await delay(1);
+  }
+
+  return { open, cutOff, untilGreeted };
 }
 
 async function startGateways(t: Test, count: number) {
@@ -39,8 +51,7 @@ async function startGateways(t: Test, count: number) {
     clearInterval(alive);
     for (const gateway of gateways) gateway.close();
   });
-  // Hello, and hello in return.
-  await delay(50);
+  await bus.untilGreeted(count);
   return { gateways, bus };
 }
 
@@ -84,7 +95,7 @@ void t.test('a gateway that comes or goes begins no new limit', async (t) => {
   for (const client of clients) t.equal(await countGranted(gateways, client, ask), 4);
 
   const third = createSharedLimit(WINDOW_MS, bus.open('gateway 2'));
-  await delay(50);
+  await bus.untilGreeted(3);
   // Some clients have their count at the new one now, which is told what was used.
   for (const client of clients) t.equal(await countGranted(gateways, client, ask), 0, 'it came');
   third.close();
