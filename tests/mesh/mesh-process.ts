@@ -10,7 +10,7 @@ import type { MeshFile } from '../../mesh/local/mesh-file.ts';
 import { endWithUs } from '../support/end-with-us.ts';
 import { isThere, until } from '../support/until.ts';
 
-/** A mesh as its user runs it, `npm start` in a terminal of its own, and what it has printed. */
+/** A mesh as its user runs it, in a terminal of its own, and what it has printed. */
 export interface MeshProcess {
   child: ChildProcess;
   dataDir: string;
@@ -25,6 +25,8 @@ export interface MeshOptions {
   dataDir: string;
   port?: number;
   environment?: NodeJS.ProcessEnv;
+  /** Else what npm starts is started at once, which takes less. */
+  isByNpm?: boolean;
 }
 
 export async function startMesh(options: MeshOptions): Promise<MeshProcess> {
@@ -39,12 +41,14 @@ export async function startMesh(options: MeshOptions): Promise<MeshProcess> {
 export async function launchMesh({
   dataDir,
   environment,
+  isByNpm = false,
   ...rest
 }: MeshOptions): Promise<MeshProcess> {
   const port = rest.port ?? (await findFreePort());
   // NODE_OPTIONS would load the test runner into every service.
   const { NODE_OPTIONS: _, ...inherited } = process.env;
-  const child = spawn('npm', ['start'], {
+  const [command, ...args] = isByNpm ? ['npm', 'start'] : [process.execPath, 'mesh/local/start.ts'];
+  const child = spawn(command!, args, {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     // A group of its own, as in a terminal.
     detached: true,

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const DEADLINE_MS = 20_000;
+/** Between two looks: soon for what is quick, and not too often for what takes long. */
+const PAUSE_MS = { first: 10, most: 100, growth: 1.2 };
 
 type There<Value> = Exclude<Value, undefined | null | false>;
 
@@ -29,14 +31,18 @@ export async function until<Value>(
   deadlineMs = DEADLINE_MS,
 ): Promise<Value> {
   const deadline = performance.now() + deadlineMs;
-  for (;;) {
+  for (
+    let pauseMs = PAUSE_MS.first;
+    ;
+    pauseMs = Math.min(pauseMs * PAUSE_MS.growth, PAUSE_MS.most)
+  ) {
     const value = await ask();
     if (isMet(value)) return value;
     if (performance.now() > deadline) {
       const seen = JSON.stringify(value);
       throw new Error(`${what}: not within ${deadlineMs} ms; last seen ${seen}`);
     }
-    await delay(25);
+    await delay(pauseMs);
   }
 }
 

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import t from 'tap';
-import { natsUrlOf } from '../../../mesh/local/mesh-file.ts';
-import { connectToNats } from '../../../nats/connect.ts';
-import { INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../../nats/streams.ts';
-import { runCommand } from '../cli/run-command.ts';
+import { changeNodeCount } from '../../../mesh/local/change-node-count.ts';
+import { readMeshSettings } from '../../../mesh/local/config.ts';
+import { openDataFolder } from '../../../mesh/local/data-folder.ts';
+import { natsPortNames, natsServers } from '../../../mesh/local/nats-servers.ts';
+import { supervise, type Program } from '../../../mesh/local/supervisor.ts';
+import { rememberPorts } from '../../../mesh/servers/ports.ts';
+import { connectToNats, type NatsRole } from '../../../nats/connect.ts';
+import { INCREMENTS, INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../../nats/streams.ts';
+import { isThere, until } from '../../support/until.ts';
 import {
   increment,
   launchMesh,
@@ -16,95 +19,148 @@ import {
   total,
   type MeshProcess,
 } from '../mesh-process.ts';
-import { isThere, until } from '../../support/until.ts';
 
 // What one nats-server stored is deleted by a cluster that opens it, and the other way round.
 
 const SMALL = { COUNTERS: '1', GATEWAYS: '1' };
 const FAST = { ...SMALL, FLUSH_INTERVAL_MS: '500' };
 
-await t.test(
-  'a data folder changes its number of brokers only while its streams are empty',
-  async (t) => {
-    const dataDir = makeDataDir(t);
-    const key = randomUUID();
-    const counted = async (mesh: MeshProcess, value: string) =>
-      until(`a total of ${value}`, async () => (await total(mesh, key)) === value);
-    const start = (nodes: 1 | 3, environment: NodeJS.ProcessEnv = FAST) =>
-      startMesh({ dataDir, environment: { ...environment, NATS_NODES: String(nodes) } });
-    const refusal = async (nodes: 1 | 3) => {
-      const mesh = await launchMesh({ dataDir, environment: { NATS_NODES: String(nodes) } });
-      const isDecided = () => mesh.child.exitCode !== null || mesh.output().includes('is ready');
-      await until('a refusal', isDecided, isThere, 60_000);
-      t.equal(mesh.child.exitCode, 1);
-      if (mesh.child.exitCode === null) await stop(mesh);
-      t.strictSame(processesOf(dataDir), [], 'no process is left');
-      const lines = mesh.output().trimEnd().split('\n');
-      t.match(
-        lines.at(-2),
-        /checking that the streams of the (standalone|cluster) broker are empty/,
-      );
-      return lines.at(-1);
-    };
+// They wait more than they compute.
+t.jobs = 2;
 
-    await t.test('one refuses to be three while a message is not counted', async (t) => {
-      // So long a flush that the increment is only in the stream when all is killed.
-      const mesh = await start(1, SMALL);
-      t.equal(await increment(mesh, key, 5), 200);
-      process.kill(-mesh.child.pid!, 'SIGKILL');
-      for (const { pid } of mesh.describe().counters) process.kill(pid, 'SIGKILL');
-      await mesh.exited;
-      t.match(
-        await refusal(3),
-        /can't change yet: the standalone broker .* has uncounted messages \(1\)\. .*NATS_NODES=1 npm start/,
-      );
+void t.test('the number of brokers changes only while their streams are empty', async (t) => {
+  const path = makeDataDir(t);
+  const { signal } = new AbortController();
+  const said: string[] = [];
+  const say = (line: string) => void said.push(line);
+  const dataFolder = await openDataFolder(path, { say, signal });
+  t.teardown(async () => dataFolder.release());
+  const contextOf = (nodes: 1 | 3) => {
+    const settings = readMeshSettings({ DATA_DIR: path, NATS_NODES: String(nodes) });
+    return { settings, dataFolder, signal, say };
+  };
+  const change = (nodes: 1 | 3) => changeNodeCount(contextOf(nodes), withPrograms);
+  const onBrokers = async <Answer>(
+    nodes: 1 | 3,
+    use: (urls: Record<NatsRole, string>) => Promise<Answer>,
+  ) => {
+    const ports = await rememberPorts(dataFolder.ports, natsPortNames(nodes));
+    const { programs, urls, provision } = await natsServers(contextOf(nodes), ports);
+    return withPrograms(programs, async () => {
+      await provision();
+      return use(urls);
     });
+  };
 
-    await t.test('as before it starts, and has the message', async () => {
-      const mesh = await start(1);
-      await counted(mesh, '5');
-      await stop(mesh);
-    });
+  await change(1);
+  t.strictSame(said, [], 'a new folder has nothing to lose');
+  await onBrokers(1, ({ provisioner }) => store(provisioner, 'provisioner', REPLAY_SUBJECT));
+  await t.rejects(change(3), {
+    name: 'StartError',
+    message:
+      /can't change yet: the standalone broker .* has uncounted messages \(1\)\. .*NATS_NODES=1 npm start/,
+  });
+  t.equal(
+    await onBrokers(1, ({ provisioner }) => purge(provisioner, INCREMENTS)),
+    1,
+    'still there',
+  );
+  await change(3);
+  t.match(said.at(-1), 'they are empty: NATS_NODES is 3 from now on');
 
-    await t.test('then three start, and go on counting', async (t) => {
-      const mesh = await start(3);
-      t.match(mesh.output(), /they are empty: NATS_NODES is 3 from now on/);
-      t.equal(mesh.describe().nats.length, 3);
-      t.equal(await increment(mesh, key, 7), 200);
-      await counted(mesh, '12');
-      await leaveDeadLetter(mesh);
-      await stop(mesh);
-    });
+  await onBrokers(3, ({ counter }) => store(counter, 'counter', `dead.${REPLAY_SUBJECT}`));
+  await t.rejects(change(1), {
+    name: 'StartError',
+    message:
+      /can't change yet: the cluster broker .* has dead letters \(1\)\. .*NATS_NODES=3 npm start/,
+  });
+  const dead = await onBrokers(3, ({ provisioner }) => purge(provisioner, INCREMENTS_DEAD));
+  t.equal(dead, 1, 'still there');
+  await change(1);
+  t.match(said.at(-1), 'they are empty: NATS_NODES is 1 from now on');
+});
 
-    await t.test('Ctrl-C during the look leaves nothing running', async (t) => {
-      const mesh = await launchMesh({ dataDir, environment: { NATS_NODES: '1' } });
-      await until('three brokers', () => processesOf(dataDir).filter(isBroker).length === 3);
-      process.kill(-mesh.child.pid!, 'SIGINT');
-      await mesh.exited;
-      t.match(mesh.output(), /mesh .*stopped/);
-      t.strictSame(processesOf(dataDir), []);
-    });
+void t.test('a mesh that is started with another number of brokers', async (t) => {
+  const dataDir = makeDataDir(t);
+  const key = randomUUID();
+  const counted = async (mesh: MeshProcess, value: string) =>
+    until(`a total of ${value}`, async () => (await total(mesh, key)) === value);
+  const start = (nodes: 1 | 3, environment: NodeJS.ProcessEnv = FAST) =>
+    startMesh({ dataDir, environment: { ...environment, NATS_NODES: String(nodes) } });
 
-    await t.test('three refuse to be one while there is a dead letter', async (t) => {
-      t.match(
-        await refusal(1),
-        /can't change yet: the cluster broker .* has dead letters \(1\)\. .*NATS_NODES=3 npm start/,
-      );
-      const mesh = await start(3);
-      const purge = await runCommand('dead-letters purge --all --yes', { DATA_DIR: dataDir });
-      t.match(purge.output, /1 dead letter removed/, 'which is still there');
-      await stop(mesh);
-    });
+  await t.test('refuses while a message is not counted', async (t) => {
+    // So long a flush that the increment is only in the stream when all is killed.
+    const mesh = await start(1, SMALL);
+    t.equal(await increment(mesh, key, 5), 200);
+    process.kill(-mesh.child.pid!, 'SIGKILL');
+    for (const { pid } of mesh.describe().counters) process.kill(pid, 'SIGKILL');
+    await mesh.exited;
 
-    await t.test('then one starts, and goes on counting', async (t) => {
-      const mesh = await start(1);
-      t.match(mesh.output(), /they are empty: NATS_NODES is 1 from now on/);
-      t.equal(await increment(mesh, key, 1), 200);
-      await counted(mesh, '13');
-      await stop(mesh);
-    });
-  },
-);
+    const refused = await launchMesh({ dataDir, environment: { NATS_NODES: '3' } });
+    const isDecided = () =>
+      refused.child.exitCode !== null || refused.output().includes('is ready');
+    await until('a refusal', isDecided, isThere, 60_000);
+    t.equal(refused.child.exitCode, 1);
+    if (refused.child.exitCode === null) await stop(refused);
+    t.strictSame(processesOf(dataDir), [], 'no process is left');
+    const lines = refused.output().trimEnd().split('\n');
+    t.match(lines.at(-2), /checking that the streams of the standalone broker are empty/);
+    t.match(lines.at(-1), /can't change yet: .* has uncounted messages \(1\)/);
+  });
+
+  await t.test('starts as before, and has the message', async () => {
+    const mesh = await start(1);
+    await counted(mesh, '5');
+    await stop(mesh);
+  });
+
+  await t.test('then starts with three, and goes on counting', async (t) => {
+    const mesh = await start(3);
+    t.match(mesh.output(), /they are empty: NATS_NODES is 3 from now on/);
+    t.equal(mesh.describe().nats.length, 3);
+    t.equal(await increment(mesh, key, 7), 200);
+    await counted(mesh, '12');
+    await stop(mesh);
+  });
+
+  await t.test('leaves nothing running after a Ctrl-C while it looks', async (t) => {
+    const mesh = await launchMesh({ dataDir, environment: { NATS_NODES: '1' } });
+    await until('three brokers', () => processesOf(dataDir).filter(isBroker).length === 3);
+    process.kill(-mesh.child.pid!, 'SIGINT');
+    await mesh.exited;
+    t.match(mesh.output(), /mesh .*stopped/);
+    t.strictSame(processesOf(dataDir), []);
+  });
+});
+
+async function withPrograms<Answer>(
+  programs: Program[],
+  use: () => Promise<Answer>,
+): Promise<Answer> {
+  const silent = { say: () => undefined, beforeRun: () => undefined, onLaunch: () => undefined };
+  const running = programs.map((program) => supervise(program, silent));
+  try {
+    await Promise.all(running.map(({ ready }) => ready));
+    return await use();
+  } finally {
+    await Promise.all(running.map((one) => one.stop()));
+  }
+}
+
+async function store(url: string, role: NatsRole, subject: string): Promise<void> {
+  const connection = await connectToNats({ url, role });
+  await jetstream(connection).publish(subject, 'a message');
+  await connection.close();
+}
+
+/** Returns how many messages it has removed. */
+async function purge(url: string, stream: string): Promise<number> {
+  const connection = await connectToNats({ url, role: 'provisioner' });
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  const { purged } = await manager.streams.purge(stream);
+  await connection.close();
+  return purged;
+}
 
 function isBroker(command: string): boolean {
   return /nats-server.* -c .*\.conf$/.test(command);
@@ -113,22 +169,4 @@ function isBroker(command: string): boolean {
 async function stop(mesh: MeshProcess): Promise<void> {
   mesh.child.kill('SIGTERM');
   await mesh.exited;
-}
-
-/** Of a message that is no envelope. */
-async function leaveDeadLetter(mesh: MeshProcess): Promise<void> {
-  const secrets = readFileSync(join(mesh.dataDir, 'secrets.json'), 'utf8');
-  const { nats } = JSON.parse(secrets) as { nats: Record<string, string> };
-  const url = natsUrlOf(mesh.describe())
-    .replaceAll('inspector:', 'provisioner:')
-    .replaceAll(nats['inspector']!, nats['provisioner']!);
-  const connection = await connectToNats({ url, role: 'provisioner' });
-  try {
-    const manager = await jetstreamManager(connection, { checkAPI: false });
-    await jetstream(connection).publish(REPLAY_SUBJECT, 'not an envelope');
-    const isThere = async () => (await manager.streams.info(INCREMENTS_DEAD)).state.messages === 1;
-    await until('a dead letter', isThere);
-  } finally {
-    await connection.close();
-  }
 }

@@ -19,11 +19,15 @@ import { livingProcess } from '../../support/living-process.ts';
 import { until } from '../../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '500' };
+const SMALL = { GATEWAYS: '1', COUNTERS: '1' };
 
-await t.test('npm start runs a whole mesh', async (t) => {
+// They wait as much as they compute.
+t.jobs = 2;
+
+void t.test('npm start runs a whole mesh', async (t) => {
   for (const port of [4222, 5432]) await occupy(t, port);
   const dataDir = makeDataDir(t);
-  const mesh = await startMesh({ dataDir, environment: FAST });
+  const mesh = await startMesh({ dataDir, environment: FAST, isByNpm: true });
   const key = randomUUID();
 
   await t.test('beside servers that occupy 4222 and 5432', async (t) => {
@@ -82,12 +86,12 @@ await t.test('npm start runs a whole mesh', async (t) => {
     'runs a second mesh beside it, which SIGTERM to npm alone stops whole',
     async (t) => {
       const other = makeDataDir(t);
-      const environment = { ...FAST, GATEWAYS: '1', COUNTERS: '1' };
+      const environment = { ...FAST, ...SMALL };
       const taken = await launchMesh({ dataDir: other, port: mesh.port, environment });
       await taken.exited;
       t.match(taken.output(), new RegExp(`port ${mesh.port} on 127.0.0.1 is in use`));
 
-      const second = await startMesh({ dataDir: other, environment });
+      const second = await startMesh({ dataDir: other, environment, isByNpm: true });
       t.equal(await increment(second, key, 100), 200);
       second.child.kill('SIGTERM');
       await second.exited;
@@ -130,46 +134,44 @@ await t.test('npm start runs a whole mesh', async (t) => {
   });
 });
 
-await t.test('a mesh whose supervisor is killed ends by itself, and loses nothing', async (t) => {
+void t.test('a mesh whose supervisor is killed', async (t) => {
   const dataDir = makeDataDir(t);
   const key = randomUUID();
-  // So long a flush that the increment is only counted by the stop.
-  const mesh = await startMesh({ dataDir, environment: { COUNTERS: '1', GATEWAYS: '1' } });
-  t.equal(await increment(mesh, key, 7), 200);
-  // Services that stop need it, so it is thawed first.
-  process.kill(mesh.describe().nats[0]!.pid!, 'SIGSTOP');
-  process.kill(-mesh.child.pid!, 'SIGKILL');
-  await mesh.exited;
-  await until(
-    'the end of all',
-    () => processesOf(dataDir),
-    ({ length }) => length === 0,
-    60_000,
+  // So long a flush that an increment is only in the stream when the mesh is killed.
+  const start = (environment: NodeJS.ProcessEnv = {}) =>
+    startMesh({ dataDir, environment: { ...SMALL, ...environment } });
+  const first = await start();
+
+  await t.test('ends by itself', async (t) => {
+    t.equal(await increment(first, key, 7), 200);
+    // Services that stop need it, so it is thawed first.
+    process.kill(first.describe().nats[0]!.pid!, 'SIGSTOP');
+    process.kill(-first.child.pid!, 'SIGKILL');
+    await first.exited;
+    const processes = () => processesOf(dataDir);
+    await until('the end of all', processes, ({ length }) => length === 0, 60_000);
+    t.notOk(existsSync(join(dataDir, 'lock')), 'the folder is free');
+  });
+
+  const next = await start();
+  const left = next.describe();
+  await t.test(
+    'has counted before the next start, which can be killed with its cleanup',
+    async (t) => {
+      t.notMatch(next.output(), /earlier mesh/);
+      t.equal(await total(next, key), '7');
+
+      t.equal(await increment(next, key, 7), 200);
+      const cleanup = findProcesses(dataDir).find(({ command }) => command.includes('end-orphans'));
+      process.kill(cleanup!.pid, 'SIGKILL');
+      // The mesh itself; what it started has groups of its own.
+      process.kill(-next.child.pid!, 'SIGKILL');
+      await next.exited;
+      t.ok(livingProcess(left.nats[0]!.pid!), 'the broker is left running');
+    },
   );
-  t.notOk(existsSync(join(dataDir, 'lock')), 'the folder is free');
 
-  const next = await startMesh({ dataDir, environment: { ...FAST, COUNTERS: '1', GATEWAYS: '1' } });
-  t.notMatch(next.output(), /earlier mesh/);
-  t.equal(await total(next, key), '7', 'it was counted before the next start');
-  next.child.kill('SIGTERM');
-  await next.exited;
-});
-
-await t.test('what outlives a mesh and its cleanup is ended by the next start', async (t) => {
-  const dataDir = makeDataDir(t);
-  const key = randomUUID();
-  // So long a flush that the increment is only in the stream when the mesh is killed.
-  const first = await startMesh({ dataDir, environment: { COUNTERS: '1', GATEWAYS: '1' } });
-  t.equal(await increment(first, key, 7), 200);
-  const left = first.describe();
-  const cleanup = findProcesses(dataDir).find(({ command }) => command.includes('end-orphans'));
-  process.kill(cleanup!.pid, 'SIGKILL');
-  // npm, the shell and the mesh itself; what it started has groups of its own.
-  process.kill(-first.child.pid!, 'SIGKILL');
-  await first.exited;
-  t.ok(livingProcess(left.nats[0]!.pid!), 'the broker is left running');
-
-  const second = await startMesh({ dataDir, environment: FAST });
+  const second = await start(FAST);
   await t.test('ends what was left', async (t) => {
     t.match(second.output(), /ending what an earlier mesh left running: nats-server/);
     const pids = [...left.gateways, ...left.counters, ...left.nats, left.postgres].map(
@@ -180,9 +182,9 @@ await t.test('what outlives a mesh and its cleanup is ended by the next start', 
   });
 
   await t.test('loses nothing and counts nothing twice', async (t) => {
-    await until('the total', async () => (await total(second, key)) === '7');
+    await until('the total', async () => (await total(second, key)) === '14');
     t.equal(await increment(second, key, 1), 200);
-    await until('the next total', async () => (await total(second, key)) === '8');
+    await until('the next total', async () => (await total(second, key)) === '15');
   });
 
   await t.test('a second Ctrl-C stops at once', async (t) => {

@@ -15,6 +15,8 @@ import { runCommand } from '../cli/run-command.ts';
 import { increment, makeDataDir, startMesh, total } from '../mesh-process.ts';
 import { until } from '../../support/until.ts';
 
+const SMALL = { GATEWAYS: '1', COUNTERS: '1', FLUSH_INTERVAL_MS: '500' };
+
 await t.test('npm start and its commands use a broker that wants certificates', async (t) => {
   const dataDir = makeDataDir(t);
   const folder = join(dirname(dataDir), 'tls');
@@ -30,7 +32,7 @@ await t.test('npm start and its commands use a broker that wants certificates', 
   const natsUrl = `tls://127.0.0.1:${port}`;
   const mesh = await startMesh({
     dataDir,
-    environment: { NATS_URL: natsUrl, FLUSH_INTERVAL_MS: '500', ...certificates },
+    environment: { ...SMALL, NATS_URL: natsUrl, ...certificates },
   });
   t.teardown(async () => {
     mesh.child.kill('SIGTERM');
