@@ -8,7 +8,7 @@ import {
 } from '../../schema/message/heartbeat.ts';
 import type { FlushSummary } from '../flush/flush-summary.ts';
 import type { FlushResult } from '../flush/flush.ts';
-import type { FlushTimes } from './stats.ts';
+import type { FlushTimes } from '../flush/flush-times.ts';
 
 const MINUTE_MS = 60_000;
 /** A minute of flushes, of which there are at most four a second. */

@@ -2,6 +2,7 @@ import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
 import { createCountedHistogram } from '../../telemetry/counted-histogram.ts';
 import { createRollingMaximum } from '../../telemetry/rolling-maximum.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
+import type { FlushTimes } from '../flush/flush-times.ts';
 import type { FlushResult, FlushStep } from '../flush/flush.ts';
 import type { TableSize } from '../maintenance/table-sizes.ts';
 import type { StreamState } from '../settle/stream-state.ts';
@@ -32,12 +33,6 @@ export interface Stats extends Recorders {
   /** Sum of the counters minus what the messages added; anything but 0 is an error. */
   readonly auditDifference: number | undefined;
   readonly activity: RecentActivity;
-}
-
-export interface FlushTimes {
-  durationMs: number;
-  /** Infinite if the flush added nothing. */
-  stalenessMs: number;
 }
 
 interface Recorders {

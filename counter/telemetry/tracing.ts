@@ -3,7 +3,7 @@ import type { Puller } from '../../nats/pull.ts';
 import { LINKS_MAX, linksTo } from '../../telemetry/tracing.ts';
 import type { FlushResult } from '../flush/flush.ts';
 import { operation } from './operation.ts';
-import type { FlushTimes } from './stats.ts';
+import type { FlushTimes } from '../flush/flush-times.ts';
 
 const tracer = trace.getTracer('increment-mesh/counter');
 

@@ -48,7 +48,7 @@ export async function launchMesh({
   // NODE_OPTIONS would load the test runner into every service.
   const { NODE_OPTIONS: _, ...inherited } = process.env;
   const [command, ...args] = isByNpm ? ['npm', 'start'] : [process.execPath, 'mesh/local/start.ts'];
-  const child = spawn(command!, args, {
+  const child = spawn(command, args, {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     // A group of its own, as in a terminal.
     detached: true,

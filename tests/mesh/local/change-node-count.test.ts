@@ -45,10 +45,10 @@ void t.test('the number of brokers changes only while their streams are empty', 
     use: (urls: Record<NatsRole, string>) => Promise<Answer>,
   ) => {
     const ports = await rememberPorts(dataFolder.ports, natsPortNames(nodes));
-    const { programs, urls, provision } = await natsServers(contextOf(nodes), ports);
-    return withPrograms(programs, async () => {
-      await provision();
-      return use(urls);
+    const servers = await natsServers(contextOf(nodes), ports);
+    return withPrograms(servers.programs, async () => {
+      await servers.provision();
+      return use(servers.urls);
     });
   };
 
