@@ -47,8 +47,8 @@ export async function launchMesh({
   const port = rest.port ?? (await findFreePort());
   // NODE_OPTIONS would load the test runner into every service.
   const { NODE_OPTIONS: _, ...inherited } = process.env;
-  const [command, ...args] = isByNpm ? ['npm', 'start'] : [process.execPath, 'mesh/local/start.ts'];
-  const child = spawn(command, args, {
+  const command = isByNpm ? 'npm' : process.execPath;
+  const child = spawn(command, [isByNpm ? 'start' : 'mesh/local/start.ts'], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     // A group of its own, as in a terminal.
     detached: true,

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import t from 'tap';
 import { auditBooks } from '../../../counter/maintenance/audit.ts';
@@ -12,6 +11,7 @@ import {
 import { drive, total } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
+import { until } from '../../support/until.ts';
 import { commandsOn } from './run-command.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '200' };
@@ -25,8 +25,15 @@ void t.test('the books of a mesh under load', async (t) => {
   const keys = makeKeys(50);
   const startLoad = () => {
     const ending = new AbortController();
-    const load = drive({ urls: [gateway.url], keys, connections: 8, signal: ending.signal });
+    const clients = { connections: 8, pauseMs: 10 };
+    const load = drive({ ...clients, urls: [gateway.url], keys, signal: ending.signal });
     return {
+      /** Awaits that so much more is counted. */
+      untilCounted: async (count: number) => {
+        const before = Number(await readTotal(database));
+        const isMore = (now: string) => Number(now) >= before + count;
+        await until(`${count} more`, () => readTotal(database), isMore);
+      },
       end: () => {
         ending.abort();
         return load;
@@ -37,7 +44,7 @@ void t.test('the books of a mesh under load', async (t) => {
   await t.test('audit says balanced at any moment', async (t) => {
     const load = startLoad();
     for (let run = 0; run < 4; run++) {
-      await delay(200);
+      await load.untilCounted(10);
       const { code, output } = await mesh('audit');
       t.equal(code, 0);
       t.match(output, /\nbalanced\n$/);
@@ -68,9 +75,9 @@ void t.test('the books of a mesh under load', async (t) => {
 
   await t.test('clear under load leaves the books balanced', async (t) => {
     const load = startLoad();
-    await delay(300);
+    await load.untilCounted(10);
     t.equal((await mesh('clear --yes')).code, 0);
-    await delay(300);
+    await load.untilCounted(10);
     await load.end();
     t.equal((await mesh('audit')).code, 0);
     t.equal((await mesh('clear --yes')).code, 0);
@@ -78,9 +85,11 @@ void t.test('the books of a mesh under load', async (t) => {
 
   await t.test('what is counted after a clear is exact', async (t) => {
     // What was still in the stream at the clear is counted after it.
-    await delay(1_000);
+    await until('a quiet stream', servers.inspect, ({ messages }) => messages === 0);
     await mesh('clear --yes');
-    const { accepted } = await startLoad().end();
+    const load = startLoad();
+    await load.untilCounted(10);
+    const { accepted } = await load.end();
     await untilTotal(database, total(accepted));
     const table = await readCounters(database);
     t.strictSame(differences(table, accepted), []);

@@ -45,10 +45,10 @@ void t.test('the number of brokers changes only while their streams are empty', 
     use: (urls: Record<NatsRole, string>) => Promise<Answer>,
   ) => {
     const ports = await rememberPorts(dataFolder.ports, natsPortNames(nodes));
-    const servers = await natsServers(contextOf(nodes), ports);
-    return withPrograms(servers.programs, async () => {
-      await servers.provision();
-      return use(servers.urls);
+    const brokers = await natsServers(contextOf(nodes), ports);
+    return withPrograms(brokers.programs, async () => {
+      await brokers.provision();
+      return use(brokers.urls);
     });
   };
 

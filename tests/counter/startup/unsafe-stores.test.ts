@@ -1,0 +1,65 @@
+import { sql } from 'kysely';
+import t from 'tap';
+import { checkDurability } from '../../../counter/startup/check-database.ts';
+import { openDatabase } from '../../../schema/database/database.ts';
+import { startServers } from '../../support/servers.ts';
+import { launchService } from '../../support/services.ts';
+import { until } from '../../support/until.ts';
+
+// Where the stores can't keep what a counter promises, it takes nothing from the stream.
+
+void t.test('a counter refuses a PostgreSQL without fsync', async (t) => {
+  const servers = await startServers(t, { postgresSettings: ['fsync=off'] });
+  const counter = await launchService(t, 'counter', {
+    NATS_URL: servers.urls.nats.counter,
+    DATABASE_URL: servers.urls.counterDatabase,
+  });
+  const [warning] = await until(
+    'a warning',
+    () => counter.log.filter(({ level }) => level === 40).map(({ msg }) => msg),
+    ({ length }) => length > 0,
+  );
+  t.match(warning, /PostgreSQL runs with fsync = off: .*Turn it on; trying again$/);
+  t.notOk(counter.log.some(({ msg }) => msg === 'the counter is ready'));
+  t.equal(await counter.stop(), 0, 'it waits, and can be stopped meanwhile');
+});
+
+void t.test('a counter refuses a role whose commits are not awaited', async (t) => {
+  const servers = await startServers(t);
+  const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(
+    servers.database,
+  );
+  const check = async (value: string) => {
+    await sql`alter role mesh_counter in database ${sql.id(rows[0]!.name)}
+      set synchronous_commit = ${sql.lit(value)}`.execute(servers.database);
+    const database = openDatabase(servers.urls.counterDatabase, {
+      name: 'test',
+      connectionsMax: 1,
+      queryTimeoutMs: 5_000,
+      onBrokenConnection: () => undefined,
+    });
+    await checkDurability(database).finally(() => database.destroy());
+  };
+  for (const value of ['off', 'local']) {
+    await t.rejects(check(value), {
+      name: 'UnsafeDatabase',
+      message: new RegExp(`^synchronous_commit is ${value} for this role; it must be on`),
+    });
+  }
+  for (const value of ['on', 'remote_write', 'remote_apply']) await t.resolves(check(value), value);
+});
+
+void t.test(
+  'a counter refuses a consumer that would deliver again what it still holds',
+  async (t) => {
+    const servers = await startServers(t, { flushIntervalMs: 1_000 });
+    const counter = await launchService(t, 'counter', {
+      NATS_URL: servers.urls.nats.counter,
+      DATABASE_URL: servers.urls.counterDatabase,
+      FLUSH_INTERVAL_MS: '1001',
+    });
+    t.equal(await counter.exited, 1);
+    t.match(counter.errors(), /the consumer's ack_wait is 4000 ms, .*FLUSH_INTERVAL_MS.* 1001/);
+    t.notMatch(counter.errors(), /^ +at /m, 'without a stack');
+  },
+);
