@@ -36,7 +36,7 @@ void t.test('the broker killed with kill -9 under load: every 200 is counted onc
     ({ messages }) => messages === 0,
     30_000,
   ).then(() => readCounters(servers.database));
-  t.ok(total(result.accepted) > 1_000);
+  t.ok(total(result.accepted) > 100, 'there was a load');
   t.strictSame(
     outside(table, result),
     [],

@@ -10,7 +10,7 @@ void t.test('under every fault each 200 is counted once and the books balance', 
   t.comment(report(verdict));
   t.strictSame(verdict.problems, [], `seed ${verdict.seed}`);
   t.ok(verdict.harms.length > 15, 'faults were injected');
-  t.ok(verdict.counted > 1_000, 'and increments counted');
+  t.ok(verdict.counted > 100, 'and increments counted');
 });
 
 void t.test('the mutations that the torture must catch still fit the code', (t) => {
