@@ -1,13 +1,14 @@
 import { randomUUIDv7 } from 'node:crypto';
 import t from 'tap';
 import { makeKeys, readCounter, untilCounted } from '../support/counters.ts';
-import { shareMesh } from '../support/shared-mesh.ts';
+import { shareCounter, shareServers } from '../support/shared-mesh.ts';
 import { until } from '../support/until.ts';
 
 void t.test(
   'what can not be counted goes to the dead letters and costs its neighbours nothing',
   async (t) => {
-    const { servers, streams } = await shareMesh();
+    const { servers, streams } = await shareServers();
+    await shareCounter();
     const { length: before } = await streams.readDeadLetters();
     const [key = ''] = makeKeys(1);
     const good = `{"key":"${key}","value":1}`;
@@ -69,7 +70,8 @@ void t.test(
 );
 
 void t.test('messages that are bad throughout keep no other from being counted', async (t) => {
-  const { servers, streams } = await shareMesh();
+  const { servers, streams } = await shareServers();
+  await shareCounter();
   const { length: before } = await streams.readDeadLetters();
   const [key = ''] = makeKeys(1);
   const good = `{"key":"${key}","value":1}`;
@@ -109,7 +111,7 @@ void t.test('messages that are bad throughout keep no other from being counted',
 });
 
 void t.test('a message of a newer version is left in the stream', async (t) => {
-  const { servers, streams, counter } = await shareMesh();
+  const [{ servers, streams }, counter] = [await shareServers(), await shareCounter()];
   const { length: before } = await streams.readDeadLetters();
   const [key = ''] = makeKeys(1);
   const sequence = await streams.store(`{"version":2,"id":"${randomUUIDv7()}","sums":[]}`);

@@ -3,5 +3,5 @@ import { checkFewConnections } from './few-connections.ts';
 
 // With nine seconds between flushes it takes a minute and a half: tests/long.
 void t.test('few connections: no backlog of acks and nothing above ten seconds', (t) =>
-  checkFewConnections(t, { loadMs: 12_000, flushIntervalMs: 1_000 }),
+  checkFewConnections(t, { loadMs: 10_000, flushIntervalMs: 1_000 }),
 );

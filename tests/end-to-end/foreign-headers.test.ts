@@ -5,13 +5,14 @@ import t from 'tap';
 import { REPLAY_SUBJECT } from '../../nats/streams.ts';
 import { encodeEnvelope, encodeIncrement } from '../../schema/message/envelope.ts';
 import { makeKeys, untilCounted } from '../support/counters.ts';
-import { shareMesh } from '../support/shared-mesh.ts';
+import { shareCounter, shareServers } from '../support/shared-mesh.ts';
 
 /** Servers store them as they come; client libraries refuse to read them. */
 const BROKEN = ['no colon', 'a space: x', 'ключ: x', ': x', 'traceparent: not one'];
 
 void t.test('headers that no client could read cost nothing', async () => {
-  const { servers, streams } = await shareMesh();
+  const { servers, streams } = await shareServers();
+  await shareCounter();
   const [key = ''] = makeKeys(1);
   const encode = () => encodeEnvelope(randomUUIDv7(), [encodeIncrement({ key, value: 1 })]);
   await publishRaw(servers.urls.nats.provisioner, encode);

@@ -5,7 +5,7 @@ import { countAbove, readMetrics, sumSamples } from '../support/metrics.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
 
-const INCREMENTS = 6_000;
+const INCREMENTS = 5_000;
 const STALENESS_MS_MAX = 10_000;
 
 void t.test('concurrent load over shared keys ends in exact sums within ten seconds', async (t) => {

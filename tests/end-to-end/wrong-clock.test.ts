@@ -4,13 +4,14 @@ import { mintedAt } from '../../schema/message/message-id.ts';
 import { makeKeys, untilCounted } from '../support/counters.ts';
 import { drive, post, total } from '../support/load.ts';
 import { startGateway } from '../support/services.ts';
-import { shareMesh } from '../support/shared-mesh.ts';
+import { shareCounter, shareServers } from '../support/shared-mesh.ts';
 
 const CLOCK = fileURLToPath(new URL('../torture/clock.ts', import.meta.url));
 const HOUR_MS = 3_600_000;
 
 void t.test('whatever its clock says, what a gateway answers 200 is counted', async (t) => {
-  const { servers, streams } = await shareMesh();
+  const { servers, streams } = await shareServers();
+  await shareCounter();
   const { length: before } = await streams.readDeadLetters();
   const gateways = await Promise.all(
     [-2 * HOUR_MS, 2 * HOUR_MS].map((aheadMs) =>

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import {
@@ -39,10 +40,10 @@ void t.test('a number is read with every digit wherever it stands', (t) => {
 
 void t.test('JSON without large or broken numbers is read as JSON.parse reads it', (t) => {
   fc.assert(
-    fc.property(fc.json({ noUnicodeString: false }), (text) => {
+    fc.property(fc.json({ stringUnit: 'binary' }), (text) => {
       const plain = JSON.parse(text) as unknown;
       const hasOnlySafeIntegers = !/\d[.eE]|\d{16}/.test(text);
-      if (hasOnlySafeIntegers) t.strictSame(parseExactJson(text), plain);
+      return !hasOnlySafeIntegers || isDeepStrictEqual(parseExactJson(text), plain);
     }),
   );
   t.end();

@@ -8,8 +8,8 @@ import { SEED } from '../../support/seed.ts';
 import { shareMesh } from '../../support/shared-mesh.ts';
 import { buildTestGateway } from '../test-gateway.ts';
 
-/** A few thousand by default; `FUZZ_RUNS=100000` for the long run. */
-const RUNS = Number(process.env['FUZZ_RUNS'] ?? 2_000);
+/** Others with each seed; `FUZZ_RUNS=100000` for the long run. */
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? 1_200);
 /** At once, each with its own seed. */
 const CLIENTS = 8;
 const TIMEOUT_MS = Math.max(120_000, RUNS * 20);
