@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
@@ -14,8 +15,8 @@ const [KEY = ''] = makeKeys(1);
 const PATHS = ['/readyz', `/counters/${KEY}`, '/docs/static/swagger-ui-bundle.js', '/openapi.json'];
 const CONNECTIONS = 2;
 const FLOOD_MS = 500;
-/** A turn of the event loop serves what has come on each connection. */
-const ANSWER_MS_MAX = 10_000;
+/** Of a core: turns of the event loop, each of which serves what has come on each connection. */
+const ANSWER_CPU_MS_MAX = 5_000;
 const MEMORY_BYTES_MAX = 1024 * 1024 * 1024;
 
 void t.test('who asks on and on without awaiting an answer harms nobody', async (t) => {
@@ -25,7 +26,7 @@ void t.test('who asks on and on without awaiting an answer harms nobody', async 
     const sockets = Array.from({ length: CONNECTIONS }, () => flood(gateway.url, path));
     await delay(FLOOD_MS);
     const increment = post(gateway.url, { key: KEY, value: 1 });
-    const answer = await Promise.race([increment, delay(ANSWER_MS_MAX)]);
+    const answer = await Promise.race([increment, untilUsed(gateway.pid, ANSWER_CPU_MS_MAX)]);
     t.equal(answer?.status, 200, `others are answered beside ${path}`);
     for (const socket of sockets) socket.destroy();
     const samples = await readMetrics(gateway.metrics);
@@ -48,6 +49,22 @@ void t.test('more reads than may wait are told so at once', async (t) => {
     ({ status }) => status === 404,
   );
 });
+
+/** Resolves when a process has used so much more of a core, however busy the machine is. */
+async function untilUsed(pid: number, cpuMs: number): Promise<undefined> {
+  const usedMs = () => {
+    // Linux counts in hundredths of a second; elsewhere the time itself must do.
+    if (process.platform !== 'linux') return performance.now() / 4;
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/\(.*\)/, '')
+      .split(/ +/);
+    const [user, system] = fields.slice(12, 14).map(Number);
+    return 10 * ((user ?? 0) + (system ?? 0));
+  };
+  const end = usedMs() + cpuMs;
+  while (usedMs() < end) await delay(50);
+  return undefined;
+}
 
 /** Asks as fast as the gateway reads. */
 function flood(url: string, path: string): Socket {

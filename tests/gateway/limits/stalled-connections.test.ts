@@ -87,7 +87,12 @@ void t.test('a gateway that is late, and then stops', async (t) => {
       gateway.kill('SIGCONT');
       return answer;
     };
-    t.equal((await postToFrozen()).status, 200, 'a pause is no overload');
+    // A busy machine may have made it late just before.
+    const postAfterRest = async () => {
+      await delay(1_100);
+      return postToFrozen();
+    };
+    await until('a pause that is no overload', postAfterRest, ({ status }) => status === 200);
     // On a busy machine it may have kept up for a moment in between.
     const { status, body, headers } = await until(
       'a refusal',
