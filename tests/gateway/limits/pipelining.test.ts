@@ -25,7 +25,12 @@ void t.test('who asks on and on without awaiting an answer harms nobody', async 
   for (const path of PATHS) {
     const sockets = Array.from({ length: CONNECTIONS }, () => flood(gateway.url, path));
     await delay(FLOOD_MS);
-    const increment = post(gateway.url, { key: KEY, value: 1 });
+    // On a busy machine the flood may make the gateway late, and it says so: clients repeat then.
+    const increment = until(
+      'an increment that is taken',
+      () => post(gateway.url, { key: KEY, value: 1 }),
+      ({ status }) => status !== 503,
+    );
     const answer = await Promise.race([increment, untilUsed(gateway.pid, ANSWER_CPU_MS_MAX)]);
     t.equal(answer?.status, 200, `others are answered beside ${path}`);
     for (const socket of sockets) socket.destroy();

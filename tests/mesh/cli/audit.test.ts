@@ -61,14 +61,15 @@ void t.test('the books of a mesh under load', async (t) => {
     t.match(refused.error, /not a terminal: pass --yes to confirm/);
     const before = await readTotal(database);
     t.not(before, '0');
+    const { size } = await readCounters(database);
     const rows = () => database.selectFrom('ledger').select('id').orderBy('id').execute();
     const ids = await rows();
 
     const { code, answer } = await mesh('clear --yes --json');
     t.equal(code, 0);
-    t.strictSame(answer(), { cleared: true, keys: keys.length, sum: before });
+    t.strictSame(answer(), { cleared: true, keys: size, sum: before });
     t.equal(await readTotal(database), '0');
-    t.equal((await readCounters(database)).size, keys.length, 'keys are kept');
+    t.equal((await readCounters(database)).size, size, 'keys are kept');
     t.strictSame(await rows(), ids, 'ids are kept');
     t.equal((await mesh('audit')).code, 0, 'the books balance');
   });
