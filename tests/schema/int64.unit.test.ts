@@ -13,7 +13,7 @@ import { SEED } from '../support/seed.ts';
 fc.configureGlobal({ seed: SEED });
 
 /** What a reader of JSON may trip over. */
-const character = fc.constantFrom(...'a0é中😀 "\\{}[]:,.-+eE\n\0');
+const character = fc.constantFrom(...Array.from('a0é中😀 "\\{}[]:,.-+eE\n\0'));
 
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: INT64_MAX });
 
