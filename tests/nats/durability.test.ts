@@ -34,13 +34,14 @@ for (const config of ['server.conf', 'cluster.conf']) {
         },
       }),
     );
-    t.teardown(() => stopProcess(server, [{ signal: 'SIGKILL', waitMs: 5_000 }]));
+    // Before the test's end, which removes the folder that the broker writes to.
+    const stop = () => stopProcess(server, [{ signal: 'SIGKILL', waitMs: 5_000 }]);
     const ask = () =>
       send(`http://127.0.0.1:${monitorPort}/jsz?config=true`).then(
         ({ body }) => JSON.parse(body) as { config?: object },
         () => undefined,
       );
-    const { config: found } = await until('an answer', ask);
+    const { config: found } = await until('an answer', ask).finally(stop);
     t.match(found, { sync_always: true }, JSON.stringify(found));
   });
 }
