@@ -8,7 +8,14 @@ import { StartError } from './start-error.ts';
  * Below the ports that Linux and macOS give to outgoing connections: among those, a client that keeps
  * dialing a stopped server ends up connected to itself and holds the port.
  */
-const PORTS = { from: 20_000, to: 32_000 };
+export const PORTS = { from: 20_000, to: 32_000 };
+
+/** Set by the test runner, whose processes look at the same time: a port that was free may be taken by the
+ * time that its server listens. As in `20000-24000`. */
+export const PORTS_VARIABLE = 'TEST_PORTS';
+
+/** Found in this process before: their servers may not listen yet. */
+const given = new Set<number>();
 
 /**
  * The ports of a data folder, one for each name. Those of the last run are kept while they are free,
@@ -30,11 +37,19 @@ export async function rememberPorts<Name extends string>(
 }
 
 export async function findFreePort(except: number[] = []): Promise<number> {
+  const { from, to } = readPorts();
   for (let attempt = 0; attempt < 1000; attempt += 1) {
-    const port = randomInt(PORTS.from, PORTS.to);
-    if (!except.includes(port) && (await isPortFree(port))) return port;
+    const port = randomInt(from, to);
+    if (except.includes(port) || given.has(port)) continue;
+    given.add(port);
+    if (await isPortFree(port)) return port;
   }
-  throw new StartError(`no free port found from ${PORTS.from} to ${PORTS.to}`);
+  throw new StartError(`no free port found from ${from} to ${to}`);
+}
+
+function readPorts(): { from: number; to: number } {
+  const range = process.env[PORTS_VARIABLE]?.split('-').map(Number);
+  return range === undefined ? PORTS : { from: range[0]!, to: range[1]! };
 }
 
 /** Whether no program listens there, not even one that would share the port. */

@@ -1,3 +1,4 @@
+import { PORTS, PORTS_VARIABLE } from '../../mesh/servers/ports.ts';
 import { runTestProcess, type Totals } from './run-test-process.ts';
 import { makeScratchFolder } from './scratch-folder.ts';
 import { isUnitTest, shareProcesses } from './share-processes.ts';
@@ -19,13 +20,14 @@ export async function runTestFiles(files: string[], options: RunOptions): Promis
   const isShared = files.filter((file) => !isUnitTest(file)).length > 1;
   const stopPostgres = isShared ? await sharePostgres() : undefined;
 
-  const work = async () => {
+  const work = async (_: unknown, slot: number) => {
+    const ports = shareOfPorts(slot, options.jobs);
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       if (options.signal.aborted) {
         totals.failed++;
         return;
       }
-      const { passed, failed, skipped } = await runTestProcess(next, { ...options, isLive });
+      const { passed, failed, skipped } = await runTestProcess(next, { ...options, isLive, ports });
       totals.passed += passed;
       totals.failed += failed;
       totals.skipped += skipped;
@@ -38,6 +40,13 @@ export async function runTestFiles(files: string[], options: RunOptions): Promis
     scratch.remove();
   }
   return totals;
+}
+
+/** No two processes at once are given the same ports. */
+function shareOfPorts(slot: number, slots: number): string {
+  const [from, to] = process.env[PORTS_VARIABLE]?.split('-').map(Number) ?? [PORTS.from, PORTS.to];
+  const each = Math.floor((to! - from!) / slots);
+  return `${from! + slot * each}-${from! + (slot + 1) * each}`;
 }
 
 /** Loaded only here, since the unit tests do without all of it. */

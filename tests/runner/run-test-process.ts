@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { PORTS_VARIABLE } from '../../mesh/servers/ports.ts';
 import { SEED } from '../support/seed.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -27,7 +28,7 @@ export interface Totals {
 /** Runs tests that say by TAP what they find; shows their names, and everything of a failure. */
 export async function runTestProcess(
   { name, args, files }: TestProcess,
-  options: { timeoutS: number; isLive: boolean; signal: AbortSignal },
+  options: { timeoutS: number; isLive: boolean; ports: string; signal: AbortSignal },
 ): Promise<Totals> {
   const { isLive, signal } = options;
   const timeoutS = options.timeoutS * files;
@@ -39,6 +40,7 @@ export async function runTestProcess(
       ...process.env,
       // A service starts a third faster by what was compiled for those before it.
       NODE_COMPILE_CACHE: join(ROOT, '.cache/compile'),
+      [PORTS_VARIABLE]: options.ports,
       TAP_TIMEOUT: String(timeoutS),
       // One for all processes of a run.
       SEED: String(SEED),
