@@ -8,7 +8,9 @@ import {
 import { parseNatsUrl } from './nats-url.ts';
 import { refuseOldServer } from './server-version.ts';
 
-export type NatsRole = 'gateway' | 'counter' | 'inspector' | 'provisioner';
+/** The users of nats/roles.conf; only people are operators. */
+export const NATS_ROLES = ['gateway', 'counter', 'inspector', 'provisioner', 'operator'] as const;
+export type NatsRole = (typeof NATS_ROLES)[number];
 
 export interface ConnectOptions {
   /** `nats://user:password@host:port`, several servers separated by commas. */

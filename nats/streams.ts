@@ -65,6 +65,8 @@ export function incrementsStream({ replicas, streamBytesMax }: StreamOptions) {
     max_age: 0,
     duplicate_window: nanos(2 * 60_000),
     deny_delete: true,
+    // For `nats stream view`, which can page through a work queue in no other way.
+    allow_direct: true,
     ...(replicas !== undefined && { num_replicas: replicas }),
     metadata: { project: 'increment-mesh' },
   } satisfies Partial<StreamConfig> & { name: string };
@@ -83,6 +85,7 @@ export function deadLettersStream({ replicas }: StreamOptions) {
     max_age: nanos(30 * DAY_MS),
     // As long as the messages are kept, so that none is ever stored twice.
     duplicate_window: nanos(30 * DAY_MS),
+    allow_direct: true,
     ...(replicas !== undefined && { num_replicas: replicas }),
     metadata: { project: 'increment-mesh' },
   } satisfies Partial<StreamConfig> & { name: string };

@@ -7,7 +7,7 @@ import { NoAnswer } from './errors.ts';
 
 /** The servers of a mesh, with the users to connect as. */
 export interface Addresses {
-  nats: (role: 'inspector' | 'provisioner') => string;
+  nats: (role: 'inspector' | 'provisioner' | 'operator') => string;
   /** Undefined where the brokers do not use TLS. */
   natsTls: NatsTlsFiles | undefined;
   /** As the owner of the tables. */

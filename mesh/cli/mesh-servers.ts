@@ -1,7 +1,7 @@
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { sql, type Kysely } from 'kysely';
-import { connectToNats, type NatsRole } from '../../nats/connect.ts';
+import { connectToNats, NATS_ROLES, type NatsRole } from '../../nats/connect.ts';
 import { describeDatabaseUrl } from '../../schema/database/database-url.ts';
 import { openDatabase } from '../../schema/database/database.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
@@ -59,12 +59,10 @@ async function connect(
   }
 }
 
-const ROLES: NatsRole[] = ['gateway', 'counter', 'inspector', 'provisioner'];
-
 /** The role of a URL's user, who may only read inboxes of that role; undefined where it is not ours. */
 function roleOf(url: string): NatsRole | undefined {
   const { username } = new URL(url.split(',', 1)[0] ?? '');
-  return ROLES.find((role) => role === username);
+  return NATS_ROLES.find((role) => role === username);
 }
 
 async function open(url: string): Promise<Kysely<Database>> {

@@ -1,5 +1,6 @@
 import { chownSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { moveStreams } from '../files/move-streams.ts';
 import { readEnvironment } from '../../schema/settings/environment.ts';
 import { SecretsConfig } from './config.ts';
 import { makeSecrets, USERS } from './secrets.ts';
@@ -8,10 +9,20 @@ import { makeSecrets, USERS } from './secrets.ts';
 // gives every new volume, which belongs to root, to the user of its container.
 
 const { NATS_SERVERS } = readEnvironment(SecretsConfig, process.env);
-makeSecrets('/secrets', NATS_SERVERS.split(','));
+const natsServers = NATS_SERVERS.split(',');
+makeSecrets('/secrets', natsServers);
 
 const DATA = '/data';
 for (const volume of existsSync(DATA) ? readdirSync(DATA) : []) {
   const user = volume === 'postgres' ? USERS.postgres : USERS.nats;
   chownSync(join(DATA, volume), user, user);
+}
+
+for (const server of natsServers) {
+  const result = moveStreams(join(DATA, server), natsServers.length > 1);
+  if (typeof result === 'string') {
+    process.stderr.write(`${result}\n`);
+    process.exit(1);
+  }
+  if (result.isMoved) process.stdout.write(`moved the streams of ${server} to their account\n`);
 }

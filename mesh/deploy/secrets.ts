@@ -28,6 +28,7 @@ const PASSWORDS = [
   'COUNTER_NATS_PASSWORD',
   'INSPECTOR_NATS_PASSWORD',
   'PROVISIONER_NATS_PASSWORD',
+  'OPERATOR_NATS_PASSWORD',
   'CLUSTER_NATS_PASSWORD',
   'OWNER_DATABASE_PASSWORD',
   'GATEWAY_DATABASE_PASSWORD',
@@ -113,22 +114,30 @@ function secretFiles(passwords: Passwords, natsServers: string[]): SecretFile[] 
         COUNTER_NATS_PASSWORD: passwords.COUNTER_NATS_PASSWORD,
         INSPECTOR_NATS_PASSWORD: passwords.INSPECTOR_NATS_PASSWORD,
         PROVISIONER_NATS_PASSWORD: passwords.PROVISIONER_NATS_PASSWORD,
+        OPERATOR_NATS_PASSWORD: passwords.OPERATOR_NATS_PASSWORD,
         CLUSTER_NATS_PASSWORD: passwords.CLUSTER_NATS_PASSWORD,
         NATS_ROUTES: `[${routes.join(', ')}]`,
       }),
     },
+    // The nats CLI looks for contexts here: one looks at the mesh, one at its brokers.
     {
-      // The nats CLI looks for contexts here.
       path: 'inspector/nats/context/mesh.json',
       user: 'inspector',
-      content: `${JSON.stringify({
-        url: nats('inspector', passwords.INSPECTOR_NATS_PASSWORD),
-        inbox_prefix: '_INBOX_inspector',
-      })}\n`,
+      content: natsContext('inspector', passwords.INSPECTOR_NATS_PASSWORD, natsServers),
+    },
+    {
+      path: 'inspector/nats/context/servers.json',
+      user: 'inspector',
+      content: natsContext('operator', passwords.OPERATOR_NATS_PASSWORD, natsServers),
     },
     { path: 'postgres-password', user: 'postgres', content: passwords.OWNER_DATABASE_PASSWORD },
     { path: 'grafana-password', user: 'grafana', content: passwords.GRAFANA_PASSWORD },
   ];
+}
+
+function natsContext(user: string, password: string, natsServers: string[]): string {
+  const url = natsServers.map((server) => `nats://${server}:4222`).join(',');
+  return `${JSON.stringify({ url, user, password, inbox_prefix: `_INBOX_${user}` })}\n`;
 }
 
 /** In the form that both a shell and Node's --env-file read. */

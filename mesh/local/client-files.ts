@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { NatsTlsFiles } from '../../nats/connect.ts';
+import { NATS_ROLES, type NatsRole, type NatsTlsFiles } from '../../nats/connect.ts';
+import { parseNatsUrl } from '../../nats/nats-url.ts';
 import { parseDatabaseUrl } from '../../schema/database/database-url.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 import { natsUrlOf, type MeshFile } from './mesh-file.ts';
@@ -37,18 +38,27 @@ function postgresService(text: string): string {
   return `[mesh]\n${lines.map(([name, value]) => `${name}=${value}\n`).join('')}`;
 }
 
-/** The file of a nats CLI context. */
+/**
+ * The file of a nats CLI context. User and password are fields of their own, since some commands print the URL.
+ */
 export function natsContext(url: string, tls: NatsTlsFiles = {}): string {
-  // Our inspector may only read its own inboxes; the user of another broker may have other rules.
-  const isOurs = new URL(url.split(',', 1)[0]!).username === 'inspector';
+  const { servers, credentials, isTls } = parseNatsUrl(url);
+  const user = credentials?.user;
   const context = {
     description: NATS_CONTEXT_DESCRIPTION,
-    url,
-    ...(isOurs ? { inbox_prefix: '_INBOX_inspector' } : {}),
+    url: servers.map((server) => `${isTls ? 'tls' : 'nats'}://${server}`).join(','),
     // JSON leaves out what is undefined.
+    user,
+    password: credentials?.pass,
+    // Our roles may only read their own inboxes; the user of another broker may have other rules.
+    ...(isOurs(user) ? { inbox_prefix: `_INBOX_${user}` } : {}),
     ca: tls.caFile,
     cert: tls.certFile,
     key: tls.keyFile,
   };
   return `${JSON.stringify(context, null, 2)}\n`;
+}
+
+function isOurs(user: string | undefined): user is NatsRole {
+  return NATS_ROLES.some((role) => role === user);
 }

@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { NatsRole } from '../../nats/connect.ts';
 import { generatePassword } from '../files/generate-password.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 import { acquireLock } from './lock.ts';
@@ -21,7 +22,7 @@ export interface DataFolder {
 
 /** Generated at the first start and kept, since the servers have the passwords too. */
 export interface Secrets {
-  nats: Record<'gateway' | 'counter' | 'inspector' | 'provisioner' | 'cluster', string>;
+  nats: Record<NatsRole | 'cluster', string>;
   postgres: Record<'owner' | 'gateway' | 'counter', string>;
 }
 
@@ -83,6 +84,7 @@ function generateSecrets(): Secrets {
       counter: generatePassword(),
       inspector: generatePassword(),
       provisioner: generatePassword(),
+      operator: generatePassword(),
       cluster: generatePassword(),
     },
     postgres: {

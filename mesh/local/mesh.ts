@@ -81,7 +81,7 @@ export function createMesh(
     const context = { settings, environment, dataFolder: folder, signal: stopping.signal, say };
     await changeNodeCount(context, withPrograms);
     const names = serviceNames(settings, say);
-    const ports = await rememberPorts(folder.ports, portNames(settings, names));
+    const ports = await rememberPorts(folder.ports, portNames(settings, names), [settings.PORT]);
     const listeners = gatewayListeners(settings, names.gateways, ports);
 
     const proxy =

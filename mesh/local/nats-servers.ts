@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { NatsRole } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
+import { moveStreams } from '../files/move-streams.ts';
 import { findNatsServer } from '../servers/find-nats-server.ts';
 import {
   launchNats,
@@ -10,6 +11,7 @@ import {
   urlsByRole,
   type NatsOptions,
 } from '../servers/nats.ts';
+import { StartError } from '../servers/start-error.ts';
 import { meshNatsTls } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
 import { provisionExisting, type ServerContext, type ServerGroup } from './server-group.ts';
@@ -50,6 +52,11 @@ export async function natsServers(
   const { dataFolder, signal } = context;
   const binary = await findNatsServer({ signal, say });
   const servers = natsOptions(dataFolder, nodes, ports);
+  for (const { folder } of servers) {
+    const result = moveStreams(folder, nodes > 1);
+    if (typeof result === 'string') throw new StartError(result);
+    if (result.isMoved) say(`moved the streams in ${folder} to the account that they have now`);
+  }
   const urls = clusterUrls(servers);
   return {
     urls,

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { NatsRole } from '../../nats/connect.ts';
+import { NATS_ROLES, type NatsRole } from '../../nats/connect.ts';
 import {
   spawnDetached,
   stopProcess,
@@ -86,10 +86,7 @@ export async function launchNats(
         NATS_SERVER_NAME: serverName(options),
         NATS_LISTEN: `127.0.0.1:${options.port}`,
         NATS_STORE_DIR: options.folder,
-        GATEWAY_NATS_PASSWORD: options.passwords.gateway,
-        COUNTER_NATS_PASSWORD: options.passwords.counter,
-        INSPECTOR_NATS_PASSWORD: options.passwords.inspector,
-        PROVISIONER_NATS_PASSWORD: options.passwords.provisioner,
+        ...passwordVariables(options.passwords),
         ...clusterVariables(options.cluster),
       },
     });
@@ -134,12 +131,15 @@ export function natsUrls({
 }
 
 export function urlsByRole(url: (role: NatsRole) => string): Record<NatsRole, string> {
-  return {
-    gateway: url('gateway'),
-    counter: url('counter'),
-    inspector: url('inspector'),
-    provisioner: url('provisioner'),
-  };
+  const entries = NATS_ROLES.map((role) => [role, url(role)]);
+  return Object.fromEntries(entries) as Record<NatsRole, string>;
+}
+
+/** As nats/roles.conf takes them. */
+export function passwordVariables(passwords: Record<NatsRole, string>): Record<string, string> {
+  return Object.fromEntries(
+    NATS_ROLES.map((role) => [`${role.toUpperCase()}_NATS_PASSWORD`, passwords[role]]),
+  );
 }
 
 /** The greeting has the server's name, so that another program on the port is not mistaken for it. */

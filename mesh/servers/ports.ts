@@ -20,17 +20,21 @@ const given = new Set<number>();
 /**
  * The ports of a data folder, one for each name. Those of the last run are kept while they are free,
  * so that noted addresses stay valid.
+ *
+ * @param except ports that are meant for something else, which does not listen yet.
  */
 export async function rememberPorts<Name extends string>(
   file: string,
   names: Name[],
+  except: number[] = [],
 ): Promise<Record<Name, number>> {
   const remembered = readRemembered(file);
   const ports: Record<string, number> = {};
   for (const name of names) {
     const last = remembered[name];
-    const isKept = last !== undefined && (await isPortFree(last));
-    ports[name] = isKept ? last : await findFreePort(Object.values({ ...remembered, ...ports }));
+    const isKept = last !== undefined && !except.includes(last) && (await isPortFree(last));
+    const taken = [...except, ...Object.values({ ...remembered, ...ports })];
+    ports[name] = isKept ? last : await findFreePort(taken);
   }
   writeFileAtomically(file, `${JSON.stringify({ ...remembered, ...ports }, null, 2)}\n`);
   return ports;

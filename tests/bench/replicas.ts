@@ -24,6 +24,7 @@ async function startThree(scope: Scope, folder: string): Promise<Broker> {
       gateway: cluster.url('gateway'),
       counter: cluster.url('counter'),
       inspector: cluster.url('inspector'),
+      operator: cluster.url('operator'),
       provisioner: cluster.url('provisioner'),
     },
   };

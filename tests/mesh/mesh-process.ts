@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { endOrphans } from '../../mesh/local/orphans.ts';
-import { findFreePort } from '../../mesh/servers/ports.ts';
+import { findFreePort, PORTS, PORTS_VARIABLE } from '../../mesh/servers/ports.ts';
 import type { MeshFile } from '../../mesh/local/mesh-file.ts';
 import { endWithUs } from '../support/end-with-us.ts';
 import { isThere, until } from '../support/until.ts';
@@ -53,7 +53,13 @@ export async function launchMesh({
     // A group of its own, as in a terminal.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...inherited, DATA_DIR: dataDir, PORT: String(port), ...environment },
+    env: {
+      ...inherited,
+      [PORTS_VARIABLE]: portsOf(dataDir),
+      DATA_DIR: dataDir,
+      PORT: String(port),
+      ...environment,
+    },
   });
   const exited = once(child, 'exit').then(() => undefined);
   // npm hands it on, and the mesh stops what it has started.
@@ -68,6 +74,18 @@ export async function launchMesh({
   };
   const describe = () => JSON.parse(readFileSync(join(dataDir, 'mesh.json'), 'utf8')) as MeshFile;
   return { child, dataDir, port, output: () => output, says, describe, exited };
+}
+
+const blocks: string[] = [];
+/** A mesh with three brokers and three gateways needs 20. */
+const BLOCK = 50;
+
+/** Meshes that start at the same time do not look for the same ports: the last ones of this process. */
+function portsOf(dataDir: string): string {
+  if (!blocks.includes(dataDir)) blocks.push(dataDir);
+  const range = process.env[PORTS_VARIABLE] ?? `${PORTS.from}-${PORTS.to}`;
+  const end = Number(range.split('-')[1]) - BLOCK * blocks.indexOf(dataDir);
+  return `${end - BLOCK}-${end}`;
 }
 
 /** Open to the user of PostgreSQL; what is still running on it at the end is ended. */

@@ -65,6 +65,7 @@ export async function startCluster(folder: string, tls?: Certificates): Promise<
         COUNTER_NATS_PASSWORD: 'counter',
         INSPECTOR_NATS_PASSWORD: 'inspector',
         PROVISIONER_NATS_PASSWORD: 'provisioner',
+        OPERATOR_NATS_PASSWORD: 'operator',
         NATS_TLS_CERT_FILE: tls?.certFile,
         NATS_TLS_KEY_FILE: tls?.keyFile,
         NATS_TLS_CA_FILE: tls?.caFile,

@@ -22,7 +22,7 @@ void t.test('services answer discovery as ADR-32 has it', async (t) => {
   const server = await startNats({
     folder,
     port: await findFreePort(),
-    passwords: { gateway: 'gw', counter: 'ct', inspector: 'is', provisioner: 'pv' },
+    passwords: { gateway: 'gw', counter: 'ct', inspector: 'is', provisioner: 'pv', operator: 'op' },
   });
   endWithUs(server);
   const connections: NatsConnection[] = [];

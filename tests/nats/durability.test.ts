@@ -31,6 +31,7 @@ for (const config of ['server.conf', 'cluster.conf']) {
           COUNTER_NATS_PASSWORD: 'c',
           INSPECTOR_NATS_PASSWORD: 'i',
           PROVISIONER_NATS_PASSWORD: 'p',
+          OPERATOR_NATS_PASSWORD: 'o',
         },
       }),
     );

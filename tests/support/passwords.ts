@@ -4,5 +4,6 @@ export const PASSWORDS = {
   counter: 'ct',
   inspector: 'is',
   provisioner: 'pv',
+  operator: 'op',
   owner: 'owner',
 };

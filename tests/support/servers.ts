@@ -33,7 +33,7 @@ export interface Servers {
     counterDatabase: string;
   };
   /** What the broker holds, as the inspector sees it. */
-  inspect: () => Promise<{ messages: number; ackPending: number }>;
+  inspect: () => Promise<{ messages: number; lastSequence: number; ackPending: number }>;
   /** Start again on the same data and port, after a kill. */
   restartNats: () => Promise<void>;
   restartPostgres: () => Promise<void>;
@@ -93,7 +93,7 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
     inspect: async () => {
       const { state } = await inspector.streams.info(INCREMENTS);
       const { num_ack_pending: ackPending } = await inspector.consumers.info(INCREMENTS, COUNTER);
-      return { messages: state.messages, ackPending };
+      return { messages: state.messages, lastSequence: state.last_seq, ackPending };
     },
     restartNats: async () => {
       await servers.nats.exited;

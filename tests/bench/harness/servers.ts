@@ -19,7 +19,13 @@ import type { Scope } from './scope.ts';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Fixed, since these servers listen on loopback for the length of a run. */
-const NATS_PASSWORDS = { gateway: 'gw', counter: 'ct', inspector: 'is', provisioner: 'pv' };
+const NATS_PASSWORDS = {
+  gateway: 'gw',
+  counter: 'ct',
+  inspector: 'is',
+  provisioner: 'pv',
+  operator: 'op',
+};
 
 /** The project's own disk, where a mesh keeps its data; in many systems /tmp is memory. */
 export function makeFolder(scope: Scope): string {

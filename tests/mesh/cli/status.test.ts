@@ -80,7 +80,9 @@ void t.test('what the commands tell of a mesh', async (t) => {
     t.equal(path, join(servers.folder, 'nats/context/increment-mesh.json'));
     t.equal(statSync(path).mode & 0o777, 0o600);
     const context = JSON.parse(readFileSync(path, 'utf8'));
-    t.match(context, { url: servers.urls.nats.inspector, inbox_prefix: '_INBOX_inspector' });
+    const { host, password } = new URL(servers.urls.nats.inspector);
+    const inspector = { user: 'inspector', password, inbox_prefix: '_INBOX_inspector' };
+    t.match(context, { url: `nats://${host}`, ...inspector }, 'no password in what may be printed');
     t.equal((await mesh('nats-context')).code, 0, 'its own one is written again');
 
     writeFileSync(path, '{"url":"nats://elsewhere"}');
@@ -88,6 +90,10 @@ void t.test('what the commands tell of a mesh', async (t) => {
     t.equal(refused.code, 1);
     t.match(refused.error, /was not made by this command/);
     t.equal((await mesh('nats-context --force')).code, 0);
+    const other = await mesh('nats-context --role provisioner');
+    t.equal(other.code, 0);
+    t.match(other.output, /increment-mesh-provisioner\.json/);
+    t.match((await mesh('nats-context --role root')).error, /--role must be/);
   });
 });
 

@@ -27,6 +27,7 @@ await t.test('each file is readable by its own user and by nobody else', (t) => 
     'prepare.env': users.prepare,
     'nats.env': users.nats,
     'inspector/nats/context/mesh.json': users.inspector,
+    'inspector/nats/context/servers.json': users.inspector,
     'postgres-password': users.postgres,
     'grafana-password': users.grafana,
     'passwords.env': process.getuid?.() ?? 0,

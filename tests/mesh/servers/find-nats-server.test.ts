@@ -48,7 +48,7 @@ await t.test('a NATS_SERVER_BIN that can not be used is refused, not passed over
 await t.test('then the PATH, where an old one is passed over', async (t) => {
   const folder = t.testdir();
   fake(join(folder, 'a', 'nats-server'), '2.9.10');
-  const found = fake(join(folder, 'b', 'nats-server'), '2.11.0');
+  const found = fake(join(folder, 'b', 'nats-server'), '2.14.0');
   const PATH = `${join(folder, 'a')}:${join(folder, 'b')}`;
   t.equal(await findNatsServer({ environment: { PATH }, cacheFolder: folder, sources: [] }), found);
 });
