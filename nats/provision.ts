@@ -1,4 +1,9 @@
-import { jetstreamManager, type JetStreamManager, type StreamConfig } from '@nats-io/jetstream';
+import {
+  jetstreamManager,
+  type JetStreamManager,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream';
 import { connectToNats, type ConnectOptions } from './connect.ts';
 import { isRefusal } from './error-codes.ts';
 import { retryWhileLeaderless, NoLeader } from './retry-while-leaderless.ts';
@@ -64,19 +69,37 @@ async function applyStream(
     await retryWhileLeaderless(async () => {
       const existing = await find(manager.streams.info(config.name));
       if (existing === undefined) return manager.streams.add(config);
+      refuseReplicasOfOne(config, existing);
       const { num_replicas } = existing.config;
       return manager.streams.update(config.name, { num_replicas, ...config });
     });
   } catch (error) {
     if (isRefusal(error, 'too-few-servers')) {
-      throw new ProvisionError(
-        `NATS can't keep ${config.num_replicas ?? 1} replicas of ${config.name} (${error.message}): give it a ` +
-          'cluster of that many servers with room for its max_bytes, or set REPLICAS=1',
-        { cause: error },
-      );
+      throw tooFewServers(config, error.message, error);
     }
     throw cannotApply(config.name, error);
   }
+}
+
+/** nats-server 2.14 accepts them, and they are never current. */
+function refuseReplicasOfOne(
+  config: { name: string; num_replicas?: number },
+  { cluster }: StreamInfo,
+) {
+  if ((config.num_replicas ?? 1) > 1 && !cluster?.name)
+    throw tooFewServers(config, 'it is no cluster');
+}
+
+function tooFewServers(
+  { name, num_replicas = 1 }: { name: string; num_replicas?: number },
+  detail: string,
+  cause?: unknown,
+): ProvisionError {
+  return new ProvisionError(
+    `NATS can't keep ${num_replicas} replicas of ${name} (${detail}): give it a ` +
+      'cluster of that many servers with room for its max_bytes, or set REPLICAS=1',
+    { cause },
+  );
 }
 
 async function applyConsumer(manager: JetStreamManager, options: StreamOptions): Promise<void> {
@@ -104,7 +127,7 @@ async function find<Info>(info: Promise<Info>): Promise<Info | undefined> {
 }
 
 function cannotApply(what: string, cause: unknown): Error {
-  if (cause instanceof NoLeader) return cause;
+  if (cause instanceof NoLeader || cause instanceof ProvisionError) return cause;
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new ProvisionError(
     `NATS does not accept the settings of ${what}: ${detail}. They are in nats/streams.ts; ` +

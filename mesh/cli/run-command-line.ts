@@ -1,4 +1,4 @@
-import { JetStreamApiError } from '@nats-io/jetstream';
+import { JetStreamApiError, JetStreamNotEnabled } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 import { DatabaseError } from 'pg';
 import { Type } from 'typebox';
@@ -119,12 +119,26 @@ function describe(error: unknown): [string, ExitCode] {
       EXIT.noAnswer,
     ];
   }
+  const unheard = findUnheardSubject(error);
+  if (unheard !== undefined) {
+    const line =
+      `nobody on the broker answers ${unheard}: either this NATS user may not ask, and another ` +
+      'role’s URL is needed (--nats-url), or the broker has no JetStream';
+    return [line, EXIT.noAnswer];
+  }
   if (error instanceof JetStreamApiError) return [`NATS refuses: ${error.message}`, EXIT.noAnswer];
   if (error instanceof errors.TimeoutError || error instanceof errors.RequestError)
     return [`the broker does not answer: ${error.message}`, EXIT.noAnswer];
   if (error instanceof DatabaseError)
     return [`PostgreSQL refuses: ${describeDatabaseError(error)}`, EXIT.noAnswer];
   return [error instanceof Error ? (error.stack ?? error.message) : String(error), EXIT.noAnswer];
+}
+
+/** The client reports it as a server without JetStream. */
+function findUnheardSubject(error: unknown): string | undefined {
+  if (!(error instanceof JetStreamNotEnabled)) return undefined;
+  const subject = /'(.*)'/.exec((error.cause as Error | undefined)?.message ?? '')?.[1];
+  return subject ?? 'requests to JetStream';
 }
 
 /** The client wraps it in an error of the request. */

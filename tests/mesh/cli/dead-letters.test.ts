@@ -148,7 +148,7 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
     t.equal(denied.code, 3);
     t.match(
       denied.error,
-      /the NATS user may not send to \$JS\.API\.STREAM\.PURGE\.INCREMENTS_DEAD/,
+      /nobody on the broker answers \$JS\.API\.STREAM\.PURGE\.INCREMENTS_DEAD: either this NATS user may not/,
     );
 
     t.strictSame((await mesh('dead-letters purge --all --yes --json')).answer(), { purged: 2 });

@@ -41,7 +41,7 @@ await t.test('a NATS_SERVER_BIN that can not be used is refused, not passed over
   await t.rejects(search(join(folder, 'text')), { message: /which is not an executable file/ });
   const old = fake(join(folder, 'old'), '2.9.10');
   await t.rejects(search(old), {
-    message: /which is too old \(nats-server: v2\.9\.10, 2\.11 is needed\)/,
+    message: /which is too old \(nats-server: v2\.9\.10, 2\.14 is needed\)/,
   });
 });
 
