@@ -1,4 +1,4 @@
-import { JetStreamApiError, JetStreamNotEnabled } from '@nats-io/jetstream';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 import { DatabaseError } from 'pg';
 import { Type } from 'typebox';
@@ -136,7 +136,9 @@ function describe(error: unknown): [string, ExitCode] {
 
 /** The client reports it as a server without JetStream. */
 function findUnheardSubject(error: unknown): string | undefined {
-  if (!(error instanceof JetStreamNotEnabled)) return undefined;
+  // Its class is not exported.
+  if (!(error instanceof Error) || error.constructor.name !== 'JetStreamNotEnabled')
+    return undefined;
   const subject = /'(.*)'/.exec((error.cause as Error | undefined)?.message ?? '')?.[1];
   return subject ?? 'requests to JetStream';
 }
