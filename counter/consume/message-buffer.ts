@@ -24,6 +24,8 @@ export interface MessageBufferOptions {
   settler: Settler;
   /** Called with the time from the making of a message to its storage, each by its own clock. */
   onSkew: (skewMs: number) => void;
+  /** Whether there is no room to park messages of a newer version. */
+  isParkingFull: () => boolean;
 }
 
 export interface MessageBuffer {
@@ -35,7 +37,7 @@ export interface MessageBuffer {
   readonly room: number;
   /** When to flush the batch, for its age or its size, as a time of performance.now(). */
   dueAt: (clock: FlushClock) => number;
-  /** @returns false for a message of a newer version, which is not held. */
+  /** @returns false for a message of a newer version that can't be parked, which is not held. */
   accept: (delivery: Delivery, reconnectedAtMs: number) => boolean;
   /** Starts a new batch and returns the one to flush. */
   startFlush: () => FlushBatch;
@@ -47,7 +49,7 @@ export interface MessageBuffer {
 }
 
 export function createMessageBuffer(options: MessageBufferOptions): MessageBuffer {
-  const { messagesMax, keysMax, settler, onSkew } = options;
+  const { messagesMax, keysMax, settler, onSkew, isParkingFull } = options;
   let collecting = createFlushBatch();
   let flushing: FlushBatch | undefined;
 
@@ -64,6 +66,7 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     return acceptMessage(collecting, delivery, {
       reconnectedAtMs,
       onSkew,
+      isParkingFull,
       isBeingFlushed: (id) => flushing?.ids.has(id) ?? false,
     });
   }

@@ -2,6 +2,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
 import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
+import { readStreamState, type StreamState } from '../../counter/settle/stream-state.ts';
 import type { Servers } from './servers.ts';
 
 /** Access to the streams with the provisioner's role, which may send under a source of its own. */
@@ -11,8 +12,8 @@ export interface StreamAccess {
   /** The names of a stored message's headers. */
   readHeaderNames: (sequence: number) => Promise<string[]>;
   readDeadLetters: () => Promise<StoredDeadLetter[]>;
-  /** Removes what is left up to a message. */
-  purge: (sequence: number) => Promise<void>;
+  /** The stream, as a counter service sees it. */
+  readState: () => Promise<StreamState>;
 }
 
 export interface StoredDeadLetter {
@@ -58,6 +59,6 @@ export async function openStreams(t: Test, servers: Servers): Promise<StreamAcce
       (await manager.streams.getMessage(INCREMENTS, { seq }))?.header.keys() ?? [],
     store: async (body) => (await client.publish('increments.replay', body)).seq,
     readDeadLetters,
-    purge: async (seq) => void (await manager.streams.purge(INCREMENTS, { seq: seq + 1 })),
+    readState: () => readStreamState(manager),
   };
 }
