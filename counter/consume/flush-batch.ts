@@ -48,6 +48,8 @@ export interface FlushBatch {
   tally: Tally;
   /** Of the kept bodies. */
   bodyBytes: number;
+  /** How many messages are of a newer version. */
+  newer: number;
   /** A time of performance.now(); Infinity if nothing is held. */
   oldestEnteredAt: number;
 }
@@ -58,6 +60,7 @@ export function createFlushBatch(): FlushBatch {
     ids: new Set(),
     tally: new Map(),
     bodyBytes: 0,
+    newer: 0,
     oldestEnteredAt: Infinity,
   };
 }
@@ -68,6 +71,7 @@ export function addToBatch(batch: FlushBatch, message: HeldMessage): void {
   if (message.body !== undefined) {
     batch.bodyBytes += message.body.text.length + (message.body.newer?.payload.length ?? 0);
   }
+  if (message.body?.newer !== undefined) batch.newer++;
   batch.oldestEnteredAt = Math.min(batch.oldestEnteredAt, message.enteredAt);
 }
 

@@ -18,6 +18,12 @@ import type { Settler } from '../settle/settle.ts';
  */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
+/**
+ * Messages of a newer version that are held; they are flushed at half of it. To park that many takes half a
+ * second, so that the increments beside them are in time.
+ */
+const NEWER_MAX = 5_000;
+
 export interface MessageBufferOptions {
   messagesMax: number;
   keysMax: number;
@@ -71,11 +77,12 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     });
   }
 
-  function isLarge({ messages, tally, bodyBytes }: FlushBatch): boolean {
+  function isLarge({ messages, tally, bodyBytes, newer }: FlushBatch): boolean {
     return (
       messages.size >= messagesMax / 2 ||
       tally.size >= keysMax / 2 ||
-      bodyBytes >= BODY_BYTES_MAX / 2
+      bodyBytes >= BODY_BYTES_MAX / 2 ||
+      newer >= NEWER_MAX / 2
     );
   }
 
@@ -105,7 +112,9 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     },
     get room() {
       const isFull =
-        this.keys >= keysMax || collecting.bodyBytes + (flushing?.bodyBytes ?? 0) >= BODY_BYTES_MAX;
+        this.keys >= keysMax ||
+        collecting.bodyBytes + (flushing?.bodyBytes ?? 0) >= BODY_BYTES_MAX ||
+        collecting.newer + (flushing?.newer ?? 0) >= NEWER_MAX;
       return isFull ? 0 : Math.max(0, messagesMax - this.messages);
     },
     dueAt: (clock) => (isLarge(collecting) ? 0 : collecting.oldestEnteredAt + clock.dueAgeMs()),

@@ -52,11 +52,11 @@ function readMessage(database: Kysely<Database>, id: string) {
   const inLedger = database.selectFrom('ledger').where('id', '=', id);
   const parked = database.selectFrom('parked_messages').where('id', '=', id);
   return database
-    .selectNoFrom(({ exists }) => [
+    .selectNoFrom((eb) => [
       inLedger.select('sequence').as('sequence'),
       inLedger.select('stored_at').as('storedAt'),
       // A parked message has a row of the ledger too, though nothing of it is counted.
-      exists(parked.select('id')).as('isParked'),
+      eb.exists(parked.select('id')).as('isParked'),
     ])
     .executeTakeFirstOrThrow();
 }

@@ -9,6 +9,8 @@ import type { Servers } from './servers.ts';
 export interface StreamAccess {
   /** Stores a message as a foreign source would, under `increments.replay`. */
   store: (body: string) => Promise<number>;
+  /** Stores many, without waiting for each: acknowledgements come for the last of every thousand. */
+  storeMany: (count: number, makeBody: (index: number) => string) => Promise<void>;
   /** The names of a stored message's headers. */
   readHeaderNames: (sequence: number) => Promise<string[]>;
   readDeadLetters: () => Promise<StoredDeadLetter[]>;
@@ -58,6 +60,13 @@ export async function openStreams(t: Test, servers: Servers): Promise<StreamAcce
     readHeaderNames: async (seq) =>
       (await manager.streams.getMessage(INCREMENTS, { seq }))?.header.keys() ?? [],
     store: async (body) => (await client.publish('increments.replay', body)).seq,
+    storeMany: async (count, makeBody) => {
+      for (let index = 0; index < count; index++) {
+        const isAwaited = index % 1_000 === 999 || index === count - 1;
+        if (isAwaited) await client.publish('increments.replay', makeBody(index));
+        else connection.publish('increments.replay', makeBody(index));
+      }
+    },
     readDeadLetters,
     readState: () => readStreamState(manager),
   };
