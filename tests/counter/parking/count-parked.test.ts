@@ -35,7 +35,7 @@ void t.test('parked messages are counted once by two counter services at once', 
 });
 
 void t.test(
-  'a counter service that dies while it counts parked messages harms nothing',
+  'parked messages whose commit fails stay parked, and are counted by the next',
   async (t) => {
     const { database, key } = await start(t);
     await park(database, key, [{ sequence: 1, value: 5 }]);

@@ -1,3 +1,4 @@
+import { randomUUIDv7 } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { auditBooks } from '../../../counter/maintenance/audit.ts';
@@ -14,6 +15,8 @@ const FAST = { FLUSH_INTERVAL_MS: '300' };
 /** Each key of the second half is a repeat of one of the first. */
 const INCREMENTS_SENT = 60;
 const KEYS = 30;
+/** Some rounds of those that count them. */
+const PARKED = 12_000;
 
 void t.test(
   'an upgrade in the wrong order, gateways first, counts every increment exactly once',
@@ -59,6 +62,43 @@ void t.test(
     t.strictSame(await streams.readDeadLetters(), []);
     t.match(await auditBooks(servers.database, streams.readState), { isBalanced: true });
     t.equal(await first.stop(), 0);
+  },
+);
+
+void t.test(
+  'a counter service that is killed while it counts what was parked harms nothing',
+  async (t) => {
+    const servers = await startServers(t, { flushIntervalMs: 300 });
+    const streams = await openStreams(t, servers);
+    const next = copyNextVersion(t);
+    const [key = ''] = makeKeys(1);
+    const older = await startCounter(t, servers, FAST);
+    await streams.storeMany(
+      PARKED,
+      () => `{"version":2,"id":"${randomUUIDv7()}","increments":[{"key":"${key}","value":1}]}`,
+    );
+    await until('an empty stream', servers.inspect, ({ messages }) => messages === 0);
+    t.equal((await readParkedState(servers.database)).messages, PARKED);
+    await older.stop();
+
+    for (let kills = 0; kills < 2; kills++) {
+      const before = await readCounter(servers.database, key);
+      const counter = await startCounter(t, servers, FAST, next);
+      await until(
+        'some counted',
+        () => readCounter(servers.database, key),
+        (now) => now !== before,
+      );
+      counter.kill('SIGKILL');
+      await counter.exited;
+    }
+    t.ok((await readParkedState(servers.database)).messages > 0, 'some are still parked');
+    t.match(await auditBooks(servers.database, streams.readState), { isBalanced: true });
+    await Promise.all([startCounter(t, servers, FAST, next), startCounter(t, servers, FAST, next)]);
+    await untilCounted(servers.database, key, PARKED);
+    await delay(1_000);
+    t.equal(await readCounter(servers.database, key), String(PARKED));
+    t.match(await auditBooks(servers.database, streams.readState), { isBalanced: true });
   },
 );
 
