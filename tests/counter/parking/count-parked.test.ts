@@ -6,7 +6,7 @@ import { createFlushBatch } from '../../../counter/consume/flush-batch.ts';
 import { flush } from '../../../counter/flush/flush.ts';
 import { readBooks } from '../../../counter/maintenance/audit.ts';
 import { prune } from '../../../counter/maintenance/prune.ts';
-import { countParked } from '../../../counter/parking/count-parked.ts';
+import { countParked, type CountParkedOptions } from '../../../counter/parking/count-parked.ts';
 import type { Database } from '../../../schema/database/tables.ts';
 import { encodeEnvelope, encodeIncrement } from '../../../schema/message/envelope.ts';
 import { mintId } from '../../../schema/message/message-id.ts';
@@ -33,6 +33,24 @@ void t.test('parked messages are counted once by two counter services at once', 
   await count(database);
   await expectCounted(t, database, new Map([[key, '5000']]));
 });
+
+void t.test(
+  'what another counter service has counted meanwhile is not counted again',
+  async (t) => {
+    const { database, key } = await start(t);
+    const storedAtMs = Date.now() - 72 * HOUR_MS;
+    await park(database, key, [{ sequence: 1, value: 5, storedAtMs, id: mintId(storedAtMs) }]);
+    await count(database, {
+      // After the message was read.
+      readStreamTimeMs: async () => {
+        await count(database);
+        t.equal((await pruneAll(database)).messages, 1, 'the ledger knows nothing of it');
+        return Date.now();
+      },
+    });
+    await expectCounted(t, database, new Map([[key, '5']]));
+  },
+);
 
 void t.test(
   'parked messages whose commit fails stay parked, and are counted by the next',
@@ -86,13 +104,11 @@ void t.test('a message may be parked for days, and its books balance throughout'
   const storedAtMs = Date.now() - 72 * HOUR_MS;
   const old = { storedAtMs, id: mintId(storedAtMs) };
   await park(database, key, [{ sequence: 1, value: 5, ...old, idempotencyKey: 'public/a' }]);
-  const pruneAll = () =>
-    prune(database, streamNow(), { floor: 9, idempotencyKeptMs: 24 * HOUR_MS });
-  t.equal((await pruneAll()).messages, 1, 'its row of the ledger is gone');
+  t.equal((await pruneAll(database)).messages, 1, 'its row of the ledger is gone');
 
   await count(database);
   await expectCounted(t, database, new Map([[key, '5']]));
-  await pruneAll();
+  await pruneAll(database);
   await expectCounted(t, database, new Map([[key, '5']]));
   const repeat = [{ sequence: 2, value: 5, idempotencyKey: 'public/a' }];
   await park(database, key, repeat);
@@ -109,7 +125,10 @@ void t.test(
       { sequence: 2, value: 5, id: mintId(Date.now() - HOUR_MS) },
       { sequence: 3, value: 5, id: 'none' },
       { sequence: 4, value: 0 },
+      { sequence: 5, value: 5 },
     ]);
+    // As if its id had been somewhere else.
+    await sql`update parked_messages set id = null where sequence = 5`.execute(database);
     await count(database);
     await expectCounted(t, database, new Map([[key, '5']]));
     const letters = await database
@@ -121,6 +140,7 @@ void t.test(
       { sequence: '2', reason: 'late' },
       { sequence: '3', reason: 'wrong-shape' },
       { sequence: '4', reason: 'bad-value' },
+      { sequence: '5', reason: 'wrong-shape' },
     ]);
   },
 );
@@ -200,14 +220,15 @@ async function deliver(database: Kysely<Database>, bodies: Body[]): Promise<void
 
 function count(
   database: Kysely<Database>,
-  { isStopping = () => false }: { isStopping?: () => boolean } = {},
+  options: Partial<CountParkedOptions> = {},
 ): Promise<void> {
   return countParked({
     database,
     readStreamTimeMs: () => Promise.resolve(Date.now()),
     onCommitted: () => undefined,
-    isStopping,
+    isStopping: () => false,
     log: createLog('counter', 'silent'),
+    ...options,
   });
 }
 
@@ -215,6 +236,10 @@ function count(
 function stopAtOnce(): () => boolean {
   let asked = 0;
   return () => asked++ > 0;
+}
+
+function pruneAll(database: Kysely<Database>) {
+  return prune(database, streamNow(), { floor: 9, idempotencyKeptMs: 24 * HOUR_MS });
 }
 
 function streamNow() {
