@@ -10,6 +10,7 @@ import type { ConnectionWatch } from '../nats/connect.ts';
 import type { Puller } from '../nats/pull.ts';
 import type { Database } from '../schema/database/tables.ts';
 import type { Log } from '../telemetry/log.ts';
+import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { createDeadlineTimer } from './consume/deadline-timer.ts';
 import { createFlushClock } from './consume/flush-clock.ts';
 import { createMessageBuffer } from './consume/message-buffer.ts';
@@ -68,6 +69,7 @@ export async function startCounter(
     keysMax: options.keysHeldMax,
     settler,
     onSkew: stats.skewSeen,
+    isParkingFull: () => stats.parked?.isFull ?? false,
   });
   const clock = createFlushClock(options.flushIntervalMs);
   const stopping = new AbortController();
@@ -86,6 +88,7 @@ export async function startCounter(
       stats.flushed(result, times);
       tracing?.flushed(result, times);
     },
+    warn: throttleWarnings(log),
     onFlushed: () => {
       void settler.settle();
       void maintenance.sendDeadLetters();
@@ -109,8 +112,9 @@ export async function startCounter(
   async function stop(): Promise<void> {
     stopping.abort();
     flushTimer.check();
-    maintenance.stop();
+    const maintained = maintenance.stop();
     await flushing.catch(() => undefined);
+    await maintained;
     await maintenance.sendDeadLetters();
     await settler.finish(SETTLE_AT_STOP_MS);
     puller.close();

@@ -5,7 +5,7 @@
  * metadata is kept. With its body: it joins the tally once the ledger has shown that it is new. The body is
  * kept if the message may have been counted before (delivered again, or stored before the last
  * reconnection: after a crash the broker marks such copies as first deliveries), if an idempotency key
- * decides, or if a part of it can't be counted.
+ * decides, if a part of it can't be counted, or if it is of a newer version and is parked.
  */
 import { performance } from 'node:perf_hooks';
 import type { Delivery } from '../../nats/pull.ts';
@@ -33,6 +33,8 @@ export interface AcceptOptions {
   reconnectedAtMs: number;
   /** Called with the time from the making of a message to its storage, each by its own clock. */
   onSkew?: (skewMs: number) => void;
+  /** Whether there is no room for messages of a newer version. */
+  isParkingFull?: () => boolean;
   /** Whether the batch that is being flushed has a message with this id. */
   isBeingFlushed: (id: string) => boolean;
 }
@@ -42,18 +44,17 @@ const decoder = new TextDecoder();
 /**
  * Adds a delivery to a batch.
  *
- * @returns false for a message of a newer version, which is left to a newer counter service.
+ * @returns false for a message of a newer version if there is no room to park it; it is not held then.
  */
 export function acceptMessage(
   batch: FlushBatch,
   delivery: Delivery,
   options: AcceptOptions,
 ): boolean {
-  const text = decoder.decode(delivery.data);
-  const body = readBody(delivery, text, options.onSkew);
-  if (body === undefined) return false;
+  const { id, body } = readMessage(delivery, options.onSkew);
+  if (body.newer !== undefined && options.isParkingFull?.() === true) return false;
 
-  const message = createMessage(delivery, body);
+  const message = createMessage(delivery, id, body);
   if (needsBody(batch, delivery, body, options)) {
     message.body = body;
   } else {
@@ -64,34 +65,49 @@ export function acceptMessage(
   return true;
 }
 
-function readBody(
+/** The id is empty if it has no row of the ledger to claim. */
+function readMessage(
   delivery: Delivery,
-  text: string,
   onSkew: AcceptOptions['onSkew'],
-): HeldBody | undefined {
+): { id: string; body: HeldBody } {
   const { subject } = delivery;
+  const text = decoder.decode(delivery.data);
   try {
     const { envelope, rejected } = decodeEnvelope(text);
     const body: HeldBody = { subject, text, envelope, rejected };
-    const skewMs = delivery.storedAtMs - mintedAt(envelope.id);
-    onSkew?.(skewMs);
-    if (Math.abs(skewMs) > MINTED_SKEW_MS_MAX) body.refusal = 'late';
-    return body;
+    onSkew?.(skewOf(delivery, envelope.id));
+    if (!isLate(delivery, envelope.id)) return { id: envelope.id, body };
+    return { id: '', body: { ...body, refusal: 'late' } };
   } catch (error) {
-    if (error instanceof NewerEnvelope) return undefined;
+    const body: HeldBody = { subject, text, envelope: undefined, rejected: [] };
+    if (error instanceof NewerEnvelope) {
+      // A copy, since the delivery's bytes are a part of a larger buffer.
+      body.newer = { version: error.version, payload: Buffer.from(delivery.data) };
+      // An id is claimed at once, so that no copy of the message is counted or parked beside it.
+      const isNamed = error.id !== undefined && !isLate(delivery, error.id);
+      return { id: isNamed ? (error.id ?? '') : '', body };
+    }
     if (!(error instanceof UnacceptableEnvelope)) throw error;
-    return { subject, text, envelope: undefined, rejected: [], refusal: error.reason };
+    return { id: '', body: { ...body, refusal: error.reason } };
   }
 }
 
-function createMessage(delivery: Delivery, body: HeldBody): HeldMessage {
+function isLate(delivery: Delivery, id: string): boolean {
+  return Math.abs(skewOf(delivery, id)) > MINTED_SKEW_MS_MAX;
+}
+
+function skewOf(delivery: Delivery, id: string): number {
+  return delivery.storedAtMs - mintedAt(id);
+}
+
+function createMessage(delivery: Delivery, id: string, body: HeldBody): HeldMessage {
   const now = performance.now();
   // Never negative, though the server's clock may be ahead.
   const age = Math.max(0, Date.now() - delivery.storedAtMs);
   const increments = body.refusal === undefined ? (body.envelope?.increments ?? []) : [];
   return {
     sequence: delivery.sequence,
-    id: body.refusal === undefined ? (body.envelope?.id ?? '') : '',
+    id,
     reply: delivery.reply,
     storedAtMs: delivery.storedAtMs,
     enteredAt: now - age,

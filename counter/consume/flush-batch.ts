@@ -25,6 +25,8 @@ export interface HeldMessage {
   traceparent?: string;
   /** Absent if the message is in the tally already. */
   body?: HeldBody;
+  /** Of a message that was parked: the stream time at which it is taken out. */
+  unparkedAtMs?: number;
 }
 
 /** What is kept of a message that joins the tally only after the ledger was queried. */
@@ -35,6 +37,8 @@ export interface HeldBody {
   rejected: RejectedIncrement[];
   /** Why nothing of it can be counted. */
   refusal?: DeadLetterReason;
+  /** Of a message of a newer version, which is parked. */
+  newer?: { version: number; payload: Uint8Array };
 }
 
 /** What one flush takes: the messages of a few seconds and the sums of those without a body. */
@@ -44,6 +48,8 @@ export interface FlushBatch {
   tally: Tally;
   /** Of the kept bodies. */
   bodyBytes: number;
+  /** How many messages are of a newer version. */
+  newer: number;
   /** A time of performance.now(); Infinity if nothing is held. */
   oldestEnteredAt: number;
 }
@@ -54,6 +60,7 @@ export function createFlushBatch(): FlushBatch {
     ids: new Set(),
     tally: new Map(),
     bodyBytes: 0,
+    newer: 0,
     oldestEnteredAt: Infinity,
   };
 }
@@ -61,7 +68,10 @@ export function createFlushBatch(): FlushBatch {
 export function addToBatch(batch: FlushBatch, message: HeldMessage): void {
   batch.messages.set(message.sequence, message);
   if (message.id !== '') batch.ids.add(message.id);
-  if (message.body !== undefined) batch.bodyBytes += message.body.text.length;
+  if (message.body !== undefined) {
+    batch.bodyBytes += message.body.text.length + (message.body.newer?.payload.length ?? 0);
+  }
+  if (message.body?.newer !== undefined) batch.newer++;
   batch.oldestEnteredAt = Math.min(batch.oldestEnteredAt, message.enteredAt);
 }
 

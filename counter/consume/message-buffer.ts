@@ -18,12 +18,20 @@ import type { Settler } from '../settle/settle.ts';
  */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
+/**
+ * Messages of a newer version that are held; they are flushed at half of it. To park that many takes half a
+ * second, so that the increments beside them are in time.
+ */
+const NEWER_MAX = 5_000;
+
 export interface MessageBufferOptions {
   messagesMax: number;
   keysMax: number;
   settler: Settler;
   /** Called with the time from the making of a message to its storage, each by its own clock. */
   onSkew: (skewMs: number) => void;
+  /** Whether there is no room to park messages of a newer version. */
+  isParkingFull: () => boolean;
 }
 
 export interface MessageBuffer {
@@ -35,7 +43,7 @@ export interface MessageBuffer {
   readonly room: number;
   /** When to flush the batch, for its age or its size, as a time of performance.now(). */
   dueAt: (clock: FlushClock) => number;
-  /** @returns false for a message of a newer version, which is not held. */
+  /** @returns false for a message of a newer version that can't be parked, which is not held. */
   accept: (delivery: Delivery, reconnectedAtMs: number) => boolean;
   /** Starts a new batch and returns the one to flush. */
   startFlush: () => FlushBatch;
@@ -47,7 +55,7 @@ export interface MessageBuffer {
 }
 
 export function createMessageBuffer(options: MessageBufferOptions): MessageBuffer {
-  const { messagesMax, keysMax, settler, onSkew } = options;
+  const { messagesMax, keysMax, settler, onSkew, isParkingFull } = options;
   let collecting = createFlushBatch();
   let flushing: FlushBatch | undefined;
 
@@ -64,15 +72,17 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     return acceptMessage(collecting, delivery, {
       reconnectedAtMs,
       onSkew,
+      isParkingFull,
       isBeingFlushed: (id) => flushing?.ids.has(id) ?? false,
     });
   }
 
-  function isLarge({ messages, tally, bodyBytes }: FlushBatch): boolean {
+  function isLarge({ messages, tally, bodyBytes, newer }: FlushBatch): boolean {
     return (
       messages.size >= messagesMax / 2 ||
       tally.size >= keysMax / 2 ||
-      bodyBytes >= BODY_BYTES_MAX / 2
+      bodyBytes >= BODY_BYTES_MAX / 2 ||
+      newer >= NEWER_MAX / 2
     );
   }
 
@@ -102,7 +112,9 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     },
     get room() {
       const isFull =
-        this.keys >= keysMax || collecting.bodyBytes + (flushing?.bodyBytes ?? 0) >= BODY_BYTES_MAX;
+        this.keys >= keysMax ||
+        collecting.bodyBytes + (flushing?.bodyBytes ?? 0) >= BODY_BYTES_MAX ||
+        collecting.newer + (flushing?.newer ?? 0) >= NEWER_MAX;
       return isFull ? 0 : Math.max(0, messagesMax - this.messages);
     },
     dueAt: (clock) => (isLarge(collecting) ? 0 : collecting.oldestEnteredAt + clock.dueAgeMs()),

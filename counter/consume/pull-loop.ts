@@ -3,6 +3,7 @@ import { nakAfter } from '../../nats/acknowledgement.ts';
 import { connectionChange, type ConnectionWatch } from '../../nats/connect.ts';
 import type { Delivery, PullEnd, Puller } from '../../nats/pull.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 import type { MessageBuffer } from './message-buffer.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
@@ -23,8 +24,11 @@ const LAST_PULL_EXPIRES_MS = 0;
 const FULL_TICK_MS = 25;
 const REFUSED_MS = 1_000;
 
-/** A message of a newer version is delivered again after this long. */
-const NEWER_VERSION_DELAY_MS = 5_000;
+/**
+ * A message of a newer version that can't be parked is delivered again after this long: the most that the
+ * consumer has pending are then fewer than 2 000 deliveries a second.
+ */
+const NOT_PARKED_DELAY_MS = 60_000;
 
 export interface PullLoopOptions {
   puller: Puller;
@@ -47,6 +51,7 @@ export interface PullLoopOptions {
  */
 export async function pullUntilStopped(options: PullLoopOptions): Promise<void> {
   const { puller, watch, stores, buffer, stopping, stats, log } = options;
+  const warn = throttleWarnings(log);
 
   function pull(expiresMs: number): Promise<PullEnd> {
     const messagesMax = Math.min(PULL_MESSAGES_MAX, buffer.room);
@@ -68,9 +73,11 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
       options.onTaken();
       return;
     }
-    const { sequence, reply } = delivery;
-    log.warn({ sequence }, 'a message of a newer version is left to a newer counter service');
-    options.send(reply, nakAfter(NEWER_VERSION_DELAY_MS));
+    warn(
+      'no room to park messages of a newer version, which stay in the stream and slow counting down: ' +
+        'upgrade counter services',
+    );
+    options.send(delivery.reply, nakAfter(NOT_PARKED_DELAY_MS));
   }
 
   while (!stopping.aborted) {

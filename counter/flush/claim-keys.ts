@@ -64,7 +64,8 @@ function claimsOf(judged: JudgedMessage): Claim[] {
   const { idempotency_key: batchKey, increments } = message.body!.envelope!;
   const source = message.body!.subject.split('.').slice(1).join('.');
   // Formatted once: a message may have thousands of keys, and this is the slowest step here.
-  const storedAt = new Date(message.storedAtMs).toISOString();
+  // The key of a parked message is remembered from when it counts.
+  const storedAt = new Date(message.unparkedAtMs ?? message.storedAtMs).toISOString();
   const claim = (idempotencyKey: string, covered: Increment[]): Claim => ({
     key: digest(`${source} ${idempotencyKey}`),
     payload: digest(covered.map(payloadOf).join('\n')),

@@ -3,7 +3,8 @@
  *
  * A message is fresh (counted now), applied (its sequence has a row: an earlier delivery, or a commit whose
  * reply was lost), a repeat (another sequence has its id), or refused. Repeats and refused messages add
- * nothing, but get a row, so that settled sequences have no hole.
+ * nothing, but get a row, so that settled sequences have no hole. So does a new message of a newer version,
+ * which is parked: its row has its own id, if that can be read, and makes repeats of its copies.
  */
 import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
 import { FlushConflict } from './flush-conflict.ts';
@@ -17,26 +18,32 @@ export interface Deduplicated {
   repeats: HeldMessage[];
   /** Messages of which nothing can be counted. */
   refused: HeldMessage[];
+  /** Messages of a newer version whose id can't be read. */
+  unnamed: HeldMessage[];
 }
 
 export function deduplicate(batch: FlushBatch): Deduplicated {
   const firsts = new Map<string, HeldMessage>();
   const repeats: HeldMessage[] = [];
   const refused: HeldMessage[] = [];
+  const unnamed: HeldMessage[] = [];
   const inOrder = [...batch.messages.values()].toSorted(
     (left, right) => left.sequence - right.sequence,
   );
   for (const message of inOrder) {
     if (message.body?.refusal !== undefined) refused.push(message);
+    else if (message.id === '') unnamed.push(message);
     else if (firsts.has(message.id)) repeats.push(message);
     else firsts.set(message.id, message);
   }
-  return { firsts: [...firsts.values()], repeats, refused };
+  return { firsts: [...firsts.values()], repeats, refused, unnamed };
 }
 
 export interface Classified {
   /** New to the ledger, and in it now. */
   fresh: HeldMessage[];
+  /** New to the ledger and of a newer version. */
+  parked: HeldMessage[];
   /** Of `fresh`, those whose increments are in the batch's tally. */
   tallied: HeldMessage[];
   /** How many messages were counted before. */
@@ -53,14 +60,15 @@ export interface Classified {
  * @throws FlushConflict if the tally can't be used, or if a row was pruned between the two statements.
  */
 export function classify(
-  { firsts, repeats, refused }: Deduplicated,
+  { firsts, repeats, refused }: Omit<Deduplicated, 'unnamed'>,
   {
     knownIds,
     rows,
     incarnation,
   }: { knownIds: Set<string>; rows: KnownMessage[]; incarnation: number },
 ): Classified {
-  const fresh = firsts.filter(({ id }) => !knownIds.has(id));
+  const unknown = firsts.filter(({ id }) => !knownIds.has(id));
+  const fresh = unknown.filter((message) => !isNewer(message));
   const known = [...repeats, ...firsts.filter(({ id }) => knownIds.has(id))];
   const tallied = fresh.filter(isTallied);
   // After a commit whose reply was lost, a part of the tally is counted already, and can't be taken out.
@@ -79,11 +87,16 @@ export function classify(
   }
   return {
     fresh,
+    parked: unknown.filter(isNewer),
     tallied,
     alreadyApplied: known.length,
     settledEmpty: [...refused, ...repeated],
     reused,
   };
+}
+
+function isNewer({ body }: HeldMessage): boolean {
+  return body?.newer !== undefined;
 }
 
 /** Whether its increments are in the batch's tally; then its body is gone. */

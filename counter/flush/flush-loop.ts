@@ -42,6 +42,8 @@ export interface FlushLoopOptions {
   onCommitted: (result: FlushResult, times: FlushTimes) => void;
   /** Called after each flush, successful or not. */
   onFlushed: () => void;
+  /** Logs a line that repeats only from time to time. */
+  warn: (line: string) => void;
   /** Resolves when no more messages arrive. */
   pulling: Promise<void>;
   stopping: AbortSignal;
@@ -93,6 +95,12 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
         const { messages, increments, keys, alreadyApplied, deadLetters, stepsMs } = result;
         const counts = { messages, increments, keys, alreadyApplied, deadLetters };
         log.debug({ ...counts, ...times, stepsMs }, 'flushed');
+        if (result.parked > 0) {
+          options.warn(
+            'messages of a newer version are parked until a counter service that understands them ' +
+              'runs: upgrade counter services',
+          );
+        }
         settler.add(part.messages.values());
       },
     });

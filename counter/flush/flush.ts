@@ -1,7 +1,8 @@
 /*
  * The flush: one transaction that adds a batch to the database, completely or not at all.
  *
- * 1. Insert the message ids. An id that is there already was counted by an earlier delivery.
+ * 1. Insert the message ids. An id that is there already was counted by an earlier delivery. New messages of
+ *    a newer version are parked; what was parked before leaves its table.
  * 2. Claim the idempotency keys of the remaining messages. A key that is claimed already was counted
  *    before.
  * 3. Sum each message's ledger total from its own increments, never from the tally: the audit compares the
@@ -16,6 +17,7 @@ import type { Database } from '../../schema/database/tables.ts';
 import { digest } from '../../schema/digest.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
 import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
+import { park, unpark } from '../parking/park.ts';
 import { addToTally, sumOf, type Tally } from '../consume/tally.ts';
 import { claimIdempotencyKeys, type JudgedMessage } from './claim-keys.ts';
 import { classify, deduplicate, type Classified } from './classify.ts';
@@ -39,6 +41,11 @@ export interface FlushResult {
   /** Messages that the ledger knew, and increments whose idempotency key it knew. */
   alreadyApplied: number;
   deadLetters: number;
+  /** Messages of a newer version, and what the table that has them takes on disk, if there were any. */
+  parked: number;
+  parkedBytes?: number;
+  /** How many messages were parked before and are not any more. */
+  unparked: number;
   /** Of the dead letters: how many for each reason. */
   reasons: Partial<Record<DeadLetterReason, number>>;
   keys: number;
@@ -53,13 +60,15 @@ export interface FlushResult {
 /** @throws FlushConflict, or the database's error; either way nothing was changed. */
 export async function flush(
   database: Kysely<Database>,
-  batch: FlushBatch,
+  held: FlushBatch,
   incarnation: number,
 ): Promise<FlushResult> {
   const timer = startStepTimer<FlushStep>();
   const { tally, written, ...result } = await database.transaction().execute(async (db) => {
     timer.end('begin');
-    const { fresh, tallied, ...settled } = await insertIds(db, batch, incarnation);
+    const { batch, unparked } = await unpark(db, held, incarnation);
+    const { fresh, tallied, parked, ...settled } = await insertIds(db, batch, incarnation);
+    const parking = await park(db, parked, incarnation);
     timer.end('deduplicate');
 
     const judged = await claimIdempotencyKeys(db, fresh);
@@ -84,6 +93,9 @@ export async function flush(
       messages: fresh.length,
       increments: countIncrements(tallied, judged),
       alreadyApplied,
+      parked: parked.length,
+      ...parking,
+      unparked,
       oldestEnteredAt: fresh.reduce(
         (oldest, { enteredAt }) => Math.min(oldest, enteredAt),
         Infinity,
@@ -113,7 +125,9 @@ async function insertIds(
   batch: FlushBatch,
   incarnation: number,
 ): Promise<
-  Pick<Classified, 'fresh' | 'tallied' | 'alreadyApplied'> & { deadLetters: DeadLetter[] }
+  Pick<Classified, 'fresh' | 'parked' | 'tallied' | 'alreadyApplied'> & {
+    deadLetters: DeadLetter[];
+  }
 > {
   const messages = deduplicate(batch);
   const knownIds = await insertMessages(db, incarnation, sortedById(messages.firsts));
@@ -121,13 +135,16 @@ async function insertIds(
   const rows = known.length > 0 ? await findMessages(db, incarnation, known) : [];
 
   const classified = classify(messages, { knownIds, rows, incarnation });
-  const emptyRows = classified.settledEmpty.map((message) => emptyRow(message, incarnation));
-  await insertMessages(db, incarnation, sortedById(emptyRows));
+  const asEmpty = (message: HeldMessage) => emptyRow(message, incarnation);
+  const emptyRows = [...classified.settledEmpty, ...messages.unnamed].map(asEmpty);
+  const knownRows = await insertMessages(db, incarnation, sortedById(emptyRows));
+  // What was parked by an earlier delivery may be counted by now.
+  const unnamed = messages.unnamed.filter((message) => !knownRows.has(asEmpty(message).id));
   const deadLetters = [
     ...messages.refused.map((message) => deadLetterOf(message, incarnation)),
     ...classified.reused.map((message) => deadLetterOf(message, incarnation, 'message-id-reused')),
   ];
-  return { ...classified, deadLetters };
+  return { ...classified, parked: [...classified.parked, ...unnamed], deadLetters };
 }
 
 /** Adds to a copy: a retry needs the batch's tally unchanged. */

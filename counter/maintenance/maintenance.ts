@@ -4,6 +4,8 @@ import type { ConnectionWatch } from '../../nats/connect.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Stats } from '../telemetry/stats.ts';
+import { countParked } from '../parking/count-parked.ts';
+import { readStreamState } from '../settle/stream-state.ts';
 import { prune } from './prune.ts';
 import { watchStores } from './watch-stores.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
@@ -14,6 +16,8 @@ const PRUNE_MS = 10_000;
  * away.
  */
 const DEAD_LETTERS_MS = 5_000;
+/** Older counter services may park more at any time. */
+const PARKED_MS = 5_000;
 
 export interface MaintenanceOptions {
   database: Kysely<Database>;
@@ -30,19 +34,23 @@ export interface MaintenanceOptions {
 export interface Maintenance {
   /** Sends the dead letters that wait; concurrent calls share one run. */
   sendDeadLetters: () => Promise<void>;
-  stop: () => void;
+  /** Resolves when nothing is being counted any more. */
+  stop: () => Promise<void>;
 }
 
 /** Runs the periodic work beside the flushes. What fails is tried again at the next interval. */
 export function startMaintenance(options: MaintenanceOptions): Maintenance {
-  const { database, watch, stores, idempotencyKeptMs, log } = options;
+  const { database, watch, stores, idempotencyKeptMs, stats, log } = options;
   let sending: Promise<void> | undefined;
   let isPruning = false;
+  let counting: Promise<void> | undefined;
   let isStopped = false;
   const timers = [
     setInterval(() => void sendDeadLetters(), DEAD_LETTERS_MS),
     setInterval(() => void pruneLedgers(), PRUNE_MS),
+    setInterval(startCounting, PARKED_MS),
   ];
+  startCounting();
   const stopWatching = watchStores(options);
 
   function sendDeadLetters(): Promise<void> {
@@ -57,6 +65,27 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
       await options.sendDeadLetters();
     } catch (error) {
       log.warn({ err: error }, 'dead letters could not be sent and wait in the database');
+    }
+  }
+
+  function startCounting(): void {
+    if (!watch.isConnected || stores.isDatabaseAway) return;
+    counting ??= countWaiting().finally(() => (counting = undefined));
+  }
+
+  async function countWaiting(): Promise<void> {
+    try {
+      await countParked({
+        database,
+        readStreamTimeMs: async () => (await readStreamState(options.manager)).unsettledSinceMs,
+        onCommitted: (result, durationMs) =>
+          // How long they were parked says nothing of how far this counter service is behind.
+          stats.flushed(result, { durationMs, stalenessMs: Infinity }),
+        isStopping: () => isStopped,
+        log,
+      });
+    } catch (error) {
+      log.warn({ err: error }, 'parked messages could not be counted and stay parked');
     }
   }
 
@@ -76,10 +105,11 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
 
   return {
     sendDeadLetters,
-    stop: () => {
+    stop: async () => {
       isStopped = true;
       timers.forEach(clearInterval);
       stopWatching();
+      await counting;
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../../nats/connect.ts';
+import { readParkedState } from '../../schema/database/parked-state.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { readBooks } from './audit.ts';
@@ -14,6 +15,7 @@ const STREAM_MS = 2_000;
 const SIZES_MS = 15_000;
 /** Reads every counter and the ledger: some seconds of one core for ten million keys. */
 const BOOKS_MS = 5 * 60_000;
+const PARKED_MS = 5_000;
 
 export interface StoreWatchOptions {
   manager: JetStreamManager;
@@ -59,11 +61,21 @@ export function watchStores({
     }
   }
 
+  async function readParked(): Promise<void> {
+    try {
+      stats.parkedSeen(await readParkedState(database));
+    } catch (error) {
+      log.debug({ err: error }, 'the parked messages could not be read');
+    }
+  }
+
   const timers = [
+    setInterval(() => void readParked(), PARKED_MS),
     setInterval(() => void readStream(), STREAM_MS),
     setInterval(() => void readTables(), SIZES_MS),
     setInterval(() => void audit(), BOOKS_MS),
   ];
+  void readParked();
   void readStream();
   void readTables();
   void audit();

@@ -1,4 +1,5 @@
 import { metrics, type ObservableResult } from '@opentelemetry/api';
+import { PARKED_SEEN_MAX, type ParkedState } from '../../schema/database/parked-state.ts';
 import { operation } from './operation.ts';
 import type { Stats } from './stats.ts';
 
@@ -138,10 +139,27 @@ function observeStores(stats: Stats): void {
       if (stats.stream !== undefined) result.observe(stats.stream.ageMs / 1000);
     },
   );
+  observeParked(stats);
   gauge('database_table_rows', 'Rows of a table, by the estimate of the server', (result) => {
     for (const { table, rows } of stats.tables) result.observe(rows, { table });
   });
   gauge('database_table_bytes', 'Size of a table with its indexes', (result) => {
     for (const { table, bytes } of stats.tables) result.observe(bytes, { table });
   });
+}
+
+function observeParked(stats: Stats): void {
+  const parked = (name: string, description: string, read: (parked: ParkedState) => number) =>
+    gauge(name, description, (result) => {
+      if (stats.parked !== undefined) result.observe(read(stats.parked));
+    });
+  parked(
+    'parked_messages',
+    `Messages of a newer version that are not counted, at most ${PARKED_SEEN_MAX}`,
+    ({ messages }) => messages,
+  );
+  parked('parked_bytes', 'What they take on the disk of PostgreSQL, about', ({ bytes }) => bytes);
+  parked('parking_full', '1 if there is no room for more of them', ({ isFull }) =>
+    isFull ? 1 : 0,
+  );
 }

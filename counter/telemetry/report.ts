@@ -51,6 +51,7 @@ export function createReport(
           Object.entries(stats.deadLetters).filter(([, count]) => count > 0),
         ),
         database_connected: readHeld().isDatabaseConnected,
+        ...(stats.parked !== undefined && { parked_messages: stats.parked.messages }),
       },
     }),
     service: {

@@ -1,4 +1,5 @@
 import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
+import { PARKED_BYTES_MAX, type ParkedState } from '../../schema/database/parked-state.ts';
 import { createCountedHistogram } from '../../telemetry/counted-histogram.ts';
 import { createRollingMaximum } from '../../telemetry/rolling-maximum.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
@@ -30,6 +31,10 @@ export interface Stats extends Recorders {
   readonly worstSkewMs: () => number;
   readonly stream: { messages: number; ageMs: number } | undefined;
   readonly tables: readonly TableSize[];
+  /** Messages of a newer version that this counter service has parked. */
+  readonly messagesParked: number;
+  /** What is parked now, by any counter service; undefined before it was read. */
+  readonly parked: ParkedState | undefined;
   /** Sum of the counters minus what the messages added; anything but 0 is an error. */
   readonly auditDifference: number | undefined;
   readonly activity: RecentActivity;
@@ -47,6 +52,7 @@ interface Recorders {
   purged: (durationMs: number) => void;
   streamSeen: (stream: StreamState) => void;
   tablesSeen: (tables: TableSize[]) => void;
+  parkedSeen: (parked: ParkedState) => void;
   audited: (difference: number) => void;
 }
 
@@ -93,6 +99,8 @@ export function createStats(): Stats {
     worstSkewMs: worstSkew.read,
     stream: undefined as Stats['stream'],
     tables: NO_TABLES,
+    messagesParked: 0,
+    parked: undefined as Stats['parked'],
     auditDifference: undefined as number | undefined,
     activity,
 
@@ -106,6 +114,11 @@ export function createStats(): Stats {
       stats.incrementsCommitted += result.increments;
       stats.rowsCommitted += result.keys;
       stats.alreadyApplied += result.alreadyApplied;
+      stats.messagesParked += result.parked;
+      if (result.parkedBytes !== undefined && stats.parked !== undefined) {
+        const isFull = result.parkedBytes >= PARKED_BYTES_MAX;
+        stats.parked = { ...stats.parked, bytes: result.parkedBytes, isFull };
+      }
       stats.lastFlushMs = times.durationMs;
       stats.flushingMs += times.durationMs;
       for (const [reason, count] of Object.entries(result.reasons)) {
@@ -129,6 +142,9 @@ export function createStats(): Stats {
     },
     tablesSeen: (tables: TableSize[]): void => {
       stats.tables = tables;
+    },
+    parkedSeen: (parked: ParkedState): void => {
+      stats.parked = parked;
     },
     audited: (difference: number): void => {
       stats.auditDifference = difference;

@@ -1,6 +1,7 @@
 import { sql, type Kysely } from 'kysely';
 import type { FastifyPluginCallback } from 'fastify';
 import { Liveness, NotReady, Ready } from '../../schema/http/health.ts';
+import { readParkedState, type ParkedState } from '../../schema/database/parked-state.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Readiness } from './readiness.ts';
 
@@ -8,6 +9,8 @@ import type { Readiness } from './readiness.ts';
 const PROBE_MS = 1_000;
 /** Requests within this time get the same answer, so that no number of them is a load. */
 const KNOWN_MS = 1_000;
+/** What is parked is counted anew after this time: it takes longer than to ask whether the database answers. */
+const PARKED_KNOWN_MS = 5_000;
 /** How many requests may wait for one probe; the others get the answer before. */
 const PROBE_WAITING_MAX = 1_000;
 
@@ -23,7 +26,7 @@ export interface HealthOptions {
  */
 export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options, done) => {
   const { readiness } = options;
-  const isDatabaseConnected = probeDatabase(options);
+  const readDatabase = probeDatabase(options);
   const alive = {
     summary: 'Whether the process answers',
     tags: ['Health'],
@@ -39,38 +42,59 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
     response: { 200: Ready, 503: NotReady },
   };
   app.get('/readyz', { schema: ready }, async (_request, reply) => {
-    const database = (await isDatabaseConnected()) ? 'connected' : 'away';
+    const parked = await readDatabase();
+    const database = parked === undefined ? 'away' : 'connected';
     const stream = readiness.readStream();
     const broker = readiness.readBroker();
     const isStopping = readiness.isStopping();
     const isReady = stream === 'ready' && !isStopping;
     const status = isStopping ? 'stopping' : isReady ? 'ready' : 'not ready';
-    return reply.code(isReady ? 200 : 503).send({ status, broker, stream, database });
+    return reply.code(isReady ? 200 : 503).send({
+      status,
+      broker,
+      stream,
+      database,
+      parked_messages: parked?.messages ?? null,
+    });
   });
   done();
 };
 
-/** Returns a function that tells whether the database answers; its answer is KNOWN_MS old at most. */
-function probeDatabase({ database, warnOfDatabase }: HealthOptions): () => Promise<boolean> {
-  let isConnected = false;
+/**
+ * Returns a function that tells what is parked in the database, undefined if that does not answer; its
+ * answer is KNOWN_MS old at most.
+ */
+function probeDatabase({
+  database,
+  warnOfDatabase,
+}: HealthOptions): () => Promise<ParkedState | undefined> {
+  let parked: ParkedState | undefined;
+  let parkedReadAt = -Infinity;
   let askedAt = -Infinity;
   let answer: Promise<void> | undefined;
   let waiting = 0;
 
-  /** Queries the table itself: a database that was never migrated does not count as connected. */
+  /** Queries the tables themselves: a database that was never migrated does not count as connected. */
   async function probe(): Promise<void> {
     askedAt = performance.now();
-    isConnected = await new Promise<boolean>((resolve) => {
-      setTimeout(resolve, PROBE_MS, false).unref();
-      sql`select from increments limit 0`.execute(database).then(
-        () => resolve(true),
-        (error: unknown) => {
+    parked = await new Promise<ParkedState | undefined>((resolve) => {
+      setTimeout(resolve, PROBE_MS, undefined).unref();
+      sql`select from increments limit 0`
+        .execute(database)
+        .then(readParked)
+        .then(resolve, (error: unknown) => {
           warnOfDatabase(error);
-          resolve(false);
-        },
-      );
+          resolve(undefined);
+        });
     });
     answer = undefined;
+  }
+
+  async function readParked(): Promise<ParkedState> {
+    const now = performance.now();
+    if (parked !== undefined && now - parkedReadAt < PARKED_KNOWN_MS) return parked;
+    parkedReadAt = now;
+    return readParkedState(database);
   }
 
   return async () => {
@@ -80,6 +104,6 @@ function probeDatabase({ database, warnOfDatabase }: HealthOptions): () => Promi
       await answer;
       waiting--;
     }
-    return isConnected;
+    return parked;
   };
 }

@@ -32,16 +32,12 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
   const config = { scope: 'read' as const, problems: MESSAGE_PROBLEMS };
   app.get('/increments/:id', { schema, config }, async (request) => {
     const { id } = request.params;
-    const query = database
-      .selectFrom('ledger')
-      .select(['sequence', 'stored_at'])
-      .where('id', '=', id);
-    const row = await reads.read(() => query.executeTakeFirst());
-    if (row !== undefined) {
-      const storedAt = row.stored_at.toISOString();
-      return { id, committed: true, sequence: Number(row.sequence), stored_at: storedAt };
+    const { sequence, storedAt, isParked } = await reads.read(() => readMessage(database, id));
+    if (sequence !== null && storedAt !== null && !isParked) {
+      const stored = { sequence: Number(sequence), stored_at: storedAt.toISOString() };
+      return { id, committed: true, ...stored };
     }
-    if (brokerTimeMs() - mintedAt(id) > LEDGER_KEPT_MS - CLOCK_MARGIN_MS) {
+    if (!isParked && brokerTimeMs() - mintedAt(id) > LEDGER_KEPT_MS - CLOCK_MARGIN_MS) {
       const detail =
         'The ledger keeps a message for an hour; this one is older and may have been committed.';
       throw new ProblemError('no-longer-known', detail);
@@ -50,3 +46,17 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
   });
   done();
 };
+
+/** One statement, since a message may be taken out of the parked ones and be counted meanwhile. */
+function readMessage(database: Kysely<Database>, id: string) {
+  const inLedger = database.selectFrom('ledger').where('id', '=', id);
+  const parked = database.selectFrom('parked_messages').where('id', '=', id);
+  return database
+    .selectNoFrom((eb) => [
+      inLedger.select('sequence').as('sequence'),
+      inLedger.select('stored_at').as('storedAt'),
+      // A parked message has a row of the ledger too, though nothing of it is counted.
+      eb.exists(parked.select('id')).as('isParked'),
+    ])
+    .executeTakeFirstOrThrow();
+}

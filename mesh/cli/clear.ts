@@ -14,8 +14,8 @@ Zeroes the counters, the ledger's totals and what was carried forward in one tra
 the books stay balanced. Keys stay, with the value 0. Message ids and idempotency keys stay too, so
 that a late copy of something counted before is not counted again.
 
-Increments that wait in the stream are not cleared: they are counted afterwards, from zero. Counter
-services wait while this runs, and flush when it ends.
+Increments that wait in the stream or are parked are not cleared: they are counted afterwards, from
+zero. Counter services wait while this runs, and flush when it ends.
 
   --yes   does not ask; for scripts`,
   options: { yes: { type: 'boolean' } },

@@ -18,8 +18,8 @@ consumer; the age of the oldest increment that is not yet in the database, which
 seconds; dead letters; the database.
 
 It exits with 0 if all is well, and with 1 if something is wrong, which it names: a service that
-does not answer, increments older than ten seconds, a stream that is nearly full, a database that
-can't be reached. Dead letters are shown, but they are not a fault of the mesh. Exit code 3 means
+does not answer, increments older than ten seconds, a stream that is nearly full, messages of a newer
+version that are parked, a database that can't be reached. Dead letters are shown, but they are not a fault of the mesh. Exit code 3 means
 that the broker does not answer.`,
   run: async ({ servers, print }) => {
     const found = await readStatus(servers);

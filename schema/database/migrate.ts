@@ -51,12 +51,15 @@ async function grantRoles(db: Kysely<Database>, options: MigrateOptions): Promis
   const run = (statement: string) => sql.raw(statement).execute(db);
   await run('grant select on increments to mesh_gateway');
   await run('grant select (id, sequence, stored_at) on ledger to mesh_gateway');
+  await run(
+    'grant select (version, incarnation, sequence, id, stored_at) on parked_messages to mesh_gateway',
+  );
   await run('alter role mesh_gateway set default_transaction_read_only = on');
   await run("alter role mesh_gateway set statement_timeout = '2s'");
 
   await run('grant select, insert, update on increments to mesh_counter');
   await run('grant select, insert, update, delete on ledger, idempotency_keys to mesh_counter');
-  await run('grant select, insert, delete on dead_letters to mesh_counter');
+  await run('grant select, insert, delete on dead_letters, parked_messages to mesh_counter');
   await run('grant select, insert, update on streams to mesh_counter');
   await run("alter role mesh_counter set default_transaction_isolation = 'read committed'");
   await run('alter role mesh_counter set synchronous_commit = on');

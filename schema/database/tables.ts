@@ -47,6 +47,21 @@ export interface DeadLettersTable {
   payload: Buffer;
 }
 
+/** Messages of a newer version, which wait for a counter service that understands them; usually empty. */
+export interface ParkedMessagesTable {
+  version: string;
+  incarnation: string;
+  sequence: string;
+  /** The envelope's id, which has its row in the ledger already; null if it could not be read. */
+  id: string | null;
+  /** Where it was published. */
+  subject: string;
+  /** The stream's timestamp of the message. */
+  stored_at: Date;
+  /** The body, byte for byte. */
+  payload: Buffer;
+}
+
 /** One row for each stream incarnation; carries what was pruned from the ledger. */
 export interface StreamsTable {
   incarnation: string;
@@ -62,5 +77,6 @@ export interface Database {
   ledger: LedgerTable;
   idempotency_keys: IdempotencyKeysTable;
   dead_letters: DeadLettersTable;
+  parked_messages: ParkedMessagesTable;
   streams: StreamsTable;
 }

@@ -41,7 +41,7 @@ export const Committed = Type.Object(
   },
   {
     description:
-      'Whether the ledger has the message. If it has, `sequence` is its position in the stream and `stored_at` the time at which the stream stored it.',
+      'Whether the ledger has the message and it is not parked. If so, `sequence` is its position in the stream and `stored_at` the time at which the stream stored it.',
     examples: [
       { id: EXAMPLE_ID, committed: true, sequence: 1, stored_at: '2026-11-23T08:47:35.352Z' },
     ],

@@ -13,14 +13,34 @@ const state = {
   broker: oneOf('connected', 'away'),
   stream: oneOf('ready', 'full', 'away'),
   database: oneOf('connected', 'away'),
+  parked_messages: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+    description:
+      'Messages of a newer version, which are counted once a counter service understands them; null while the database is away.',
+  }),
 };
 
 /** What `/readyz` answers; without the database increments are still accepted. */
 export const Ready = Type.Object(state, {
   description: 'Increments are accepted.',
-  examples: [{ status: 'ready', broker: 'connected', stream: 'ready', database: 'connected' }],
+  examples: [
+    {
+      status: 'ready',
+      broker: 'connected',
+      stream: 'ready',
+      database: 'connected',
+      parked_messages: 0,
+    },
+  ],
 });
 export const NotReady = Type.Object(state, {
   description: 'Increments cannot be accepted.',
-  examples: [{ status: 'not ready', broker: 'connected', stream: 'full', database: 'connected' }],
+  examples: [
+    {
+      status: 'not ready',
+      broker: 'connected',
+      stream: 'full',
+      database: 'connected',
+      parked_messages: 0,
+    },
+  ],
 });

@@ -9,7 +9,8 @@ export const BATCH_INCREMENTS_MAX = 10_000;
 /** A scoped idempotency key: the principal before a key of at most 255 characters. */
 const IDEMPOTENCY_KEY_LENGTH_MAX = 512;
 
-const VERSION = 1;
+/** The version that this program writes, and the highest that it reads. */
+export const ENVELOPE_VERSION = 1;
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/;
 
@@ -52,9 +53,21 @@ export class UnacceptableEnvelope extends Error {
   }
 }
 
-/** Thrown for a message of a newer version, which a newer counter service understands. */
+/**
+ * Thrown for a message of a newer version, which a newer counter service understands. All that this program
+ * relies on is what every version has: `version`, and the `id` as a UUID of version 7.
+ */
 export class NewerEnvelope extends Error {
   override readonly name = 'NewerEnvelope';
+  readonly version: number;
+  /** Undefined if it can't be read. */
+  readonly id: string | undefined;
+
+  constructor(version: number, id: unknown) {
+    super(`the message has version ${version}, this program knows ${ENVELOPE_VERSION}`);
+    this.version = version;
+    this.id = typeof id === 'string' && UUID_V7.test(id) ? id : undefined;
+  }
 }
 
 /** One increment as an envelope contains it. Keys are stored in lower case, values keep every digit. */
@@ -74,7 +87,7 @@ export function encodeEnvelope(
   idempotencyKey?: string,
 ): string {
   const batchKey = idempotencyKey === undefined ? '' : `"once":${JSON.stringify(idempotencyKey)},`;
-  return `{"version":${VERSION},"id":"${id}",${batchKey}"increments":[${encodedIncrements.join(',')}]}`;
+  return `{"version":${ENVELOPE_VERSION},"id":"${id}",${batchKey}"increments":[${encodedIncrements.join(',')}]}`;
 }
 
 /**
@@ -91,12 +104,10 @@ export function decodeEnvelope(text: string): {
   const message = parseMessage(text);
   const { version, id, increments } = message;
   const idempotencyKey = readIdempotencyKey(message);
-  if (Number.isSafeInteger(version) && (version as number) > VERSION) {
-    throw new NewerEnvelope(
-      `the message has version ${version as number}, this counter service knows ${VERSION}`,
-    );
+  if (Number.isSafeInteger(version) && (version as number) > ENVELOPE_VERSION) {
+    throw new NewerEnvelope(version as number, id);
   }
-  if (version !== VERSION) throw wrongShape(`version must be ${VERSION}`);
+  if (version !== ENVELOPE_VERSION) throw wrongShape(`version must be ${ENVELOPE_VERSION}`);
   if (typeof id !== 'string' || !UUID_V7.test(id))
     throw wrongShape('id must be a UUID of version 7');
   if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey))

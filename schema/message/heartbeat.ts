@@ -62,6 +62,8 @@ export const CounterActivity = Type.Object({
     }),
     { maxItems: LATEST_FLUSHES_MAX },
   ),
+  /** Messages of a newer version that no counter service counts; absent before they were looked for. */
+  parked_messages: Type.Optional(Count),
   /** By reason, since this counter service's start. */
   dead_letters: Type.Record(Type.String(), Count),
   latest_dead_letters: Type.Array(

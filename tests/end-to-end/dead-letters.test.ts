@@ -109,19 +109,3 @@ void t.test('messages that are bad throughout keep no other from being counted',
   t.equal(keyless.length, many.length);
   for (const { payload } of keyless) t.equal(payload, '{"key":5}');
 });
-
-void t.test('a message of a newer version is left in the stream', async (t) => {
-  const [{ servers, streams }, counter] = [await shareServers(), await shareCounter()];
-  const { length: before } = await streams.readDeadLetters();
-  const [key = ''] = makeKeys(1);
-  const sequence = await streams.store(`{"version":2,"id":"${randomUUIDv7()}","sums":[]}`);
-  await streams.store(
-    `{"version":1,"id":"${randomUUIDv7()}","increments":[{"key":"${key}","value":4}]}`,
-  );
-  await untilCounted(servers.database, key, 4);
-  await until('the other settled', servers.inspect, ({ messages }) => messages === 1);
-  t.strictSame(await streams.readHeaderNames(sequence), [], 'it is the one that is left');
-  t.equal((await streams.readDeadLetters()).length, before);
-  t.ok(counter.log.some(({ msg }) => msg.includes('newer version')));
-  await streams.purge(sequence);
-});

@@ -36,29 +36,43 @@ export async function startGateway(
   t: Test,
   servers: { urls: { nats: Pick<Servers['urls']['nats'], 'gateway'>; gatewayDatabase: string } },
   environment: NodeJS.ProcessEnv = {},
+  root = ROOT,
 ): Promise<Service> {
   const port = await findFreePort();
-  return startService(t, 'gateway', `http://127.0.0.1:${environment['PORT'] ?? port}`, {
-    NATS_URL: servers.urls.nats.gateway,
-    DATABASE_URL: servers.urls.gatewayDatabase,
-    PORT: String(port),
-    RATE_LIMIT_MAX: '0',
-    // A day, so that no test crosses the edge of a window unawares.
-    RATE_LIMIT_WINDOW_MS: '86400000',
-    ...environment,
-  });
+  return startService(
+    t,
+    'gateway',
+    `http://127.0.0.1:${environment['PORT'] ?? port}`,
+    {
+      NATS_URL: servers.urls.nats.gateway,
+      DATABASE_URL: servers.urls.gatewayDatabase,
+      PORT: String(port),
+      RATE_LIMIT_MAX: '0',
+      // A day, so that no test crosses the edge of a window unawares.
+      RATE_LIMIT_WINDOW_MS: '86400000',
+      ...environment,
+    },
+    root,
+  );
 }
 
 export async function startCounter(
   t: Test,
   servers: Servers,
   environment: NodeJS.ProcessEnv = {},
+  root = ROOT,
 ): Promise<Service> {
-  return startService(t, 'counter', '', {
-    NATS_URL: servers.urls.nats.counter,
-    DATABASE_URL: servers.urls.counterDatabase,
-    ...environment,
-  });
+  return startService(
+    t,
+    'counter',
+    '',
+    {
+      NATS_URL: servers.urls.nats.counter,
+      DATABASE_URL: servers.urls.counterDatabase,
+      ...environment,
+    },
+    root,
+  );
 }
 
 async function startService(
@@ -66,8 +80,9 @@ async function startService(
   name: ServiceName,
   url: string,
   environment: NodeJS.ProcessEnv,
+  root: string,
 ): Promise<Service> {
-  const service = await launchService(t, name, environment);
+  const service = await launchService(t, name, environment, root);
   const { log } = service;
   const isReady = () => log.some(({ msg }) => msg === `the ${name} is ready`);
   const deadline = performance.now() + READY_MS_MAX;
@@ -93,11 +108,12 @@ export async function launchService(
   t: Test,
   name: ServiceName,
   environment: NodeJS.ProcessEnv,
+  root = ROOT,
 ): Promise<LaunchedService> {
   const metricsPort = await findFreePort();
   const { NODE_OPTIONS: _testRunners, ...inherited } = process.env;
   const child = spawn(process.execPath, [`${name}/main.ts`], {
-    cwd: ROOT,
+    cwd: root,
     env: { ...inherited, OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -2,17 +2,20 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
 import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
+import { readStreamState, type StreamState } from '../../counter/settle/stream-state.ts';
 import type { Servers } from './servers.ts';
 
 /** Access to the streams with the provisioner's role, which may send under a source of its own. */
 export interface StreamAccess {
   /** Stores a message as a foreign source would, under `increments.replay`. */
   store: (body: string) => Promise<number>;
+  /** Stores many, without waiting for each: acknowledgements come for the last of every thousand. */
+  storeMany: (count: number, makeBody: (index: number) => string) => Promise<void>;
   /** The names of a stored message's headers. */
   readHeaderNames: (sequence: number) => Promise<string[]>;
   readDeadLetters: () => Promise<StoredDeadLetter[]>;
-  /** Removes what is left up to a message. */
-  purge: (sequence: number) => Promise<void>;
+  /** The stream, as a counter service sees it. */
+  readState: () => Promise<StreamState>;
 }
 
 export interface StoredDeadLetter {
@@ -57,7 +60,14 @@ export async function openStreams(t: Test, servers: Servers): Promise<StreamAcce
     readHeaderNames: async (seq) =>
       (await manager.streams.getMessage(INCREMENTS, { seq }))?.header.keys() ?? [],
     store: async (body) => (await client.publish('increments.replay', body)).seq,
+    storeMany: async (count, makeBody) => {
+      for (let index = 0; index < count; index++) {
+        const isAwaited = index % 1_000 === 999 || index === count - 1;
+        if (isAwaited) await client.publish('increments.replay', makeBody(index));
+        else connection.publish('increments.replay', makeBody(index));
+      }
+    },
     readDeadLetters,
-    purge: async (seq) => void (await manager.streams.purge(INCREMENTS, { seq: seq + 1 })),
+    readState: () => readStreamState(manager),
   };
 }

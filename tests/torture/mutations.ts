@@ -11,8 +11,8 @@ const CODE = ['counter', 'gateway', 'nats', 'schema', 'telemetry', 'package.json
 export interface Mutation {
   name: string;
   file: string;
-  /** What is replaced and by what; each text is there exactly once. */
-  edits: { find: string; replacement: string }[];
+  /** What is replaced and by what; each text is there exactly once, in that file or in another one. */
+  edits: { find: string; replacement: string; file?: string }[];
 }
 
 export const MUTATIONS: Mutation[] = [
@@ -71,15 +71,14 @@ export function copyMutated({ name, file, edits }: Mutation): { root: string; re
   const remove = () => rmSync(root, { recursive: true, force: true });
   for (const path of CODE) cpSync(join(PROJECT, path), join(root, path), { recursive: true });
   symlinkSync(join(PROJECT, 'node_modules'), join(root, 'node_modules'));
-  let text = readFileSync(join(root, file), 'utf8');
-  for (const { find, replacement } of edits) {
-    const parts = text.split(find);
+  for (const { find, replacement, file: edited = file } of edits) {
+    const parts = readFileSync(join(root, edited), 'utf8').split(find);
     if (parts.length !== 2) {
       remove();
-      throw new Error(`"${name}" edits a text that ${file} has ${parts.length - 1} times: ${find}`);
+      const times = parts.length - 1;
+      throw new Error(`"${name}" edits a text that ${edited} has ${times} times: ${find}`);
     }
-    text = parts.join(replacement);
+    writeFileSync(join(root, edited), parts.join(replacement));
   }
-  writeFileSync(join(root, file), text);
   return { root, remove };
 }

@@ -30,6 +30,18 @@ export function judge(event, ageMs) {
   if (ageMs !== undefined && ageMs > STALENESS_MS_MAX) {
     return bad('Late: some increments have waited for longer than ten seconds.');
   }
+  const parked = Math.max(
+    0,
+    ...alive.map(
+      (counter) => (counter.name === 'counter' && counter.activity.parked_messages) || 0,
+    ),
+  );
+  if (parked > 0) {
+    return {
+      level: 'warning',
+      text: `Counting, but ${parked} messages of a newer version wait for newer counter services.`,
+    };
+  }
   const missing = event.instances.filter(
     (instance) => isSilent(instance) && !instance.is_stopping,
   ).length;

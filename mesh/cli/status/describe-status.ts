@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import { STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
+import { PARKED_SEEN_MAX } from '../../../schema/database/parked-state.ts';
 import { formatBytes, formatCount, formatDuration, plural } from '../quantities.ts';
 import { formatTable } from '../table.ts';
 import type { MeshStatus } from './mesh-status.ts';
@@ -11,7 +12,7 @@ import type { ServiceStatus } from './read-services.ts';
 export function describeStatus(status: MeshStatus): string {
   const parts = [
     services(status.services),
-    formatTable([...brokerRows(status), databaseRow(status.database)]),
+    formatTable([...brokerRows(status), ...databaseRows(status.database)]),
     verdict(status.problems),
   ];
   return parts.filter((part) => part !== '').join('\n\n');
@@ -84,11 +85,24 @@ function describeDeadLetters({ deadLetters }: BrokerStatus): string {
   return styleText('yellow', `${formatCount(messages)}, the last at ${last} UTC`);
 }
 
-function databaseRow(database: MeshStatus['database']): string[] {
+function databaseRows(database: MeshStatus['database']): string[][] {
+  if ('away' in database) return [['database', styleText('red', 'unreachable')]];
   return [
-    'database',
-    'away' in database ? styleText('red', 'unreachable') : describeDatabase(database),
+    ['parked', describeParked(database)],
+    ['database', describeDatabase(database)],
   ];
+}
+
+function describeParked({ parked }: DatabaseStatus): string {
+  const { messages, version, since, bytes } = parked;
+  if (messages === 0 || since === null) return 'none';
+  const more = messages >= PARKED_SEEN_MAX ? ' or more' : '';
+  const first = since.replace('T', ' ').slice(0, 19);
+  return styleText(
+    'red',
+    `${plural(messages, 'message')}${more} of a version up to ${version}, ${formatBytes(bytes)}, ` +
+      `the first at ${first} UTC`,
+  );
 }
 
 function describeDatabase(database: DatabaseStatus): string {

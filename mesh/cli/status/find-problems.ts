@@ -1,7 +1,9 @@
 import { STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
 import type { MeshFile } from '../../local/mesh-file.ts';
-import { formatDuration, plural } from '../quantities.ts';
+import { PARKED_BYTES_MAX, PARKED_SEEN_MAX } from '../../../schema/database/parked-state.ts';
+import { formatBytes, formatDuration, plural } from '../quantities.ts';
 import type { MeshStatus } from './mesh-status.ts';
+import type { DatabaseStatus } from './read-database.ts';
 
 /** Above this there is little time before increments are refused. */
 const STREAM_FULL_RATIO = 0.8;
@@ -27,7 +29,7 @@ export function findProblems(
       ? [
           `The database is unreachable, so increments wait in the stream, uncounted: ${database.away}`,
         ]
-      : []),
+      : parking(database)),
   ];
 }
 
@@ -58,11 +60,18 @@ function missingServices({ services }: Pick<MeshStatus, 'services'>, mesh?: Mesh
   return problems;
 }
 
-function staleness({ stalenessMs }: Pick<MeshStatus, 'stalenessMs'>): string[] {
+function staleness({
+  stalenessMs,
+  database,
+}: Pick<MeshStatus, 'stalenessMs' | 'database'>): string[] {
   if (stalenessMs === null || stalenessMs <= STALENESS_MS_MAX) return [];
+  const cause =
+    'parked' in database && database.parked.isFull
+      ? 'it may be of a newer version.'
+      : "counter services can't keep up, or one has just died.";
   return [
     `The oldest increment has waited for ${formatDuration(stalenessMs)}, longer than ` +
-      `${formatDuration(STALENESS_MS_MAX)}: counter services can't keep up, or one has just died.`,
+      `${formatDuration(STALENESS_MS_MAX)}: ${cause}`,
   ];
 }
 
@@ -71,5 +80,21 @@ function fullness(stream: { bytes: number; bytesMax: number }): string[] {
   if (ratio < STREAM_FULL_RATIO) return [];
   return [
     `The stream is ${Math.floor(ratio * 100)} % full: once it is full, increments are refused with 503.`,
+  ];
+}
+
+function parking({ parked }: DatabaseStatus): string[] {
+  if (parked.messages === 0) return [];
+  const more = parked.messages >= PARKED_SEEN_MAX ? ' or more' : '';
+  return [
+    `${plural(parked.messages, 'message')}${more} of a newer version (up to ${parked.version}) ` +
+      'wait, uncounted: something newer publishes than the counter services understand. ' +
+      'Upgrade counter services, and they are counted.',
+    ...(parked.isFull
+      ? [
+          `There is no room to park more than ${formatBytes(PARKED_BYTES_MAX)} of them: further ones stay in ` +
+            'the stream, and 100 000 of these stop all counting.',
+        ]
+      : []),
   ];
 }

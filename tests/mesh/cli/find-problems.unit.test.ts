@@ -27,8 +27,16 @@ const FINE = {
     ledgerRows: 1,
     idempotencyKeys: 0,
     bytes: 1,
+    parked: { messages: 0, version: null, since: null, bytes: 0, isFull: false },
   },
   stalenessMs: 10_000,
+};
+const PARKED = {
+  messages: 2,
+  version: 3,
+  since: '2026-01-01T00:00:00.000Z',
+  bytes: 100,
+  isFull: false,
 };
 const MESH = {
   gateways: [1, 3].map((pid) => ({ pid, url: '', metrics: '' })),
@@ -72,6 +80,26 @@ const CASES: {
     when: 'the stream has room',
     is: { ...FINE, broker: { ...BROKER, stream: { ...BROKER.stream, bytes: 799 } } },
     problems: [],
+  },
+  {
+    when: 'messages of a newer version are parked',
+    is: { ...FINE, database: { ...FINE.database, parked: PARKED } },
+    problems: [
+      '2 messages of a newer version (up to 3) wait, uncounted: something newer publishes than the counter services understand. Upgrade counter services, and they are counted.',
+    ],
+  },
+  {
+    when: 'no more can be parked',
+    is: {
+      ...FINE,
+      database: { ...FINE.database, parked: { ...PARKED, messages: 100_000, isFull: true } },
+      stalenessMs: 60_000,
+    },
+    problems: [
+      'The oldest increment has waited for 1 min 0 s, longer than 10.0 s: it may be of a newer version.',
+      '100 000 messages or more of a newer version (up to 3) wait, uncounted: something newer publishes than the counter services understand. Upgrade counter services, and they are counted.',
+      'There is no room to park more than 4.0 GiB of them: further ones stay in the stream, and 100 000 of these stop all counting.',
+    ],
   },
   {
     when: 'the database is away',

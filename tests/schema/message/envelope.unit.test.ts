@@ -95,7 +95,10 @@ void t.test('any text is decoded, refused with a reason or left to a newer count
       },
     ),
   );
+  const id = randomUUIDv7();
   t.throws(() => decodeEnvelope('{"version":2,"anything":true}'), NewerEnvelope);
+  t.throws(() => decodeEnvelope(`{"version":7,"id":"${id}"}`), { version: 7, id });
+  t.throws(() => decodeEnvelope('{"version":7,"id":"7"}'), { version: 7 });
   t.throws(() => decodeEnvelope('{"version":0}'), UnacceptableEnvelope);
   t.end();
 });

@@ -1,0 +1,70 @@
+import { randomUUIDv7 } from 'node:crypto';
+import t from 'tap';
+import { auditBooks } from '../../../counter/maintenance/audit.ts';
+import { readParkedState } from '../../../schema/database/parked-state.ts';
+import { makeKeys, readCounter, untilCounted } from '../../support/counters.ts';
+import { copyNextVersion } from '../../support/next-version.ts';
+import { startServers } from '../../support/servers.ts';
+import { startCounter } from '../../support/services.ts';
+import { openStreams } from '../../support/stream.ts';
+import { until } from '../../support/until.ts';
+import { copyMutated } from '../../torture/mutations.ts';
+
+const FAST = { FLUSH_INTERVAL_MS: '300' };
+const COUNT = 10_000;
+
+void t.test(
+  'when no more can be parked, the rest waits in the stream, others are counted, and nothing is lost',
+  async (t) => {
+    const servers = await startServers(t, { flushIntervalMs: 300 });
+    const streams = await openStreams(t, servers);
+    const { root, remove } = copyMutated({
+      name: 'little room',
+      file: 'schema/database/parked-state.ts',
+      edits: [
+        { find: '4096 * 1024 * 1024', replacement: '1024 * 1024' },
+        {
+          file: 'counter/consume/pull-loop.ts',
+          find: 'NOT_PARKED_DELAY_MS = 60_000',
+          replacement: 'NOT_PARKED_DELAY_MS = 5_000',
+        },
+      ],
+    });
+    t.teardown(remove);
+    const [key = '', other = ''] = makeKeys(2);
+    const counter = await startCounter(t, servers, FAST, root);
+    const newer = (version = 2, counted = key) =>
+      `{"version":${version},"id":"${randomUUIDv7()}","increments":[{"key":"${counted}","value":1}]}`;
+    await streams.storeMany(COUNT, () => newer());
+    const warning = /^no room to park messages of a newer version, which stay in the stream/;
+    await until('the warning', () => counter.log.some(({ msg }) => warning.test(msg)));
+    await streams.store(newer(1, other));
+    await untilCounted(servers.database, other, 1);
+    t.equal(counter.log.filter(({ msg }) => warning.test(msg)).length, 1, 'it is said once');
+
+    const both = async () => ({
+      parked: (await readParkedState(servers.database)).messages,
+      ...(await servers.inspect()),
+    });
+    const { parked, messages } = await until(
+      'what was counted to be settled',
+      both,
+      (seen) => seen.parked + seen.messages === COUNT,
+    );
+    t.ok(parked > 0, `${parked} are parked`);
+    t.ok(messages > 0, `${messages} wait in the stream`);
+    t.equal(await readCounter(servers.database, key), '0');
+    t.equal(await counter.stop(), 0);
+
+    await startCounter(t, servers, FAST, copyNextVersion(t));
+    await until(
+      'all of them counted',
+      () => readCounter(servers.database, key),
+      (count) => count === String(COUNT),
+      60_000,
+    );
+    await until('an empty stream', servers.inspect, ({ messages: left }) => left === 0);
+    t.match(await auditBooks(servers.database, streams.readState), { isBalanced: true });
+    t.strictSame(await streams.readDeadLetters(), []);
+  },
+);
