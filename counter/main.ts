@@ -6,6 +6,7 @@ import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
+import { ROLE_SETTINGS } from '../schema/database/role-settings.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
@@ -67,6 +68,7 @@ async function main(): Promise<void> {
     name: 'increment-mesh counter',
     connectionsMax: DATABASE_CONNECTIONS_MAX,
     queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
+    settings: ROLE_SETTINGS.mesh_counter,
     onQuery: createDatabaseMetrics(),
     onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });

@@ -14,6 +14,7 @@ import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
+import { ROLE_SETTINGS } from '../schema/database/role-settings.ts';
 import { mintId } from '../schema/message/message-id.ts';
 import { ConfigurationError } from '../schema/settings/environment.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -87,6 +88,7 @@ async function main(): Promise<void> {
     name: 'increment-mesh gateway',
     connectionsMax: DATABASE_CONNECTIONS_MAX,
     queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
+    settings: ROLE_SETTINGS.mesh_gateway,
     onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
   stopSteps.push(() => database.destroy());

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { migrate } from '../../schema/database/migrate.ts';
+import { OWNER, setUpServer } from '../../schema/database/set-up-server.ts';
 import { launchPostgres, postgresUrl, untilPostgresAnswers } from '../servers/postgres.ts';
 import { provisionExisting, type ServerContext, type ServerGroup } from './server-group.ts';
 import { STOP_STEPS } from './stop-steps.ts';
@@ -11,23 +12,31 @@ export function postgresServer(
   context: ServerContext,
   port: number,
 ): ServerGroup<Record<'owner' | 'gateway' | 'counter', string>> {
-  const { settings, dataFolder, signal } = context;
-  const { owner: password, gateway, counter } = dataFolder.secrets.postgres;
+  const { settings, dataFolder, signal, say } = context;
+  const { superuser, owner: ownerPassword, gateway, counter, reader } = dataFolder.secrets.postgres;
   const options = {
     folder: dataFolder.postgres,
     logFile: join(dataFolder.logs, 'postgres.log'),
     port,
-    password,
+    password: superuser,
+    settings: [`max_connections=${connectionsMax(settings)}`],
     signal,
   };
-  const owner = settings.DATABASE_URL ?? postgresUrl(options);
+  const superuserUrl = postgresUrl(options);
+  const owner = settings.DATABASE_URL ?? withDatabaseUser(superuserUrl, OWNER, ownerPassword);
   const urls = {
     owner,
     gateway: withDatabaseUser(owner, 'mesh_gateway', gateway),
     counter: withDatabaseUser(owner, 'mesh_counter', counter),
   };
   const provision = () =>
-    migrate({ ownerUrl: owner, gatewayPassword: gateway, counterPassword: counter });
+    migrate({
+      ownerUrl: owner,
+      gatewayPassword: gateway,
+      counterPassword: counter,
+      readerPassword: reader,
+      say: (line) => say(`PostgreSQL: ${line}`),
+    });
   if (settings.DATABASE_URL !== undefined) {
     return {
       urls,
@@ -44,5 +53,17 @@ export function postgresServer(
     // Immediate shutdown, which ends its children too; they would outlive a SIGKILL for a moment.
     endAtOnce: 'SIGQUIT',
   };
-  return { urls, programs: [program], provision };
+  return {
+    urls,
+    programs: [program],
+    provision: async () => {
+      await setUpServer({ superuserUrl, ownerPassword });
+      await provision();
+    },
+  };
+}
+
+/** Each service takes four, and each kind of service may have two fifths of all. */
+function connectionsMax({ GATEWAYS, COUNTERS }: ServerContext['settings']): number {
+  return Math.max(100, 10 * Math.max(GATEWAYS, COUNTERS) + 10);
 }

@@ -5,4 +5,6 @@ export const PASSWORDS = {
   inspector: 'is',
   provisioner: 'pv',
   owner: 'owner',
+  superuser: 'su',
+  reader: 'rd',
 };
