@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import t from 'tap';
 import { describeDatabaseError } from '../../../schema/database/describe-database-error.ts';
 import { openDatabase } from '../../../schema/database/database.ts';
 import { startServers } from '../../support/servers.ts';
+
+const EMPTY = `empty-${randomUUID()}`;
 
 /** What is wrong with a DATABASE_URL, and what to do about it. */
 const MISTAKES: Record<string, [change: (url: URL) => void, says: RegExp]> = {
@@ -18,7 +22,7 @@ const MISTAKES: Record<string, [change: (url: URL) => void, says: RegExp]> = {
     /ECONNREFUSED.*; check host and port in DATABASE_URL/,
   ],
   'no tables': [
-    (url) => void (url.pathname = 'postgres'),
+    (url) => void (url.pathname = EMPTY),
     /^relation "increments" does not exist; .*: run the migration \(`npm start` or `npm run/,
   ],
 };
@@ -26,7 +30,8 @@ const MISTAKES: Record<string, [change: (url: URL) => void, says: RegExp]> = {
 void t.test(
   'what PostgreSQL refuses is told with what to do, and without the password',
   async (t) => {
-    const { urls } = await startServers(t);
+    const { urls, database: server } = await startServers(t);
+    await sql`create database ${sql.id(EMPTY)} strategy file_copy`.execute(server);
     for (const [mistake, [change, says]] of Object.entries(MISTAKES)) {
       const url = new URL(urls.counterDatabase);
       change(url);
