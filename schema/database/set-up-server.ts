@@ -27,13 +27,13 @@ export interface SetUpOptions {
 export async function setUpServer(options: SetUpOptions): Promise<void> {
   const { superuserUrl } = options;
   const name = decodeURIComponent(new URL(superuserUrl).pathname.slice(1));
-  await onDatabase(inDatabase(superuserUrl, 'postgres'), (db) => createDatabase(db, name)).catch(
-    async (error: unknown) => {
-      if ((error as { code?: string }).code !== WRONG_PASSWORD) throw error;
-      await separateSuperuser(options);
-      await onDatabase(inDatabase(superuserUrl, 'postgres'), (db) => createDatabase(db, name));
-    },
-  );
+  const create = () =>
+    onDatabase(inDatabase(superuserUrl, 'postgres'), (db) => createDatabase(db, name));
+  await create().catch(async (error: unknown) => {
+    const isRefused = (error as { code?: string }).code === WRONG_PASSWORD;
+    if (!isRefused || !(await separateSuperuser(options))) throw error;
+    await create();
+  });
   await onDatabase(superuserUrl, (db) =>
     db.transaction().execute((transaction) => handOver(transaction, name, options)),
   );
@@ -64,7 +64,7 @@ async function handOver(
     select format('alter table %s owner to ${sql.raw(OWNER)}', oid::regclass) as statement
     from pg_class
     where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
-      and relowner = ${SUPERUSER}::regrole`.execute(db);
+      and relowner = (select oid from pg_roles where rolname = current_user)`.execute(db);
   for (const { statement } of tables) await run(statement);
 
   for (const role of ROLES) {
@@ -80,15 +80,22 @@ async function handOver(
 /**
  * A session can't rename its own role, and PostgreSQL's first role stays a superuser: so another superuser
  * renames it, for the moment.
+ *
+ * @returns false, with nothing done, where the owner is no superuser.
  */
-async function separateSuperuser({ superuserUrl, ownerPassword }: SetUpOptions): Promise<void> {
+async function separateSuperuser({ superuserUrl, ownerPassword }: SetUpOptions): Promise<boolean> {
   const password = randomBytes(16).toString('hex');
   const url = inDatabase(superuserUrl, 'postgres');
-  await onDatabase(withDatabaseUser(url, OWNER, ownerPassword), async (db) => {
+  const isFormer = await onDatabase(withDatabaseUser(url, OWNER, ownerPassword), async (db) => {
+    const { rows } = await sql<{ super: boolean }>`
+      select rolsuper as super from pg_roles where rolname = current_user`.execute(db);
+    if (rows[0]?.super !== true) return false;
     await createRole(db, FORMER_NAME);
     const verifier = await scramVerifier(password);
     await sql.raw(`alter role ${FORMER_NAME} login superuser password '${verifier}'`).execute(db);
+    return true;
   });
+  if (!isFormer) return false;
   const verifier = await scramVerifier(decodeURIComponent(new URL(superuserUrl).password));
   await onDatabase(withDatabaseUser(url, FORMER_NAME, password), (db) =>
     db.transaction().execute(async (transaction) => {
@@ -97,19 +104,20 @@ async function separateSuperuser({ superuserUrl, ownerPassword }: SetUpOptions):
       await run(`alter role ${SUPERUSER} password '${verifier}'`);
     }),
   );
+  return true;
 }
 
-async function onDatabase(
+async function onDatabase<Answer>(
   url: string,
-  act: (db: Kysely<Database>) => Promise<unknown>,
-): Promise<void> {
+  act: (db: Kysely<Database>) => Promise<Answer>,
+): Promise<Answer> {
   const db = openDatabase(url, {
     name: 'increment-mesh set-up',
     connectionsMax: 1,
     queryTimeoutMs: 60_000,
     onBrokenConnection: () => undefined,
   });
-  await act(db).finally(() => db.destroy());
+  return act(db).finally(() => db.destroy());
 }
 
 function inDatabase(url: string, name: string): string {

@@ -9,6 +9,7 @@ import { migrate } from '../../../schema/database/migrate.ts';
 import { connectionLimits, ROLE_SETTINGS } from '../../../schema/database/role-settings.ts';
 import { OWNER, setUpServer } from '../../../schema/database/set-up-server.ts';
 import { send } from '../../support/load.ts';
+import { PASSWORDS } from '../../support/passwords.ts';
 import { makeRoles } from '../../support/postgres-template.ts';
 import { startServers, type Servers } from '../../support/servers.ts';
 import { launchService, startCounter, startGateway } from '../../support/services.ts';
@@ -194,6 +195,16 @@ await t.test('no password is in the log of PostgreSQL, and each lets its role in
     t.notOk(log.includes(password.slice(-20)), role);
     await t.resolves(ask(withDatabaseUser(superuserUrl, role, password), 'select 1'), role);
   }
+});
+
+await t.test("a superuser's password that is wrong is said, and changes nothing", async (t) => {
+  const servers = await startServers(t, { ownPostgres: true });
+  const superuserUrl = withDatabaseUser(servers.postgres.url, 'postgres', 'wrong');
+  const before = await readState(servers.postgres.url);
+  await t.rejects(setUpServer({ superuserUrl, ownerPassword: PASSWORDS.owner }), {
+    message: 'password authentication failed for user "postgres"',
+  });
+  t.strictSame(await readState(servers.postgres.url), before);
 });
 
 await t.test('an owner that is no superuser migrates a database of its own', async (t) => {
