@@ -51,7 +51,6 @@ export async function grantRoles(db: Kysely<Database>, options: RoleOptions): Pr
     }
     if (isSuperuser) await limitTempFiles(db, role);
     await run(`grant connect on database ${database} to ${role}`);
-    await run(`grant usage on schema ${schema} to ${role}`);
     for (const grant of GRANTS[role]) await run(`grant ${grant} to ${role}`);
   }
   await sayWhatIsLeft(db, { database, schema }, options);
