@@ -4,6 +4,8 @@ import { describeDatabaseError } from '../../schema/database/describe-database-e
 import { migrate } from '../../schema/database/migrate.ts';
 import { OWNER, setUpServer } from '../../schema/database/set-up-server.ts';
 import { launchPostgres, postgresUrl, untilPostgresAnswers } from '../servers/postgres.ts';
+import { StartError } from '../servers/start-error.ts';
+import type { DataFolder } from './data-folder.ts';
 import { provisionExisting, type ServerContext, type ServerGroup } from './server-group.ts';
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
@@ -57,9 +59,20 @@ export function postgresServer(
     urls,
     programs: [program],
     provision: async () => {
-      await setUpServer({ superuserUrl, ownerPassword });
+      await setUpServer({ superuserUrl, ownerPassword }).catch(explainPasswords(dataFolder));
       await provision();
     },
+  };
+}
+
+function explainPasswords({ path, postgres }: DataFolder): (error: unknown) => never {
+  return (error) => {
+    if ((error as { code?: string }).code !== '28P01') throw error;
+    throw new StartError(
+      `PostgreSQL refuses the passwords of ${join(path, 'secrets.json')} (${(error as Error).message}): ` +
+        `bring back the file that belongs to ${postgres}, or choose another DATA_DIR`,
+      { cause: error },
+    );
   };
 }
 

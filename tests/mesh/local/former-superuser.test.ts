@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { findFreePort } from '../../../mesh/servers/ports.ts';
@@ -9,7 +9,7 @@ import { migrate } from '../../../schema/database/migrate.ts';
 import { ask, inDatabase } from '../../schema/database/bare-postgres.ts';
 import { endWithUs } from '../../support/end-with-us.ts';
 import { until } from '../../support/until.ts';
-import { increment, makeDataDir, startMesh, total } from '../mesh-process.ts';
+import { increment, launchMesh, makeDataDir, startMesh, total } from '../mesh-process.ts';
 
 const SMALL = { GATEWAYS: '1', COUNTERS: '1', FLUSH_INTERVAL_MS: '500' };
 const PASSWORDS = { owner: 'p-owner', gateway: 'p-gateway', counter: 'p-counter' };
@@ -49,6 +49,17 @@ void t.test('a data folder whose owner was the superuser goes on', async (t) => 
     mesh.child.kill('SIGTERM');
     await mesh.exited;
   }
+
+  await t.test('but not without its passwords, which is said in a line', async (t) => {
+    rmSync(join(dataDir, 'secrets.json'));
+    const mesh = await launchMesh({ dataDir, environment: SMALL });
+    await mesh.exited;
+    t.match(
+      mesh.output(),
+      /PostgreSQL refuses the passwords of \S+secrets\.json \(.*\): bring back/,
+    );
+    t.notMatch(mesh.output(), /^ +at /m, 'without a stack');
+  });
 });
 
 /** As version 0.1.0 left it: PostgreSQL's first role is `owner`, and everything is its own. */
