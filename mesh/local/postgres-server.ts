@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { migrate } from '../../schema/database/migrate.ts';
+import { connectionsFor } from '../../schema/database/role-settings.ts';
 import { OWNER, setUpServer } from '../../schema/database/set-up-server.ts';
 import { launchPostgres, postgresUrl, untilPostgresAnswers } from '../servers/postgres.ts';
 import { StartError } from '../servers/start-error.ts';
@@ -21,7 +22,7 @@ export function postgresServer(
     logFile: join(dataFolder.logs, 'postgres.log'),
     port,
     password: superuser,
-    settings: [`max_connections=${connectionsMax(settings)}`],
+    settings: [`max_connections=${connectionsFor(Math.max(settings.GATEWAYS, settings.COUNTERS))}`],
     signal,
   };
   const superuserUrl = postgresUrl(options);
@@ -74,9 +75,4 @@ function explainPasswords({ path, postgres }: DataFolder): (error: unknown) => n
       { cause: error },
     );
   };
-}
-
-/** Each service takes four, and each kind of service may have two fifths of all. */
-function connectionsMax({ GATEWAYS, COUNTERS }: ServerContext['settings']): number {
-  return Math.max(100, 10 * Math.max(GATEWAYS, COUNTERS) + 10);
 }

@@ -17,6 +17,8 @@ export interface RoleOptions {
   say?: (line: string) => void;
 }
 
+const TABLES = 'increments, ledger, idempotency_keys, dead_letters, streams';
+
 const GRANTS: Record<DatabaseRole, string[]> = {
   mesh_gateway: ['select on increments', 'select (id, sequence, stored_at) on ledger'],
   mesh_counter: [
@@ -30,7 +32,7 @@ const GRANTS: Record<DatabaseRole, string[]> = {
 
 /**
  * Makes the roles, or brings them to this version: password, connections, settings and rights. What a role
- * has stored for itself is removed.
+ * has stored for itself, and what it was granted by hand, is removed.
  */
 export async function grantRoles(db: Kysely<Database>, options: RoleOptions): Promise<void> {
   const { database, schema, usable, isSuperuser } = await readServer(db);
@@ -51,6 +53,7 @@ export async function grantRoles(db: Kysely<Database>, options: RoleOptions): Pr
     }
     if (isSuperuser) await limitTempFiles(db, role);
     await run(`grant connect on database ${database} to ${role}`);
+    await run(`revoke all on ${TABLES} from ${role}`);
     for (const grant of GRANTS[role]) await run(`grant ${grant} to ${role}`);
   }
   await sayWhatIsLeft(db, { database, schema }, options);

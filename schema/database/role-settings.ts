@@ -31,6 +31,22 @@ export const ROLE_SETTINGS: Record<DatabaseRole, Record<string, string>> = {
 /** Only a superuser can change this one: what a query of one session may put on the disk. */
 export const TEMP_FILE_LIMIT = '256MB';
 
+/** What a gateway takes, and a counter service: the size of its pool. */
+export const SERVICE_CONNECTIONS_MAX = 4;
+
+/**
+ * The max_connections with which connectionLimits() lets so many services of each kind connect; not below
+ * PostgreSQL's default.
+ */
+export function connectionsFor(services: number): number {
+  return Math.max(100, Math.ceil((SERVICE_CONNECTIONS_MAX * services) / SHARE) + RESERVED);
+}
+
+/** For each kind of service. */
+const SHARE = 0.4;
+/** superuser_reserved_connections, as PostgreSQL has it by default. */
+const RESERVED = 3;
+
 /**
  * How many connections each role may have, so that none takes those of the others; the rest, a sixth, is for
  * the owner of the tables.
@@ -39,5 +55,5 @@ export const TEMP_FILE_LIMIT = '256MB';
  */
 export function connectionLimits(usable: number): Record<DatabaseRole, number> {
   const share = (part: number) => Math.max(1, Math.floor(usable * part));
-  return { mesh_gateway: share(0.4), mesh_counter: share(0.4), mesh_reader: share(0.04) };
+  return { mesh_gateway: share(SHARE), mesh_counter: share(SHARE), mesh_reader: share(0.04) };
 }

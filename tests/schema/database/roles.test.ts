@@ -124,7 +124,11 @@ await t.test('what a role stores for itself is not what a service runs with', as
   );
   await lock.query('rollback');
 
+  await ask(urls.ownerDatabase, 'grant delete, update (value) on increments to mesh_gateway');
   await makeRoles(servers.postgres.url);
+  for (const verb of ['delete from increments', 'update increments set value = 0']) {
+    t.equal(await attempt(urls.gatewayDatabase, verb), NOT_ALLOWED, `${verb}: granted by hand`);
+  }
   for (const [role, settings] of Object.entries(ROLE_SETTINGS)) {
     const stored = await ask(
       servers.postgres.url,
