@@ -6,6 +6,7 @@ import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
+import { ROLE_SETTINGS, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
@@ -21,8 +22,6 @@ import { createReport } from './telemetry/report.ts';
 import { createStats } from './telemetry/stats.ts';
 import { createFlushTracing, tracePuller } from './telemetry/tracing.ts';
 
-/** One connection each for flushing, purging, pruning, and dead letters or probes. */
-const DATABASE_CONNECTIONS_MAX = 4;
 /** Above the role's transaction_timeout of 15 s: the server gives up first, unless it hangs. */
 const DATABASE_QUERY_TIMEOUT_MS = 16_000;
 
@@ -65,8 +64,10 @@ async function main(): Promise<void> {
   stopSteps.push(() => connection.drain());
   const database = openDatabase(config.DATABASE_URL, {
     name: 'increment-mesh counter',
-    connectionsMax: DATABASE_CONNECTIONS_MAX,
+    // One each for flushing, purging, pruning, and dead letters or probes.
+    connectionsMax: SERVICE_CONNECTIONS_MAX,
     queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
+    settings: ROLE_SETTINGS.mesh_counter,
     onQuery: createDatabaseMetrics(),
     onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });

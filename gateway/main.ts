@@ -14,6 +14,7 @@ import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
+import { ROLE_SETTINGS, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { mintId } from '../schema/message/message-id.ts';
 import { ConfigurationError } from '../schema/settings/environment.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -31,8 +32,6 @@ import { createStats } from './telemetry/stats.ts';
 import { tracePublisher } from './telemetry/tracing.ts';
 import { createReadiness } from './health/readiness.ts';
 
-/** Reads share few connections: they are single-row look-ups. */
-const DATABASE_CONNECTIONS_MAX = 4;
 const DATABASE_QUERY_TIMEOUT_MS = 2_000;
 /** A load balancer needs this long to see that /readyz is 503 before connections are refused. */
 const READINESS_NOTICE_MS = 500;
@@ -85,8 +84,10 @@ async function main(): Promise<void> {
 
   const database = openDatabase(config.DATABASE_URL, {
     name: 'increment-mesh gateway',
-    connectionsMax: DATABASE_CONNECTIONS_MAX,
+    // Reads share few connections: they are single-row look-ups.
+    connectionsMax: SERVICE_CONNECTIONS_MAX,
     queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
+    settings: ROLE_SETTINGS.mesh_gateway,
     onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
   stopSteps.push(() => database.destroy());

@@ -4,7 +4,6 @@ import type { StreamState } from '../settle/stream-state.ts';
 
 /** Rows in one statement, so that no flush waits long for the disk. */
 const PRUNE_ROWS_MAX = 10_000;
-const PRUNER_LOCK = 4_711_002;
 
 export interface PruneOptions {
   /** The end of the contiguous settled run: nothing above it may be deleted. */
@@ -32,9 +31,8 @@ export async function prune(
   let keysFrom = new Date(0);
   for (;;) {
     const { messages, keys, keysThrough } = await database.transaction().execute(async (db) => {
-      const { rows } = await sql<{ mine: boolean }>`
-        select pg_try_advisory_xact_lock(${PRUNER_LOCK}) as mine`.execute(db);
-      if (rows[0]?.mine !== true) return { messages: 0, keys: 0, keysThrough: null };
+      const isMine = await lockStream(db, stream);
+      if (!isMine) return { messages: 0, keys: 0, keysThrough: null };
       return {
         messages: await pruneMessages(db, stream, options.floor),
         ...(await pruneKeys(db, keysFrom, keysBefore)),
@@ -46,6 +44,21 @@ export async function prune(
     const isLast = messages < PRUNE_ROWS_MAX && keys < PRUNE_ROWS_MAX;
     if (isLast || options.isStopping?.() === true) return deleted;
   }
+}
+
+/**
+ * Locks the stream's row, for the one counter service that prunes. Not an advisory lock, which a role that
+ * may write nothing could take and keep.
+ */
+async function lockStream(db: Kysely<Database>, { incarnation }: StreamState): Promise<boolean> {
+  const row = await db
+    .selectFrom('streams')
+    .select('incarnation')
+    .where('incarnation', '=', String(incarnation))
+    .forNoKeyUpdate()
+    .skipLocked()
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** Deletes rows and carries their totals in one statement, so that the books always balance. */

@@ -19,7 +19,7 @@ export async function checkDurability(db: Kysely<Database>): Promise<void> {
   }
   if (synchronousCommit === 'off' || synchronousCommit === 'local') {
     throw new UnsafeDatabase(
-      `synchronous_commit is ${synchronousCommit} for this role; it must be on (run the migration again)`,
+      `synchronous_commit is ${synchronousCommit}; it must be on: take it out of the options in DATABASE_URL`,
     );
   }
 }

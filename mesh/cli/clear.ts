@@ -40,13 +40,14 @@ zero. Counter services wait while this runs, and flush when it ends.
 const LOCK_TIMEOUT = '30s';
 
 /**
- * Locks the tables first, in the order of a flush. Without the locks, the update would miss the ledger
- * row of a flush that commits meanwhile, but zero the counters that it added to.
+ * Locks the tables first: streams as a pruning does, then in the order of a flush. Without the locks, the
+ * update would miss the ledger row of a flush that commits meanwhile, but zero the counters that it added to.
  */
 export function clearCounts(database: Kysely<Database>): Promise<{ keys: number; sum: string }> {
   return database.transaction().execute(async (db) => {
     await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT)}`.execute(db);
-    await sql`lock table ledger, streams, increments in share row exclusive mode`.execute(db);
+    await sql`lock table streams in exclusive mode`.execute(db);
+    await sql`lock table ledger, increments in share row exclusive mode`.execute(db);
     const counts = await readCounts(db);
     await db
       .updateTable('increments')

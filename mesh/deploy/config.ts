@@ -12,6 +12,16 @@ export const SecretsConfig = Type.Object({
   }),
 });
 
+function connectionsMax(role: string) {
+  return Type.Optional(
+    Type.Integer({
+      minimum: 4,
+      maximum: 100_000,
+      description: `Connections that ${role} may have; by default two fifths of those of the server`,
+    }),
+  );
+}
+
 /** The settings of provision.ts. */
 export const ProvisionConfig = Type.Object({
   NATS_URL: natsUrlSetting("The brokers, with the provisioner's user and password"),
@@ -19,6 +29,16 @@ export const ProvisionConfig = Type.Object({
   DATABASE_URL: databaseUrlSetting('PostgreSQL, with the role that owns the tables'),
   GATEWAY_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_gateway' }),
   COUNTER_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_counter' }),
+  READER_DATABASE_PASSWORD: Type.Optional(
+    Type.String({ description: 'For the role mesh_reader; without it that role is not made' }),
+  ),
+  SUPERUSER_DATABASE_URL: Type.Optional(
+    databaseUrlSetting(
+      "For a PostgreSQL that is the mesh's own: its role postgres, which makes the database and the role owner of DATABASE_URL",
+    ),
+  ),
+  GATEWAY_CONNECTIONS_MAX: connectionsMax('mesh_gateway'),
+  COUNTER_CONNECTIONS_MAX: connectionsMax('mesh_counter'),
   REPLICAS: Type.Integer({
     default: 3,
     enum: [1, 3],

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Static } from 'typebox';
 import { provision } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
 import { natsTlsFiles } from '../../nats/tls-settings.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { migrate } from '../../schema/database/migrate.ts';
+import { setUpServer } from '../../schema/database/set-up-server.ts';
 import { readEnvironment } from '../../schema/settings/environment.ts';
 import { ProvisionConfig } from './config.ts';
 
@@ -16,13 +18,7 @@ const RETRY_DELAY_MS = 1_000;
 
 async function main(): Promise<void> {
   const config = readEnvironment(ProvisionConfig, process.env);
-  const provisionDatabase = () =>
-    migrate({
-      ownerUrl: config.DATABASE_URL,
-      gatewayPassword: config.GATEWAY_DATABASE_PASSWORD,
-      counterPassword: config.COUNTER_DATABASE_PASSWORD,
-    });
-  await retry('PostgreSQL', provisionDatabase, describeDatabaseError);
+  await retry('PostgreSQL', () => provisionDatabase(config), describeDatabaseError);
   const provisionBroker = () =>
     provision({
       url: config.NATS_URL,
@@ -32,6 +28,27 @@ async function main(): Promise<void> {
       onWait: (replicas) => say(`waiting for replicas: ${describeBehind(replicas)}`),
     });
   await retry('NATS', provisionBroker, (error) => (error as Error).message);
+}
+
+async function provisionDatabase(config: Static<typeof ProvisionConfig>): Promise<void> {
+  const { GATEWAY_CONNECTIONS_MAX: gatewayMax, COUNTER_CONNECTIONS_MAX: counterMax } = config;
+  if (config.SUPERUSER_DATABASE_URL !== undefined) {
+    await setUpServer({
+      superuserUrl: config.SUPERUSER_DATABASE_URL,
+      ownerPassword: decodeURIComponent(new URL(config.DATABASE_URL).password),
+    });
+  }
+  await migrate({
+    ownerUrl: config.DATABASE_URL,
+    gatewayPassword: config.GATEWAY_DATABASE_PASSWORD,
+    counterPassword: config.COUNTER_DATABASE_PASSWORD,
+    readerPassword: config.READER_DATABASE_PASSWORD,
+    connectionsMax: {
+      ...(gatewayMax !== undefined && { mesh_gateway: gatewayMax }),
+      ...(counterMax !== undefined && { mesh_counter: counterMax }),
+    },
+    say,
+  });
 }
 
 /**

@@ -30,9 +30,11 @@ const PASSWORDS = [
   'PROVISIONER_NATS_PASSWORD',
   'OPERATOR_NATS_PASSWORD',
   'CLUSTER_NATS_PASSWORD',
+  'SUPERUSER_DATABASE_PASSWORD',
   'OWNER_DATABASE_PASSWORD',
   'GATEWAY_DATABASE_PASSWORD',
   'COUNTER_DATABASE_PASSWORD',
+  'READER_DATABASE_PASSWORD',
   'GRAFANA_PASSWORD',
 ] as const;
 type Passwords = Record<(typeof PASSWORDS)[number], string>;
@@ -101,9 +103,11 @@ function secretFiles(passwords: Passwords, natsServers: string[]): SecretFile[] 
       user: 'prepare',
       content: environment({
         NATS_URL: nats('provisioner', passwords.PROVISIONER_NATS_PASSWORD),
+        SUPERUSER_DATABASE_URL: database('postgres', passwords.SUPERUSER_DATABASE_PASSWORD),
         DATABASE_URL: database('owner', passwords.OWNER_DATABASE_PASSWORD),
         GATEWAY_DATABASE_PASSWORD: passwords.GATEWAY_DATABASE_PASSWORD,
         COUNTER_DATABASE_PASSWORD: passwords.COUNTER_DATABASE_PASSWORD,
+        READER_DATABASE_PASSWORD: passwords.READER_DATABASE_PASSWORD,
       }),
     },
     {
@@ -130,7 +134,7 @@ function secretFiles(passwords: Passwords, natsServers: string[]): SecretFile[] 
       user: 'inspector',
       content: natsContext('operator', passwords.OPERATOR_NATS_PASSWORD, natsServers),
     },
-    { path: 'postgres-password', user: 'postgres', content: passwords.OWNER_DATABASE_PASSWORD },
+    { path: 'postgres-password', user: 'postgres', content: passwords.SUPERUSER_DATABASE_PASSWORD },
     { path: 'grafana-password', user: 'grafana', content: passwords.GRAFANA_PASSWORD },
   ];
 }

@@ -23,7 +23,7 @@ export interface DataFolder {
 /** Generated at the first start and kept, since the servers have the passwords too. */
 export interface Secrets {
   nats: Record<NatsRole | 'cluster', string>;
-  postgres: Record<'owner' | 'gateway' | 'counter', string>;
+  postgres: Record<'superuser' | 'owner' | 'gateway' | 'counter' | 'reader', string>;
 }
 
 /** @throws StartError where a mesh runs on the folder. */
@@ -88,9 +88,11 @@ function generateSecrets(): Secrets {
       cluster: generatePassword(),
     },
     postgres: {
+      superuser: generatePassword(),
       owner: generatePassword(),
       gateway: generatePassword(),
       counter: generatePassword(),
+      reader: generatePassword(),
     },
   };
 }

@@ -51,7 +51,7 @@ async function run(
   try {
     const running = await mesh.start();
     const what = running.describe();
-    writeClientFiles(running.dataFolder.path, what);
+    writeClientFiles(running.dataFolder, what);
     console.log(readyMessage(what, running.dataFolder.path, options));
     if (options.restartsOnChange) restartOnChange(running, say);
   } catch (error) {

@@ -1,10 +1,9 @@
 import { chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SUPERUSER } from '../../schema/database/set-up-server.ts';
 import type { Account } from './postgres-account.ts';
 import { runProgram } from './run-program.ts';
 import { StartError } from './start-error.ts';
-
-export const OWNER = 'owner';
 
 export interface Binaries {
   initdb: string;
@@ -48,7 +47,7 @@ export async function createCluster(
     binaries.initdb,
     [
       `--pgdata=${join(draft, 'data')}`,
-      `--username=${OWNER}`,
+      `--username=${SUPERUSER}`,
       `--pwfile=${join(draft, 'password')}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',

@@ -9,6 +9,7 @@ import {
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import { SUPERUSER } from '../../schema/database/set-up-server.ts';
 import {
   spawnDetached,
   stopProcess,
@@ -18,7 +19,7 @@ import {
 } from './detached-process.ts';
 import { openLogFile, readLogTail } from './log-file.ts';
 import { checkReachable, findPostgresAccount } from './postgres-account.ts';
-import { cleanEnvironment, createCluster, findBinaries, OWNER } from './postgres-cluster.ts';
+import { cleanEnvironment, createCluster, findBinaries } from './postgres-cluster.ts';
 import { untilReady } from './until-ready.ts';
 
 export interface PostgresOptions {
@@ -27,7 +28,7 @@ export interface PostgresOptions {
   /** Default: `<folder>.log`. */
   logFile?: string;
   port: number;
-  /** Of the role `owner`, which owns the database `increments`. */
+  /** Of the superuser, `postgres`. */
   password: string;
   /** More settings, as `name=value`. */
   settings?: string[];
@@ -35,7 +36,7 @@ export interface PostgresOptions {
 }
 
 export interface PostgresServer extends DetachedProcess {
-  /** The owner's. */
+  /** The superuser's, for the database `increments`, which setUpServer() makes. */
   readonly url: string;
   stop(): Promise<void>;
 }
@@ -64,8 +65,7 @@ const SETTINGS = [
 ];
 
 /**
- * Starts a real PostgreSQL on 127.0.0.1, created at the first start, and waits until the database
- * `increments` can be used.
+ * Starts a real PostgreSQL on 127.0.0.1, created at the first start, and waits until it answers.
  *
  * @throws StartError with the end of its log, or the folder that its user can't enter.
  */
@@ -119,22 +119,23 @@ export function untilPostgresAnswers(
   server: DetachedProcess,
   options: PostgresOptions,
 ): Promise<void> {
-  return untilReady(server, () => hasDatabase(options), {
+  return untilReady(server, () => answers(options), {
     name: 'PostgreSQL',
     deadlineMs: 90_000,
     readLog: () => readLogTail(logFile(options)),
   });
 }
 
+/** The superuser's. */
 export function postgresUrl({ port, password }: PostgresOptions, database = DATABASE): string {
-  return `postgres://${OWNER}:${password}@127.0.0.1:${port}/${database}`;
+  return `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/${database}`;
 }
 
 function logFile(options: PostgresOptions): string {
   return options.logFile ?? `${options.folder}.log`;
 }
 
-async function hasDatabase(options: PostgresOptions): Promise<boolean> {
+async function answers(options: PostgresOptions): Promise<boolean> {
   const client = new Client({
     connectionString: postgresUrl(options, 'postgres'),
     connectionTimeoutMillis: 2000,
@@ -143,11 +144,11 @@ async function hasDatabase(options: PostgresOptions): Promise<boolean> {
   client.on('error', () => {});
   try {
     await client.connect();
-    const { rowCount } = await client.query('select from pg_database where datname = $1', [
-      DATABASE,
-    ]);
-    if (rowCount === 0) await client.query(`create database ${DATABASE}`);
     return true;
+  } catch (error) {
+    // The data of an older version has no such superuser yet.
+    if ((error as { code?: string }).code === '28P01') return true;
+    throw error;
   } finally {
     await client.end();
   }

@@ -13,7 +13,10 @@ const ADVICE: Record<string, string> = {
   '42501': `DATABASE_URL has the user of another role, or the migration has not granted this one its rights (${MIGRATION})`,
   '25006':
     'DATABASE_URL leads to a standby: name all servers and target_session_attrs=read-write in it',
-  '53300': 'raise max_connections of PostgreSQL, or run fewer gateways and counter services',
+  '53300':
+    'run fewer gateways and counter services, or raise max_connections of PostgreSQL and migrate again, which sets the limits of the roles',
+  '55P03':
+    'a session keeps a lock for longer: look for it with `select pid, usename, state, xact_start from pg_stat_activity order by xact_start`, and end it',
   ECONNREFUSED: UNREACHABLE,
   ENOTFOUND: UNREACHABLE,
   EHOSTUNREACH: UNREACHABLE,

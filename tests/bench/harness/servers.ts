@@ -12,6 +12,7 @@ import { INCREMENTS } from '../../../nats/streams.ts';
 import { openDatabase } from '../../../schema/database/database.ts';
 import { type Database } from '../../../schema/database/tables.ts';
 import { migrate } from '../../../schema/database/migrate.ts';
+import { OWNER, setUpServer } from '../../../schema/database/set-up-server.ts';
 import { endWithUs } from '../../support/end-with-us.ts';
 import type { DiskUse, MeasuredProcess } from './contender.ts';
 import type { Scope } from './scope.ts';
@@ -56,7 +57,7 @@ export async function startBroker(scope: Scope, folder: string): Promise<Broker>
 
 export interface Postgres {
   pid: number;
-  /** As the owner. */
+  /** As the superuser. */
   database: Kysely<Database>;
   urls: Record<'owner' | 'gateway' | 'counter', string>;
 }
@@ -66,11 +67,13 @@ export async function startDatabase(scope: Scope, folder: string): Promise<Postg
   const postgres = await startPostgres({
     folder: join(folder, 'postgres'),
     port: await findFreePort(),
-    password: 'owner',
+    password: 'superuser',
   });
   endWithUs(postgres, 'SIGQUIT');
   scope.defer(() => postgres.stop());
-  await migrate({ ownerUrl: postgres.url, gatewayPassword: 'gw', counterPassword: 'ct' });
+  const ownerUrl = asRole(postgres.url, OWNER, 'owner');
+  await setUpServer({ superuserUrl: postgres.url, ownerPassword: 'owner' });
+  await migrate({ ownerUrl, gatewayPassword: 'gw', counterPassword: 'ct' });
   const database = openDatabase(postgres.url, {
     name: 'bench',
     connectionsMax: 2,
@@ -82,7 +85,7 @@ export async function startDatabase(scope: Scope, folder: string): Promise<Postg
     pid: postgres.pid,
     database,
     urls: {
-      owner: postgres.url,
+      owner: ownerUrl,
       gateway: asRole(postgres.url, 'mesh_gateway', 'gw'),
       counter: asRole(postgres.url, 'mesh_counter', 'ct'),
     },
@@ -110,8 +113,8 @@ export async function readDatabaseDisk(database: Kysely<Database>): Promise<Disk
   return { syncs: Number(syncs), writtenMib: Number(bytes) / 1024 / 1024 };
 }
 
-function asRole(ownerUrl: string, user: string, password: string): string {
-  const url = new URL(ownerUrl);
+function asRole(superuserUrl: string, user: string, password: string): string {
+  const url = new URL(superuserUrl);
   url.username = user;
   url.password = password;
   return url.href;

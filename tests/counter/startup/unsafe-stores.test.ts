@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
 import t from 'tap';
 import { checkDurability } from '../../../counter/startup/check-database.ts';
 import { openDatabase } from '../../../schema/database/database.ts';
+import { ROLE_SETTINGS } from '../../../schema/database/role-settings.ts';
 import { startServers } from '../../support/servers.ts';
 import { launchService } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
@@ -24,16 +24,13 @@ void t.test('a counter refuses a PostgreSQL without fsync', async (t) => {
   t.equal(await counter.stop(), 0, 'it waits, and can be stopped meanwhile');
 });
 
-void t.test('a counter refuses a role whose commits are not awaited', async (t) => {
+void t.test('a counter refuses sessions whose commits are not awaited', async (t) => {
   const servers = await startServers(t);
-  const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(
-    servers.database,
-  );
   const check = async (value: string) => {
-    await sql`alter role mesh_counter in database ${sql.id(rows[0]!.name)}
-      set synchronous_commit = ${sql.lit(value)}`.execute(servers.database);
-    const database = openDatabase(servers.urls.counterDatabase, {
+    const url = `${servers.urls.counterDatabase}?options=-c%20synchronous_commit%3D${value}`;
+    const database = openDatabase(url, {
       name: 'test',
+      settings: ROLE_SETTINGS.mesh_counter,
       connectionsMax: 1,
       queryTimeoutMs: 5_000,
       onBrokenConnection: () => undefined,
@@ -43,7 +40,9 @@ void t.test('a counter refuses a role whose commits are not awaited', async (t) 
   for (const value of ['off', 'local']) {
     await t.rejects(check(value), {
       name: 'UnsafeDatabase',
-      message: new RegExp(`^synchronous_commit is ${value} for this role; it must be on`),
+      message: new RegExp(
+        `^synchronous_commit is ${value}; it must be on: take it out of the options`,
+      ),
     });
   }
   for (const value of ['on', 'remote_write', 'remote_apply']) await t.resolves(check(value), value);

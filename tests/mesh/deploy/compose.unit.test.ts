@@ -39,7 +39,10 @@ await t.test(
       const secrets = Object.fromEntries(
         Object.keys(config.properties)
           .filter((variable) => /URL|PASSWORD/.test(variable))
-          .map((variable) => [variable, variable === 'DATABASE_URL' ? 'postgres://p' : 'nats://n']),
+          .map((variable) => [
+            variable,
+            /DATABASE_URL/.test(variable) ? 'postgres://p' : 'nats://n',
+          ]),
       );
       const read =
         config === GatewayConfig ? readGatewayConfig : readEnvironment.bind(null, config);

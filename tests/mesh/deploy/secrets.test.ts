@@ -52,7 +52,13 @@ await t.test('the services take them, and no two passwords are the same', (t) =>
   t.match(gateway.NATS_URL, /^(nats:\/\/gateway:p[0-9a-f]{32}@nats-[123]:4222,?){3}$/);
   t.match(gateway.DATABASE_URL, /^postgres:\/\/mesh_gateway:.+@postgres:5432\/increments$/);
   t.match(readEnvironment(CounterConfig, read('counter.env')).NATS_URL, /^nats:\/\/counter:/);
-  t.match(readEnvironment(ProvisionConfig, read('prepare.env')).NATS_URL, /^nats:\/\/provisioner:/);
+  const provision = readEnvironment(ProvisionConfig, read('prepare.env'));
+  t.match(provision.NATS_URL, /^nats:\/\/provisioner:/);
+  t.match(provision.DATABASE_URL, /^postgres:\/\/owner:.+@postgres:5432\/increments$/);
+  const superuser = new URL(provision.SUPERUSER_DATABASE_URL!);
+  t.equal(superuser.username, 'postgres');
+  t.equal(superuser.password, readFileSync(join(folder, 'postgres-password'), 'utf8'));
+  t.match(provision.READER_DATABASE_PASSWORD, /^p[0-9a-f]{32}$/);
   t.equal(read('nats.env')['NATS_ROUTES']?.match(/nats:\/\/cluster:/g)?.length, 3);
   const passwords = Object.values(read('passwords.env'));
   t.equal(new Set(passwords).size, passwords.length);

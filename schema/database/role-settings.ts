@@ -1,0 +1,59 @@
+/** The roles of the services and of people who look; each may do what grant-roles.ts says. */
+export type DatabaseRole = 'mesh_gateway' | 'mesh_counter' | 'mesh_reader';
+
+/**
+ * What each role's sessions start with. A role may change its own settings for later sessions, so services
+ * send theirs when they connect, and do not depend on what is stored for the role.
+ */
+export const ROLE_SETTINGS: Record<DatabaseRole, Record<string, string>> = {
+  mesh_gateway: { default_transaction_read_only: 'on', statement_timeout: '2s' },
+  mesh_counter: {
+    default_transaction_isolation: 'read committed',
+    synchronous_commit: 'on',
+    // A counter service that freezes during a flush holds row locks: the server ends its transaction, so
+    // that it can't block the others.
+    idle_in_transaction_session_timeout: '3s',
+    lock_timeout: '5s',
+    statement_timeout: '10s',
+    transaction_timeout: '15s',
+    tcp_keepalives_idle: '5s',
+    tcp_keepalives_interval: '2s',
+    tcp_keepalives_count: '3',
+  },
+  mesh_reader: {
+    default_transaction_read_only: 'on',
+    statement_timeout: '30s',
+    // A transaction left open would keep rows from being vacuumed.
+    idle_in_transaction_session_timeout: '60s',
+  },
+};
+
+/** Only a superuser can change this one: what a query of one session may put on the disk. */
+export const TEMP_FILE_LIMIT = '256MB';
+
+/** What a gateway takes, and a counter service: the size of its pool. */
+export const SERVICE_CONNECTIONS_MAX = 4;
+
+/**
+ * The max_connections with which connectionLimits() lets so many services of each kind connect; not below
+ * PostgreSQL's default.
+ */
+export function connectionsFor(services: number): number {
+  return Math.max(100, Math.ceil((SERVICE_CONNECTIONS_MAX * services) / SHARE) + RESERVED);
+}
+
+/** For each kind of service. */
+const SHARE = 0.4;
+/** superuser_reserved_connections, as PostgreSQL has it by default. */
+const RESERVED = 3;
+
+/**
+ * How many connections each role may have, so that none takes those of the others; the rest, a sixth, is for
+ * the owner of the tables.
+ *
+ * @param usable max_connections without those that PostgreSQL reserves.
+ */
+export function connectionLimits(usable: number): Record<DatabaseRole, number> {
+  const share = (part: number) => Math.max(1, Math.floor(usable * part));
+  return { mesh_gateway: share(SHARE), mesh_counter: share(SHARE), mesh_reader: share(0.04) };
+}
