@@ -5,7 +5,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 export function writeFileAtomically(path: string, content: string, mode = 0o600): void {
   const draft = `${path}.${randomUUID()}`;
   try {
-    writeFileSync(draft, content, { mode, flush: true });
+    writeFileSync(draft, content, { mode, flush: true, flag: 'wx' });
     renameSync(draft, path);
   } catch (error) {
     rmSync(draft, { force: true });

@@ -1,8 +1,10 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { generatePassword } from '../files/generate-password.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
+import { readPostgresAccount } from '../servers/postgres-account.ts';
 import { acquireLock } from './lock.ts';
+import { checkOwnFolder, makeOwnFolder } from './own-folder.ts';
 
 /** The folder of one mesh. Paths are absolute and free of symbolic links. */
 export interface DataFolder {
@@ -25,12 +27,14 @@ export interface Secrets {
   postgres: Record<'owner' | 'gateway' | 'counter', string>;
 }
 
-/** @throws StartError where a mesh runs on the folder. */
+/** @throws StartError where a mesh runs on the folder, or others have a say in what is in it. */
 export async function openDataFolder(
   wanted: string,
   { say, signal }: { say: (line: string) => void; signal: AbortSignal },
 ): Promise<DataFolder> {
-  const path = createFolder(resolve(wanted));
+  const path = makeOwnFolder(resolve(wanted));
+  const postgres = await readPostgresAccount();
+  checkOwnFolder(path, postgres === undefined ? [] : [postgres.uid]);
   const release = await acquireLock(join(path, 'lock'), {
     signal,
     onWait: (pid) =>
@@ -53,15 +57,6 @@ export async function openDataFolder(
     release();
     throw error;
   }
-}
-
-/** Under root, PostgreSQL runs as another user, who must be able to enter this folder. */
-function createFolder(path: string): string {
-  if (!existsSync(path)) {
-    mkdirSync(path, { recursive: true });
-    chmodSync(path, process.getuid?.() === 0 ? 0o711 : 0o700);
-  }
-  return realpathSync(path);
 }
 
 /** Adds what an older version did not generate. */

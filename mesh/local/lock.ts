@@ -26,7 +26,8 @@ export async function acquireLock(
   let { onWait } = options;
   const own = `${identifyProcess(process.pid)!}${isForCleanup ? CLEANUP : ''}`;
   const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, own, { mode: 0o600 });
+  rmSync(draft, { force: true });
+  writeFileSync(draft, own, { mode: 0o600, flag: 'wx' });
   try {
     // A link appears with its content or not at all, and only where no lock is.
     while (!tryLink(draft, path)) {
