@@ -24,7 +24,7 @@ const FILES = ['lock', 'mesh.json', 'ports.json', 'secrets.json', 'topology'];
 const STORES = ['nats', 'nats-1', 'nats-2', 'nats-3', 'postgres', 'postgres.new', 'proxy'];
 
 /**
- * Makes a data folder where there is none.
+ * Makes a folder of ours, such as DATA_DIR, where there is none.
  *
  * Under root, PostgreSQL runs as another user, who must be able to enter it, whatever the umask.
  *
@@ -49,11 +49,11 @@ export function makeOwnFolder(path: string): string {
       }
     }
     const real = realpathSync(path);
-    if (!statSync(real).isDirectory()) throw new StartError(`DATA_DIR ${path} is not a folder`);
+    if (!statSync(real).isDirectory()) throw new StartError(`${path} is not a folder`);
     return real;
   } catch (error) {
     if (error instanceof StartError) throw error;
-    throw new StartError(`DATA_DIR ${path} can't be used: ${(error as Error).message}`);
+    throw new StartError(`the folder ${path} can't be used: ${(error as Error).message}`);
   }
 }
 
