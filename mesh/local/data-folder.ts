@@ -5,6 +5,7 @@ import { writeFileAtomically } from '../files/write-file-atomically.ts';
 import { readPostgresAccount } from '../servers/postgres-account.ts';
 import { acquireLock } from './lock.ts';
 import { checkOwnFolder, makeOwnFolder } from './own-folder.ts';
+import { ACCOUNTS } from './run-as.ts';
 
 /** The folder of one mesh. Paths are absolute and free of symbolic links. */
 export interface DataFolder {
@@ -33,8 +34,11 @@ export async function openDataFolder(
   { say, signal }: { say: (line: string) => void; signal: AbortSignal },
 ): Promise<DataFolder> {
   const path = makeOwnFolder(resolve(wanted));
-  const postgres = await readPostgresAccount();
-  checkOwnFolder(path, postgres === undefined ? [] : [postgres.uid]);
+  const accounts = [await readPostgresAccount(), ...(isRoot() ? Object.values(ACCOUNTS) : [])];
+  checkOwnFolder(
+    path,
+    accounts.flatMap((account) => account?.uid ?? []),
+  );
   const release = await acquireLock(join(path, 'lock'), {
     signal,
     onWait: (pid) =>
@@ -57,6 +61,10 @@ export async function openDataFolder(
     release();
     throw error;
   }
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
 }
 
 /** Adds what an older version did not generate. */

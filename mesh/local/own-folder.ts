@@ -19,6 +19,8 @@ import { StartError } from '../servers/start-error.ts';
 
 /** Whole, since we write into them. What else lies in a data folder is left alone. */
 const FOLDERS = ['logs', 'clients', 'processes'];
+/** With a folder for each user that root starts processes as. */
+const HOMES = 'homes';
 const FILES = ['lock', 'mesh.json', 'ports.json', 'secrets.json', 'topology'];
 /** Their servers look at what is inside. */
 const STORES = ['nats', 'nats-1', 'nats-2', 'nats-3', 'postgres', 'postgres.new', 'proxy'];
@@ -69,7 +71,9 @@ export function checkOwnFolder(path: string, storeOwners: number[] = []): void {
   check(path, owners);
   for (const name of FILES) check(join(path, name), owners);
   for (const name of FOLDERS) checkAll(join(path, name), owners);
-  for (const name of STORES) check(join(path, name), [...owners, ...storeOwners]);
+  check(join(path, HOMES), owners);
+  const homes = list(join(path, HOMES)).map((name) => join(HOMES, name));
+  for (const name of [...STORES, ...homes]) check(join(path, name), [...owners, ...storeOwners]);
 }
 
 function checkAll(path: string, owners: number[]): void {
