@@ -55,7 +55,7 @@ await t.test(
 );
 
 await t.test('every variable of the brokers is one that their configuration reads', (t) => {
-  const read = ['cluster.conf', 'server.conf', 'roles.conf']
+  const read = ['cluster.conf', 'server.conf', 'monitored.conf', 'roles.conf']
     .map((file) => readFileSync(join(ROOT, 'nats', file), 'utf8'))
     .join('\n');
   for (const name of ['nats-1', 'nats-2', 'nats-3']) {
@@ -106,7 +106,9 @@ await t.test('every port that is asked is one that is listened on', (t) => {
 });
 
 await t.test('every file that is mounted or run exists, in the image too', (t) => {
-  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(\S+) /gm)].map(([, from]) => from);
+  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(?:--chmod=\d+ )?(\S+) /gm)].map(
+    ([, from]) => from,
+  );
   for (const [name, service] of services) {
     for (const volume of service.volumes ?? []) {
       const [source = '', target, mode] = volume.split(':');
@@ -124,7 +126,7 @@ await t.test('every file that is mounted or run exists, in the image too', (t) =
     t.ok(isCopied, `${name}: it is in the image`);
   }
   const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8');
-  for (const [, from] of dockerfile.matchAll(/^COPY (?!--from)(\S+)/gm)) {
+  for (const [, from] of dockerfile.matchAll(/^COPY (?!--from)(?:--chmod=\d+ )?(\S+)/gm)) {
     t.match(ignored, new RegExp(`^!${from}$`, 'm'), `${from} reaches the build`);
   }
   t.end();
@@ -153,14 +155,50 @@ await t.test('no container has more rights than it needs', (t) => {
     t.equal(service.read_only, true, `${name}: its root is read-only`);
     t.same(service.cap_drop, ['ALL'], `${name}: no capability`);
     t.same(service.security_opt, ['no-new-privileges:true'], `${name}: no new privileges`);
-    t.ok(service.deploy?.resources?.limits?.memory ?? isOneShot(name), `${name}: limited`);
+    const limits = service.deploy?.resources?.limits;
+    t.ok(limits?.memory ?? isOneShot(name), `${name}: limited`);
+    t.ok(limits?.pids ?? service.pids_limit, `${name}: can't fill the table of processes`);
     if (name === 'secrets') t.equal(service.network_mode, 'none', 'root has no network');
     else t.match(service.user, /^[1-9]\d*:[1-9]\d*$/, `${name}: a user without rights`);
     for (const port of service.ports ?? []) t.match(port, /^127\.0\.0\.1:/, `${name}: loopback`);
   }
-  t.equal(compose.networks['mesh']?.internal, true, 'nothing goes in or out of the mesh');
+  for (const [name, network] of Object.entries(compose.networks)) {
+    t.equal(network?.internal ?? false, name !== 'edge', `nothing goes in or out of ${name}`);
+  }
   const published = services.filter(([, { ports }]) => ports !== undefined).map(([name]) => name);
   t.same(published, ['proxy', 'grafana']);
+  t.end();
+});
+
+await t.test('gateways believe the proxy, and nothing else can be in its place', (t) => {
+  const { front } = compose.networks;
+  const trusted = environmentOf(compose.services['gateway']!)['TRUST_PROXY'];
+  t.equal(trusted, front?.ipam?.config?.[0]?.subnet);
+  t.same(membersOf('front'), ['proxy', 'gateway']);
+  t.notOk(compose.services['proxy']?.networks?.includes('mesh'), 'it reaches them only by that');
+  t.end();
+});
+
+await t.test('who watches or takes requests reaches neither the brokers nor the database', (t) => {
+  t.same(membersOf('mesh'), [
+    'prepare',
+    'gateway',
+    'counter',
+    'nats-1',
+    'nats-2',
+    'nats-3',
+    'nats',
+    'postgres',
+    'collector',
+  ]);
+  t.same(membersOf('edge'), ['proxy', 'grafana']);
+  t.end();
+});
+
+await t.test('the image does not depend on the umask of the checkout', (t) => {
+  const own = dockerfile.slice(dockerfile.lastIndexOf('\nFROM ')).match(/^COPY (?!--from).*$/gm);
+  t.ok(own && own.length > 5);
+  for (const line of own ?? []) t.match(line, /^COPY --chmod=755 /);
   t.end();
 });
 
@@ -230,6 +268,10 @@ await t.test('no service is killed while it still stops', (t) => {
   }
   t.end();
 });
+
+function membersOf(network: string): string[] {
+  return services.filter(([, { networks }]) => networks?.includes(network)).map(([name]) => name);
+}
 
 function isOneShot(name: string): boolean {
   return name === 'secrets' || name === 'prepare';
