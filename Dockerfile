@@ -10,14 +10,15 @@ ENV NODE_ENV=production \
     OTEL_EXPORTER_PROMETHEUS_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=modules /app/node_modules ./node_modules
-COPY package.json ./
-COPY schema ./schema
-COPY nats ./nats
-COPY telemetry ./telemetry
-COPY gateway ./gateway
-COPY counter ./counter
-COPY mesh/files ./mesh/files
-COPY mesh/deploy ./mesh/deploy
+# Readable for every user, whatever the umask of the checkout.
+COPY --chmod=755 package.json ./
+COPY --chmod=755 schema ./schema
+COPY --chmod=755 nats ./nats
+COPY --chmod=755 telemetry ./telemetry
+COPY --chmod=755 gateway ./gateway
+COPY --chmod=755 counter ./counter
+COPY --chmod=755 mesh/files ./mesh/files
+COPY --chmod=755 mesh/deploy ./mesh/deploy
 
 # Node is process 1, so that it gets SIGTERM itself, and drains or flushes.
 USER node

@@ -51,7 +51,11 @@ async function main(): Promise<void> {
   const apiKeys =
     config.API_KEYS_FILE === undefined
       ? undefined
-      : openApiKeys(config.API_KEYS_FILE, (problem) => log.error(problem));
+      : openApiKeys(
+          config.API_KEYS_FILE,
+          (problem) => log.error(problem),
+          (warning) => log.warn(warning),
+        );
   let isStopping = false;
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];

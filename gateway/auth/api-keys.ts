@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
-import { Value } from 'typebox/value';
-import { ApiKeysFile, type ApiKey } from '../../schema/http/api-keys.ts';
+import { unwatchFile, watchFile } from 'node:fs';
+import type { ApiKey } from '../../schema/http/api-keys.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
+import { KeyFileError, readKeyFile } from './key-file.ts';
 
 /** How often the file is checked for a change. */
 const WATCH_MS = 1_000;
@@ -17,13 +17,18 @@ export interface ApiKeys {
  * Reads a file of API keys, and again when it changes. A change that can't be read is reported, and the
  * keys stay as they were.
  *
- * @throws ConfigurationError if the file can't be read at the start.
+ * @param onWarning called with what others can do with the file, at each read.
+ * @throws ConfigurationError if the file can't be read at the start, or others can change it.
  */
-export function openApiKeys(path: string, onProblem: (problem: string) => void): ApiKeys {
-  let keys = readKeys(path);
+export function openApiKeys(
+  path: string,
+  onProblem: (problem: string) => void,
+  onWarning: (warning: string) => void = () => {},
+): ApiKeys {
+  let keys = readKeys(path, onWarning);
   watchFile(path, { interval: WATCH_MS, persistent: false }, () => {
     try {
-      keys = readKeys(path);
+      keys = readKeys(path, onWarning);
     } catch (error) {
       onProblem((error as Error).message);
     }
@@ -42,22 +47,13 @@ export function openApiKeys(path: string, onProblem: (problem: string) => void):
   };
 }
 
-function readKeys(path: string): Map<string, ApiKey> {
-  let content: unknown;
+function readKeys(path: string, onWarning: (warning: string) => void): Map<string, ApiKey> {
   try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
+    const { keys, warnings } = readKeyFile(path);
+    for (const warning of warnings) onWarning(`API_KEYS_FILE: ${warning}`);
+    return new Map(keys.map((key) => [key.sha256, key]));
   } catch (error) {
-    throw new ConfigurationError([
-      `API_KEYS_FILE: ${path} can't be read: ${(error as Error).message}`,
-    ]);
+    if (!(error instanceof KeyFileError)) throw error;
+    throw new ConfigurationError(error.faults.map((fault) => `API_KEYS_FILE: ${fault}`));
   }
-  if (!Value.Check(ApiKeysFile, content)) {
-    const faults = Value.Errors(ApiKeysFile, content).map(
-      (fault) => `${fault.instancePath} ${fault.message}`,
-    );
-    throw new ConfigurationError(
-      faults.slice(0, 10).map((fault) => `API_KEYS_FILE: ${path}: ${fault}`),
-    );
-  }
-  return new Map(content.keys.map((key) => [key.sha256, key]));
 }

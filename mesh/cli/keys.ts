@@ -1,9 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Value } from 'typebox/value';
-import { ApiKey, ApiKeysFile } from '../../schema/http/api-keys.ts';
-import { writeFileAtomically } from '../files/write-file-atomically.ts';
+import { ApiKey } from '../../schema/http/api-keys.ts';
+import { changeKeys, readKeys } from './change-keys.ts';
 import { EXIT, type Command, type CommandContext } from './command.ts';
 import { Refusal, UsageError } from './errors.ts';
 import { formatTable } from './table.ts';
@@ -14,7 +13,7 @@ const SECRET_PREFIX = 'imk_';
 
 const FILE_HELP = `
 The file has the SHA-256 of each secret, never the secret. Gateways with API_KEYS_FILE read it again
-within two seconds of a change.
+within two seconds of a change. It is made with mode 600, and one that others can change is refused.
 
   --file PATH   the file; by default that of API_KEYS_FILE, or api-keys.json in DATA_DIR`;
 
@@ -33,7 +32,7 @@ NAME says who has the key: rate limits and idempotency keys belong to it. Adding
 gives it a new secret; the old one is no longer valid.`,
   options: { ...file, scopes: { type: 'string' }, 'rate-limit': { type: 'string' } },
   words: { min: 1, max: 1 },
-  run: (context) => {
+  run: async (context) => {
     const { words, options, print } = context;
     const secret = `${SECRET_PREFIX}${randomBytes(SECRET_BYTES).toString('base64url')}`;
     const limit = options['rate-limit'];
@@ -50,8 +49,8 @@ gives it a new secret; the old one is no longer valid.`,
       );
     }
     const path = pathOf(context);
-    const others = readKeys(path).filter(({ name }) => name !== key.name);
-    writeKeys(path, [...others, key]);
+    const withKey = (keys: ApiKey[]) => [...keys.filter(({ name }) => name !== key.name), key];
+    await changeKeys(path, withKey, warnOn(context));
     print({ name: key.name, secret, file: path }, () =>
       [
         `${key.name} may ${key.scopes.join(', ')}. Its secret is shown only here:\n`,
@@ -73,7 +72,7 @@ export const listKeys: Command = {
   options: file,
   run: (context) => {
     const path = pathOf(context);
-    const keys = readKeys(path).map(({ name, scopes, rate_limit_max: limit }) => ({
+    const keys = readKeys(path, warnOn(context)).map(({ name, scopes, rate_limit_max: limit }) => ({
       name,
       scopes,
       rate_limit_max: limit ?? null,
@@ -100,13 +99,15 @@ export const revokeKey: Command = {
   help: FILE_HELP,
   options: file,
   words: { min: 1, max: 1 },
-  run: (context) => {
+  run: async (context) => {
     const path = pathOf(context);
     const [name] = context.words;
-    const keys = readKeys(path);
-    const left = keys.filter((key) => key.name !== name);
-    if (left.length === keys.length) throw new Refusal(`there is no key ${name} in ${path}`);
-    writeKeys(path, left);
+    const withoutKey = (keys: ApiKey[]) => {
+      const left = keys.filter((key) => key.name !== name);
+      if (left.length === keys.length) throw new Refusal(`there is no key ${name} in ${path}`);
+      return left;
+    };
+    await changeKeys(path, withoutKey, warnOn(context));
     context.print({ revoked: name, file: path }, () => `${name} is revoked.`);
     return EXIT.fine;
   },
@@ -114,21 +115,9 @@ export const revokeKey: Command = {
 
 function pathOf({ options, terminal }: CommandContext): string {
   const { API_KEYS_FILE: fromEnvironment, DATA_DIR: dataDir } = terminal.environment;
-  return String(options['file'] ?? fromEnvironment ?? join(dataDir ?? '.mesh', 'api-keys.json'));
+  return String(options['file'] ?? (fromEnvironment || join(dataDir || '.mesh', 'api-keys.json')));
 }
 
-function readKeys(path: string): ApiKey[] {
-  if (!existsSync(path)) return [];
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new Refusal(`${path} can't be read: ${(error as Error).message}`);
-  }
-  if (!Value.Check(ApiKeysFile, content)) throw new Refusal(`${path} is not a file of API keys`);
-  return content.keys;
-}
-
-function writeKeys(path: string, keys: ApiKey[]): void {
-  writeFileAtomically(path, `${JSON.stringify({ keys } satisfies ApiKeysFile, null, 2)}\n`);
+function warnOn({ terminal }: CommandContext): (warning: string) => void {
+  return (warning) => terminal.writeError(`warning: ${warning}\n`);
 }

@@ -1,9 +1,12 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { NatsRole } from '../../nats/connect.ts';
 import { generatePassword } from '../files/generate-password.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
+import { readPostgresAccount } from '../servers/postgres-account.ts';
 import { acquireLock } from './lock.ts';
+import { checkOwnFolder, makeOwnFolder } from './own-folder.ts';
+import { ACCOUNTS } from './run-as.ts';
 
 /** The folder of one mesh. Paths are absolute and free of symbolic links. */
 export interface DataFolder {
@@ -26,12 +29,17 @@ export interface Secrets {
   postgres: Record<'superuser' | 'owner' | 'gateway' | 'counter' | 'reader', string>;
 }
 
-/** @throws StartError where a mesh runs on the folder. */
+/** @throws StartError where a mesh runs on the folder, or others have a say in what is in it. */
 export async function openDataFolder(
   wanted: string,
   { say, signal }: { say: (line: string) => void; signal: AbortSignal },
 ): Promise<DataFolder> {
-  const path = createFolder(resolve(wanted));
+  const path = makeOwnFolder(resolve(wanted));
+  const accounts = [await readPostgresAccount(), ...(isRoot() ? Object.values(ACCOUNTS) : [])];
+  checkOwnFolder(
+    path,
+    accounts.flatMap((account) => account?.uid ?? []),
+  );
   const release = await acquireLock(join(path, 'lock'), {
     signal,
     onWait: (pid) =>
@@ -56,13 +64,8 @@ export async function openDataFolder(
   }
 }
 
-/** Under root, PostgreSQL runs as another user, who must be able to enter this folder. */
-function createFolder(path: string): string {
-  if (!existsSync(path)) {
-    mkdirSync(path, { recursive: true });
-    chmodSync(path, process.getuid?.() === 0 ? 0o711 : 0o700);
-  }
-  return realpathSync(path);
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
 }
 
 /** Adds what an older version did not generate. */

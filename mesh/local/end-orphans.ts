@@ -6,7 +6,7 @@ import { endOrphans } from './orphans.ts';
 
 const [dataFolder = ''] = process.argv.slice(2);
 // Fails where a next start was faster: that one ends what is left.
-const release = await acquireLock(join(dataFolder, 'lock'), { isForCleanup: true });
+const release = await acquireLock(join(dataFolder, 'lock'), { isBrief: true });
 try {
   await endOrphans(dataFolder, () => {});
 } finally {

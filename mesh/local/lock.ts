@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { identifyProcess } from '../servers/processes.ts';
@@ -5,28 +6,29 @@ import { StartError } from '../servers/start-error.ts';
 
 const POLL_MS = 50;
 
-/** Marks the lock of a process that only ends what an earlier mesh left: its end is waited for. */
-const CLEANUP = ' cleanup';
+/** Marks a lock that is held for a moment only, as by what ends an earlier mesh: its end is waited for. */
+const BRIEF = ' cleanup';
 
 /**
- * Makes this process the only one that uses a data folder: two brokers on one store lose data.
+ * Makes this process the only one that uses a data folder, since two brokers on one store lose data; or the
+ * only one that changes a file.
  *
  * The lock is a file with the pid of its owner and the moment at which that process started; where
  * the owner is gone, the lock is taken over. The returned function gives it back.
  *
- * @param options.isForCleanup this process only ends what an earlier mesh left running.
- * @param options.onWait called once where another process does that, with its pid.
+ * @param options.isBrief this process gives it back in a moment: others wait for it.
+ * @param options.onWait called once where another process has it so, with its pid.
  * @throws StartError with the owner's pid where a mesh runs on the folder.
  */
 export async function acquireLock(
   path: string,
-  options: { isForCleanup?: boolean; onWait?: (pid: number) => void; signal?: AbortSignal } = {},
+  options: { isBrief?: boolean; onWait?: (pid: number) => void; signal?: AbortSignal } = {},
 ): Promise<() => void> {
-  const { isForCleanup = false, signal } = options;
+  const { isBrief = false, signal } = options;
   let { onWait } = options;
-  const own = `${identifyProcess(process.pid)!}${isForCleanup ? CLEANUP : ''}`;
-  const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, own, { mode: 0o600 });
+  const own = `${identifyProcess(process.pid)!}${isBrief ? BRIEF : ''}`;
+  const draft = `${path}.${randomUUID()}`;
+  writeFileSync(draft, own, { mode: 0o600, flag: 'wx' });
   try {
     // A link appears with its content or not at all, and only where no lock is.
     while (!tryLink(draft, path)) {
@@ -35,7 +37,7 @@ export async function acquireLock(
       const pid = Number.parseInt(owner, 10);
       const identity = identifyProcess(pid);
       if (identity === owner) throw new DataFolderInUse(path, pid);
-      if (identity !== undefined && owner === `${identity}${CLEANUP}`) {
+      if (identity !== undefined && owner === `${identity}${BRIEF}`) {
         onWait?.(pid);
         onWait = undefined;
         await delay(POLL_MS, undefined, { ...(signal && { signal }) });

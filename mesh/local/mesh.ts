@@ -11,6 +11,7 @@ import { endOrphans, endOrphansAfterExit, recordProcess } from './orphans.ts';
 import { postgresServer } from './postgres-server.ts';
 import { portNames, serviceNames, type ServiceNames } from './program-names.ts';
 import { proxyProgram } from './proxy.ts';
+import { createRunAs } from './run-as.ts';
 import type { ServerGroup } from './server-group.ts';
 import {
   counterProgram,
@@ -78,7 +79,14 @@ export function createMesh(
     removeMeshFile(folder.meshFile);
     await checkPort();
 
-    const context = { settings, environment, dataFolder: folder, signal: stopping.signal, say };
+    const context = {
+      settings,
+      environment,
+      dataFolder: folder,
+      signal: stopping.signal,
+      say,
+      runAs: createRunAs(folder.path, say),
+    };
     await changeNodeCount(context, withPrograms);
     const names = serviceNames(settings, say);
     const ports = await rememberPorts(folder.ports, portNames(settings, names), [settings.PORT]);

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { NatsRole } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
@@ -6,6 +6,7 @@ import { moveStreams } from '../files/move-streams.ts';
 import { findNatsServer } from '../servers/find-nats-server.ts';
 import {
   launchNats,
+  NATS_CONFIGURATIONS,
   natsUrls,
   untilNatsAnswers,
   urlsByRole,
@@ -60,7 +61,7 @@ export async function natsServers(
   const urls = clusterUrls(servers);
   return {
     urls,
-    programs: servers.map((options) => natsProgram({ ...options, binary })),
+    programs: servers.map((options) => natsProgram({ ...options, binary }, context)),
     provision: () => provisionAt(urls.provisioner),
   };
 }
@@ -93,10 +94,14 @@ function natsOptions(
   }));
 }
 
-function natsProgram(options: NatsOptions): Program {
+function natsProgram(options: NatsOptions & { binary: string }, { runAs }: ServerContext): Program {
+  const needs = { paths: [options.binary, ...NATS_CONFIGURATIONS, dirname(options.folder)] };
   return {
     name: options.cluster?.serverName ?? 'nats-server',
-    launch: (beforeRun) => launchNats(options, beforeRun),
+    launch: async (beforeRun) => {
+      const account = (await runAs('nats', needs))?.account;
+      return launchNats({ ...options, account }, beforeRun);
+    },
     ready: (server) => untilNatsAnswers(server, options),
     stopSteps: STOP_STEPS.nats,
     // What it acknowledged is on disk.

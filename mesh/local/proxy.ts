@@ -24,7 +24,7 @@ export function proxyProgram(
   context: ServerContext & { environment: NodeJS.ProcessEnv },
   options: { metricsPort: number; listeners: GatewayListener[] },
 ): Program {
-  const { settings, environment, dataFolder } = context;
+  const { settings, environment, dataFolder, runAs } = context;
   const { metricsPort, listeners } = options;
   const url = meshUrl(settings);
   const caddy = onPath('caddy', environment.PATH ?? '').find(isExecutable);
@@ -47,15 +47,17 @@ export function proxyProgram(
     stopSteps: STOP_STEPS.proxy,
     endAtOnce: 'SIGKILL',
     async launch(beforeRun) {
+      const user = await runAs('proxy', { paths: [caddy, CADDYFILE], port: settings.PORT });
       const log = openLogFile(logFile);
       try {
         const args = ['run', '--adapter', 'caddyfile', '--config', CADDYFILE];
         return await spawnDetached(caddy, args, {
+          ...user?.account,
           beforeRun,
           stdio: ['ignore', log, log],
           env: {
             PATH: environment.PATH,
-            HOME: join(dataFolder.path, 'proxy'),
+            HOME: user?.home ?? join(dataFolder.path, 'proxy'),
             PROXY_HOST: settings.HOST,
             PROXY_PORT: String(settings.PORT),
             PROXY_METRICS_PORT: String(metricsPort),

@@ -1,6 +1,7 @@
 import { StartError } from '../servers/start-error.ts';
 import type { MeshSettings } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
+import type { RunAs } from './run-as.ts';
 import type { Program } from './supervisor.ts';
 
 /** Servers that the services connect to: our own, or existing ones. */
@@ -17,6 +18,7 @@ export interface ServerContext {
   dataFolder: DataFolder;
   signal: AbortSignal;
   say: (line: string) => void;
+  runAs: RunAs;
 }
 
 /**

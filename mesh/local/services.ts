@@ -1,9 +1,10 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isLoopback } from '../../schema/settings/loopback.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
 import { untilReady } from '../servers/until-ready.ts';
 import { meshNatsTls, type MeshSettings } from './config.ts';
+import type { RunAs } from './run-as.ts';
 import { keepLog } from './service-log.ts';
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
@@ -32,6 +33,7 @@ export interface ServiceContext {
   environment: NodeJS.ProcessEnv;
   dataFolder: { logs: string };
   say: (line: string) => void;
+  runAs: RunAs;
 }
 
 /**
@@ -56,6 +58,7 @@ export function gatewayProgram(
   return serviceProgram('gateway', name, {
     ...options,
     metricsPort,
+    port: listener.port,
     variables: {
       ...withDefaults(defaults, environment),
       HOST: listener.host,
@@ -104,13 +107,14 @@ function serviceProgram(
   options: {
     urls: ServerUrls;
     metricsPort: number;
+    port?: number;
     variables: NodeJS.ProcessEnv;
     isReady: () => Promise<boolean>;
     context: ServiceContext;
   },
 ): Program {
-  const { urls, metricsPort, variables, isReady, context } = options;
-  const { dataFolder, environment, say, settings } = context;
+  const { urls, metricsPort, port, variables, isReady, context } = options;
+  const { dataFolder, environment, runAs, say, settings } = context;
   const { tls } = meshNatsTls(settings);
   const logFile = join(dataFolder.logs, `${name}.log`);
   return {
@@ -119,12 +123,17 @@ function serviceProgram(
     endAtOnce: 'SIGKILL',
     async launch(beforeRun) {
       const args = [...NODE_FLAGS[kind], `${kind}/main.ts`];
+      const paths = filesOf(kind, { ...environment, DATABASE_URL: urls.database });
+      const user = await runAs(kind, { paths, port });
       const service = await spawnDetached(process.execPath, args, {
+        ...user?.account,
         beforeRun,
         cwd: PROJECT,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
           ...NODE_ENVIRONMENT,
+          // What a service compiles must not be another's to write.
+          ...(user && { NODE_COMPILE_CACHE: join(user.home, 'compile') }),
           ...environment,
           NATS_URL: urls.nats,
           NATS_CA_FILE: tls?.caFile,
@@ -171,6 +180,26 @@ export const NODE_FLAGS = {
  * smaller, since it need not load what strips the types.
  */
 export const NODE_ENVIRONMENT = { NODE_COMPILE_CACHE: join(PROJECT, '.cache/compile') };
+
+/** What a service reads: a sample of the code, and each file that its variables name. */
+function filesOf(kind: 'gateway' | 'counter', environment: NodeJS.ProcessEnv): string[] {
+  const code = [`${kind}/main.ts`, 'schema/digest.ts', 'node_modules/pg/package.json'];
+  const named = Object.entries(environment).flatMap(([name, value]) =>
+    value && FILE_VARIABLES[kind].test(name) ? [value] : [],
+  );
+  const ofDatabase = [...(environment.DATABASE_URL ?? '').matchAll(/[?&]ssl\w+=([^&]*)/g)].map(
+    ([, value = '']) => decodeURIComponent(value),
+  );
+  return [
+    process.execPath,
+    ...[...code, ...named, ...ofDatabase].map((path) => resolve(PROJECT, path)),
+  ];
+}
+
+const FILE_VARIABLES = {
+  gateway: /_(FILE|CERTIFICATE|CLIENT_KEY|CA_CERTS)$/,
+  counter: /^(NATS|OTEL|NODE)_.*_(FILE|CERTIFICATE|CLIENT_KEY|CA_CERTS)$/,
+};
 
 /** The mesh reads the metrics of every service, in addition to the user's exporters. */
 function withPrometheus(exporters: string | undefined): string {

@@ -29,7 +29,7 @@ export async function fetchDebianProgram(
   signal?: AbortSignal,
 ): Promise<void> {
   if (process.platform !== 'linux') throw new Error('only on Linux');
-  mkdirSync(dirname(destination), { recursive: true });
+  mkdirSync(dirname(destination), { recursive: true, mode: 0o755 });
   const draft = mkdtempSync(`${destination}.`);
   try {
     await downloadPackage(draft, packageName, signal);

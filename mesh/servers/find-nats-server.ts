@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isOldServer, SERVER_VERSION_MIN } from '../../nats/server-version.ts';
+import { isAsFetched, noteFetched } from './fetched-program.ts';
 import { fetchFromDebian } from './nats-server-debian.ts';
 import { fetchRelease } from './nats-server-release.ts';
 import type { NatsServerSource } from './nats-server-source.ts';
@@ -19,9 +20,11 @@ export interface SearchOptions {
 
 /**
  * Finds a nats-server that is new enough: NATS_SERVER_BIN, the PATH, the cache; else fetches one
- * into the cache. Nothing is installed system-wide.
+ * into the cache. Nothing is installed system-wide. One in the cache that is not what was fetched is fetched
+ * again.
  *
- * @throws StartError with everything that was tried and what the user can do.
+ * @throws StartError with everything that was tried and what the user can do; or where others can change the
+ *   cache.
  */
 export async function findNatsServer(options: SearchOptions = {}): Promise<string> {
   const environment = options.environment ?? process.env;
@@ -39,7 +42,10 @@ export async function findNatsServer(options: SearchOptions = {}): Promise<strin
 
   for (const candidate of [...onPath('nats-server', environment.PATH ?? ''), cached]) {
     if (!isExecutable(candidate)) continue;
-    const problem = await findProblem(candidate);
+    const isDamaged = candidate === cached && !isAsFetched(cached);
+    const problem = isDamaged
+      ? `is not what was fetched (if you put it there, remove ${cached}.sha256)`
+      : await findProblem(candidate);
     if (problem === undefined) return candidate;
     tried.push(`${candidate} ${problem}`);
   }
@@ -50,7 +56,10 @@ export async function findNatsServer(options: SearchOptions = {}): Promise<strin
       options.say?.(`fetching nats-server from ${source.name} (once) …`);
       await source.fetch(cached, options.signal);
       const problem = await findProblem(cached);
-      if (problem === undefined) return cached;
+      if (problem === undefined) {
+        noteFetched(cached);
+        return cached;
+      }
       tried.push(`${source.name}: the fetched program ${problem}`);
     } catch (error) {
       options.signal?.throwIfAborted();

@@ -35,7 +35,7 @@ export const fetchRelease: NatsServerSource = {
       throw new Error(`its SHA-256 is ${sha256} instead of ${archive.sha256}, so it is not used`);
     }
 
-    mkdirSync(dirname(destination), { recursive: true });
+    mkdirSync(dirname(destination), { recursive: true, mode: 0o755 });
     const draft = mkdtempSync(`${destination}.`);
     try {
       writeFileSync(join(draft, 'archive.tar.gz'), content);

@@ -10,7 +10,9 @@ import {
   type StopStep,
 } from './detached-process.ts';
 import { findNatsServer } from './find-nats-server.ts';
+import { giveFolder } from './give-folder.ts';
 import { openLogFile, readLogTail } from './log-file.ts';
+import type { Account } from './postgres-account.ts';
 import { untilReady } from './until-ready.ts';
 
 export interface NatsOptions {
@@ -22,6 +24,8 @@ export interface NatsOptions {
   passwords: Record<NatsRole, string>;
   /** Default: one that is found or fetched. */
   binary?: string;
+  /** Who runs it, and gets its store; else we. */
+  account?: Account | undefined;
   /** Without it, the server runs alone. */
   cluster?: ClusterMember;
 }
@@ -47,6 +51,9 @@ export const natsStopSteps: StopStep[] = [
   { signal: 'SIGTERM', waitMs: 15_000 },
   { signal: 'SIGKILL', waitMs: 5000 },
 ];
+
+/** What it reads: the last is part of the others. */
+export const NATS_CONFIGURATIONS = ['server.conf', 'cluster.conf', 'roles.conf'].map(configuration);
 
 /**
  * Starts a real nats-server with JetStream on 127.0.0.1 and waits until it serves clients.
@@ -74,11 +81,12 @@ export async function launchNats(
 ): Promise<DetachedProcess> {
   const binary = options.binary ?? (await findNatsServer());
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+  if (options.account !== undefined) giveFolder(options.folder, options.account);
   const log = openLogFile(logFile(options));
   const config = options.cluster === undefined ? 'server.conf' : 'cluster.conf';
-  const path = fileURLToPath(new URL(`../../nats/${config}`, import.meta.url));
   try {
-    return await spawnDetached(binary, ['-c', path], {
+    return await spawnDetached(binary, ['-c', configuration(config)], {
+      ...options.account,
       beforeRun,
       stdio: ['ignore', log, log],
       env: {
@@ -93,6 +101,10 @@ export async function launchNats(
   } finally {
     closeSync(log);
   }
+}
+
+function configuration(file: string): string {
+  return fileURLToPath(new URL(`../../nats/${file}`, import.meta.url));
 }
 
 function clusterVariables(cluster: ClusterMember | undefined): NodeJS.ProcessEnv {

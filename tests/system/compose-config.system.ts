@@ -6,9 +6,15 @@ import { findDebianProgram } from './debian-program.ts';
 
 interface Config {
   name: string;
+  networks: Record<string, { ipam: { config?: { subnet: string }[] } }>;
   services: Record<
     string,
-    { depends_on?: Record<string, unknown>; deploy?: { replicas?: number }; command: string[] }
+    {
+      depends_on?: Record<string, unknown>;
+      deploy?: { replicas?: number };
+      command: string[];
+      environment: Record<string, string>;
+    }
   >;
 }
 
@@ -37,12 +43,30 @@ await t.test('compose accepts compose.yaml', async (t) => {
   );
 });
 
+await t.test(
+  'both projects can run at once, each with a network of its own for its proxy',
+  async (t) => {
+    const configs = [
+      await config('compose.yaml'),
+      await config('compose.yaml', 'compose.one.yaml'),
+    ];
+    const subnets = configs.map(({ networks, services }) => {
+      const subnet = networks['front']?.ipam.config?.map((one) => one.subnet);
+      t.same(subnet, [services['gateway']?.environment['TRUST_PROXY']]);
+      return subnet?.[0];
+    });
+    t.not(subnets[0], subnets[1]);
+  },
+);
+
 await t.test('with compose.one.yaml it is one of each, in a project of its own', async (t) => {
   const { name, services } = await config('compose.yaml', 'compose.one.yaml');
   t.equal(name, 'increment-mesh-one', 'so that it never opens the store of a cluster');
   t.equal(services['gateway']?.deploy?.replicas, 1);
   t.equal(services['counter']?.deploy?.replicas, 1);
-  t.ok(services['nats-1']?.command.includes('/etc/nats/server.conf'));
+  // Not by the option `-m`, which opens the port of the monitor to all other containers.
+  t.same(services['nats-1']?.command, ['nats-server', '-c', '/etc/nats/monitored.conf']);
+  t.equal(services['nats-1']?.environment['NATS_MONITOR_LISTEN'], '127.0.0.1:8222');
   for (const [service, { depends_on = {} }] of Object.entries(services)) {
     for (const needed of Object.keys(depends_on)) {
       t.ok(needed in services, `${service} waits for ${needed}, which is there`);

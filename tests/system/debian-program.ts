@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fetchDebianProgram } from '../../mesh/servers/debian-package.ts';
+import { isAsFetched, noteFetched } from '../../mesh/servers/fetched-program.ts';
 
 const CACHE = fileURLToPath(new URL('../../.cache', import.meta.url));
 
@@ -12,6 +12,8 @@ const CACHE = fileURLToPath(new URL('../../.cache', import.meta.url));
  */
 export async function findDebianProgram(packageName: string, path: string): Promise<string> {
   const destination = join(CACHE, `${path.split('/').at(-1) ?? packageName}-${process.arch}`);
-  if (!existsSync(destination)) await fetchDebianProgram({ packageName, path }, destination);
+  if (isAsFetched(destination)) return destination;
+  await fetchDebianProgram({ packageName, path }, destination);
+  noteFetched(destination);
   return destination;
 }

@@ -16,6 +16,7 @@ export interface ComposeService {
   networks?: string[];
   network_mode?: string;
   read_only?: boolean;
+  pids_limit?: number;
   cap_drop?: string[];
   security_opt?: string[];
   restart?: string;
@@ -23,14 +24,20 @@ export interface ComposeService {
   profiles?: string[];
   depends_on?: Record<string, { condition: string }>;
   healthcheck?: { test?: string[]; disable?: boolean };
-  deploy?: { replicas?: number; resources?: { limits?: { cpus: string; memory: string } } };
+  deploy?: {
+    replicas?: number;
+    resources?: { limits?: { cpus: string; memory: string; pids?: number } };
+  };
 }
 
 export interface ComposeFile {
   name: string;
   services: Record<string, ComposeService>;
   volumes: Record<string, unknown>;
-  networks: Record<string, { internal?: boolean }>;
+  networks: Record<
+    string,
+    { internal?: boolean; ipam?: { config?: { subnet: string }[] } } | undefined
+  >;
 }
 
 /** compose.yaml with its variables filled in, as `docker compose config` does it. */

