@@ -56,9 +56,8 @@ async function handOver(
   const database = `"${name.replaceAll('"', '""')}"`;
   await run(`drop role if exists ${FORMER_NAME}`);
   await createRole(db, OWNER);
-  await run(
-    `alter role ${OWNER} login createrole password '${await scramVerifier(ownerPassword)}'`,
-  );
+  const verifier = await scramVerifier(ownerPassword);
+  await run(`alter role ${OWNER} login nosuperuser createrole password '${verifier}'`);
   await run(`alter database ${database} owner to ${OWNER}`);
   const { rows: tables } = await sql<{ statement: string }>`
     select format('alter table %s owner to ${sql.raw(OWNER)}', oid::regclass) as statement
