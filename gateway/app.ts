@@ -7,6 +7,7 @@ import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { isTracing } from '../telemetry/tracing.ts';
 import type { ApiKeys } from './auth/api-keys.ts';
 import { auth } from './auth/auth.ts';
+import { foreignPages, type ForeignPagesOptions } from './auth/foreign-pages.ts';
 import { consoleRoutes } from './console/console-routes.ts';
 import type { MeshView } from './console/mesh-view.ts';
 import { answerPreRoutingErrors } from './errors/pre-routing-errors.ts';
@@ -37,6 +38,8 @@ export interface GatewayOptions {
   rateLimit: RateLimitOptions;
   /** If absent, every client may do everything. */
   apiKeys?: ApiKeys | undefined;
+  /** The hosts that requests may name where there are no API keys. */
+  hosts: ForeignPagesOptions;
   /** If absent, the gateway uses plain HTTP. */
   tls?: TlsFiles | undefined;
   /** The clock that ids are made by, in milliseconds since 1970. */
@@ -87,6 +90,7 @@ export async function buildGateway(options: GatewayOptions) {
 
   if (isTracing()) await app.register(requestTracing);
   if (log.level === 'debug') await app.register(requestLog, options);
+  if (options.apiKeys === undefined) await app.register(foreignPages, options.hosts);
   await app.register(openapi);
   await app.register(overload);
   await app.register(auth, { apiKeys: options.apiKeys });

@@ -6,6 +6,7 @@ import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { isLoopback } from '../schema/settings/loopback.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { LogLevel } from '../telemetry/log.ts';
+import type { ForeignPagesOptions } from './auth/foreign-pages.ts';
 
 /**
  * A stop takes at most this long: more than the maximum of PUBLISH_DEADLINE_MS, so that every request in
@@ -93,9 +94,28 @@ export const GatewayConfig = Type.Object({
       () => 'it must be a list like 10.0.0.0/8, 192.0.2.1, 2001:db8::/32',
     ),
   ),
+  ALLOWED_HOSTS: Type.Optional(
+    Type.Refine(
+      Type.String({
+        description:
+          'Where authentication is off: further host names under which clients reach the gateway, without ports',
+      }),
+      (list) => splitHosts(list).every((name) => HOST_NAME.test(name)),
+      () => 'it must be a list like counters.example.com, gateway',
+    ),
+  ),
   LOG_LEVEL: LogLevel,
 });
 export type GatewayConfig = Static<typeof GatewayConfig>;
+
+const HOST_NAME = /^[a-z0-9._:-]{1,253}$/;
+
+function splitHosts(list = ''): string[] {
+  return list
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '');
+}
 
 /** Parses the list as Fastify does. */
 function isTrustList(list: string): boolean {
@@ -124,4 +144,14 @@ export function readGatewayConfig(environment: NodeJS.ProcessEnv): GatewayConfig
   }
   if (problems.length > 0) throw new ConfigurationError(problems);
   return config;
+}
+
+/** The hosts that requests may name where authentication is off. */
+export function readHosts(config: GatewayConfig): ForeignPagesOptions {
+  return {
+    listeningHost: config.HOST.toLowerCase(),
+    allowedHosts: splitHosts(config.ALLOWED_HOSTS),
+    // A proxy passes on the Host by which it was reached.
+    hasOtherAddresses: !isLoopback(config.HOST) || config.TRUST_PROXY !== undefined,
+  };
 }

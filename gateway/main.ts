@@ -21,7 +21,7 @@ import { startTelemetry } from '../telemetry/start.ts';
 import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
 import { buildGateway } from './app.ts';
-import { readGatewayConfig, STOP_MS_MAX } from './config.ts';
+import { readGatewayConfig, readHosts, STOP_MS_MAX } from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
 import { readTlsFiles } from './http-server.ts';
 import { createPublishQueues } from './increments/publish-queues.ts';
@@ -131,6 +131,7 @@ async function main(): Promise<void> {
     },
     trustProxy: config.TRUST_PROXY,
     apiKeys,
+    hosts: readHosts(config),
     tls,
     readiness,
     meshView: createMeshView({

@@ -22,7 +22,7 @@ void t.test('who does not read is cut off, and who waits or watches is not', asy
     t.teardown(() => socket.destroy());
     return socket.on('error', () => undefined);
   };
-  const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
   const slow = ask(get(PATH).repeat(ANSWERS)).pause();
   const watcher = ask(get('/events'));
   let heardAt = 0;

@@ -56,9 +56,9 @@ void t.test('a stop waits for no client that says nothing, or never ends', async
     t.teardown(() => socket.destroy());
   };
   say(gateway.url, '');
-  say(gateway.url, 'POST /increment HTTP/1.1\r\nhost: x\r\n');
+  say(gateway.url, 'POST /increment HTTP/1.1\r\nhost: localhost\r\n');
   const body = 'content-type: application/json\r\ncontent-length: 100\r\n\r\n{';
-  say(gateway.url, `POST /increment HTTP/1.1\r\nhost: x\r\n${body}`);
+  say(gateway.url, `POST /increment HTTP/1.1\r\nhost: localhost\r\n${body}`);
   say(secure.url, '');
 
   await freeze(servers.nats);
