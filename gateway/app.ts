@@ -14,10 +14,11 @@ import { answerPreRoutingErrors } from './errors/pre-routing-errors.ts';
 import { createErrorHandler, ProblemError, sendProblem } from './errors/problem-details.ts';
 import { healthRoutes } from './health/health-routes.ts';
 import type { Readiness } from './health/readiness.ts';
-import { CONNECTIONS_MAX, serverOptions, type TlsFiles } from './http-server.ts';
+import { serverOptions, type TlsFiles } from './http-server.ts';
 import { addBodyParsers } from './increments/body-parsers.ts';
 import { incrementRoutes } from './increments/increment-routes.ts';
 import type { PublishQueues } from './increments/publish-queues.ts';
+import { connections } from './limits/connections.ts';
 import { overload } from './limits/overload.ts';
 import { rateLimit, type RateLimitOptions } from './limits/rate-limit.ts';
 import { stalledConnections } from './limits/stalled-connections.ts';
@@ -36,6 +37,8 @@ export interface GatewayOptions {
   database: Kysely<Database>;
   stats: Stats;
   rateLimit: RateLimitOptions;
+  /** Connections from one address. */
+  connectionsPerAddressMax: number;
   /** If absent, every client may do everything. */
   apiKeys?: ApiKeys | undefined;
   /** The hosts that requests may name where there are no API keys. */
@@ -68,7 +71,6 @@ export async function buildGateway(options: GatewayOptions) {
     trustProxy: options.trustProxy ?? false,
     ...answerPreRoutingErrors(stats, handleError),
   }).withTypeProvider<TypeBoxTypeProvider>();
-  app.server.maxConnections = CONNECTIONS_MAX;
   // An unknown expectation may be ignored; Node's own refusal would have an empty body.
   app.server.on('checkExpectation', (request, response) =>
     app.server.emit('request', request, response),
@@ -100,6 +102,10 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(messageRoutes, { ...options, reads });
   await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
+  await app.register(connections, {
+    perAddressMax: options.connectionsPerAddressMax,
+    ...options,
+  });
   await app.register(stalledConnections, {
     drain: () => Promise.all([options.queues.drain(), reads.drain()]),
   });

@@ -14,6 +14,9 @@ import type { ForeignPagesOptions } from './auth/foreign-pages.ts';
  */
 export const STOP_MS_MAX = 35_000;
 
+/** All that a gateway takes; also the limit of what one address may be given. */
+export const CONNECTIONS_MAX = 10_000;
+
 /** The gateway's settings, each an environment variable. The documented table is made from these. */
 export const GatewayConfig = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on' }),
@@ -67,6 +70,13 @@ export const GatewayConfig = Type.Object({
     minimum: 100,
     maximum: 86_400_000,
     description: 'Length of the rate limit windows',
+  }),
+  CONNECTIONS_PER_ADDRESS_MAX: Type.Integer({
+    default: 1_000,
+    minimum: 1,
+    maximum: CONNECTIONS_MAX,
+    description:
+      'Connections from one address (of IPv6, one /64 network), except those in TRUST_PROXY',
   }),
   API_KEYS_FILE: Type.Optional(
     Type.String({

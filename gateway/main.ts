@@ -129,6 +129,7 @@ async function main(): Promise<void> {
       windowMs: config.RATE_LIMIT_WINDOW_MS,
       channel: openChannel(connection, RATE_LIMIT_SUBJECT),
     },
+    connectionsPerAddressMax: config.CONNECTIONS_PER_ADDRESS_MAX,
     trustProxy: config.TRUST_PROXY,
     apiKeys,
     hosts: readHosts(config),

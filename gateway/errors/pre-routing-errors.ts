@@ -10,6 +10,12 @@ import { PROBLEM_CONTENT_TYPE, PROBLEMS, type ProblemCode } from '../../schema/h
 import type { Stats } from '../telemetry/stats.ts';
 import { createProblem } from './problem-details.ts';
 
+/** How long a client has to read such an answer. */
+const CLOSING_MS = 1_000;
+
+/** Node's codes for what is not HTTP, and for what comes too late. */
+const HTTP_ERROR = /^(?:HPE_|ERR_HTTP_)/;
+
 /** By Node's codes. */
 const CONNECTION_CODES: Record<string, ProblemCode> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
@@ -38,7 +44,11 @@ export function answerPreRoutingErrors(
     },
 
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket): void => {
-      if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
+      // Others are errors of the connection or of its TLS handshake, where there is nobody to answer.
+      if (!HTTP_ERROR.test(error.code ?? '') || !socket.writable) {
+        socket.destroy();
+        return;
+      }
       // The client would take what is sent now for the answer to its request before.
       const earlier = readPending(socket);
       if (earlier?.req.complete === true) {
@@ -52,6 +62,8 @@ export function answerPreRoutingErrors(
         `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n` +
           `content-length: ${body.length}\r\nx-request-id: ${randomUUID()}\r\nconnection: close\r\n\r\n${body}`,
       );
+      // A client that does not close its half would keep the connection open.
+      setTimeout(() => socket.destroy(), CLOSING_MS).unref();
       count(problem.status, earlier?.req.method ?? 'unknown', code);
     },
   };
