@@ -120,9 +120,8 @@ void t.test('every connection ends, in every state', { timeout: 90_000 }, async 
   }
   // Handshakes that end in the middle, or never.
   opened.push(say(t, secure.url, HALF_HELLO, ''), say(t, secure.url, HALF_HELLO, '\0'));
-  connect({ port: Number(new URL(secure.url).port), host: '127.0.0.1' }, function breakOff() {
-    this.write(HALF_HELLO, () => this.destroy());
-  });
+  const broken = connect(Number(new URL(secure.url).port), '127.0.0.1');
+  broken.write(HALF_HELLO, () => broken.destroy());
   // A client that has closed its half.
   opened.push(say(t, gateway.url, `${GET}\r\n`, '', true), say(t, gateway.url, '', '', true));
   await Promise.all(opened);
