@@ -20,6 +20,7 @@ import { createLog, type Log } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
+import { logKeyChange } from './auth/audit-log.ts';
 import { buildGateway } from './app.ts';
 import { readGatewayConfig, readHosts, STOP_MS_MAX } from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
@@ -53,6 +54,12 @@ async function main(): Promise<void> {
     config.API_KEYS_FILE === undefined
       ? undefined
       : openApiKeys(config.API_KEYS_FILE, (problem) => log.error(problem));
+  apiKeys?.onChange((change) => logKeyChange(log, change));
+  if (apiKeys === undefined) {
+    log.info(
+      'authentication is off: whoever reaches this gateway may read and write, and all share one scope of idempotency keys',
+    );
+  }
   let isStopping = false;
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];

@@ -26,7 +26,9 @@ const CONNECTION_CODES: Record<string, ProblemCode> = {
 export function answerPreRoutingErrors(
   stats: Stats,
   handleError: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void,
+  headers: Record<string, string>,
 ) {
+  const headerLines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   /** Without a duration: the request is refused as soon as it is parsed. */
   const count = (status: number, method: string, problemCode: string | undefined) =>
     stats.answered(status, {
@@ -39,7 +41,7 @@ export function answerPreRoutingErrors(
 
   return {
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
-      handleError(error, request, reply);
+      handleError(error, request, reply.headers(headers));
       count(reply.statusCode, request.method, request.problemCode);
     },
 
@@ -59,7 +61,7 @@ export function answerPreRoutingErrors(
       const problem = createProblem(code, PROBLEMS[code].meaning, '');
       const body = JSON.stringify(problem);
       socket.end(
-        `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n` +
+        `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n${headerLines.join('')}` +
           `content-length: ${body.length}\r\nx-request-id: ${randomUUID()}\r\nconnection: close\r\n\r\n${body}`,
       );
       // A client that does not close its half would keep the connection open.
