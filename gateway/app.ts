@@ -7,16 +7,19 @@ import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { isTracing } from '../telemetry/tracing.ts';
 import type { ApiKeys } from './auth/api-keys.ts';
 import { auth } from './auth/auth.ts';
+import { auditLog } from './auth/audit-log.ts';
+import { foreignPages, type ForeignPagesOptions } from './auth/foreign-pages.ts';
 import { consoleRoutes } from './console/console-routes.ts';
 import type { MeshView } from './console/mesh-view.ts';
 import { answerPreRoutingErrors } from './errors/pre-routing-errors.ts';
 import { createErrorHandler, ProblemError, sendProblem } from './errors/problem-details.ts';
 import { healthRoutes } from './health/health-routes.ts';
 import type { Readiness } from './health/readiness.ts';
-import { CONNECTIONS_MAX, serverOptions, type TlsFiles } from './http-server.ts';
+import { serverOptions, type TlsFiles } from './http-server.ts';
 import { addBodyParsers } from './increments/body-parsers.ts';
 import { incrementRoutes } from './increments/increment-routes.ts';
 import type { PublishQueues } from './increments/publish-queues.ts';
+import { connections } from './limits/connections.ts';
 import { overload } from './limits/overload.ts';
 import { rateLimit, type RateLimitOptions } from './limits/rate-limit.ts';
 import { stalledConnections } from './limits/stalled-connections.ts';
@@ -24,6 +27,7 @@ import { openapi } from './openapi/openapi.ts';
 import { counterRoutes } from './reads/counter-routes.ts';
 import { createDatabaseReads } from './reads/database-reads.ts';
 import { messageRoutes } from './reads/message-routes.ts';
+import { securityHeaders } from './security-headers.ts';
 import { requestLog } from './telemetry/request-log.ts';
 import type { AnsweredRequest, Stats } from './telemetry/stats.ts';
 import { requestTracing } from './telemetry/tracing.ts';
@@ -35,8 +39,12 @@ export interface GatewayOptions {
   database: Kysely<Database>;
   stats: Stats;
   rateLimit: RateLimitOptions;
+  /** Connections from one address. */
+  connectionsPerAddressMax: number;
   /** If absent, every client may do everything. */
   apiKeys?: ApiKeys | undefined;
+  /** The hosts that requests may name where there are no API keys. */
+  hosts: ForeignPagesOptions;
   /** If absent, the gateway uses plain HTTP. */
   tls?: TlsFiles | undefined;
   /** The clock that ids are made by, in milliseconds since 1970. */
@@ -58,14 +66,14 @@ declare module 'fastify' {
 export async function buildGateway(options: GatewayOptions) {
   const { log, stats } = options;
   const handleError = createErrorHandler(log);
+  const headers = securityHeaders(options.tls !== undefined);
   const app = fastify({
     // A logger for each request costs more than its answer; a log line names its request instead.
     logger: false,
     ...serverOptions(options.tls),
     trustProxy: options.trustProxy ?? false,
-    ...answerPreRoutingErrors(stats, handleError),
+    ...answerPreRoutingErrors(stats, handleError, headers),
   }).withTypeProvider<TypeBoxTypeProvider>();
-  app.server.maxConnections = CONNECTIONS_MAX;
   // An unknown expectation may be ignored; Node's own refusal would have an empty body.
   app.server.on('checkExpectation', (request, response) =>
     app.server.emit('request', request, response),
@@ -78,7 +86,7 @@ export async function buildGateway(options: GatewayOptions) {
     sendProblem(request, reply, new ProblemError('no-such-route', detail));
   });
   addBodyParsers(app);
-  addRequestHooks(app, options);
+  addRequestHooks(app, options, headers);
 
   const warn = throttleWarnings(log);
   const warnOfDatabase = (error: unknown) =>
@@ -87,6 +95,8 @@ export async function buildGateway(options: GatewayOptions) {
 
   if (isTracing()) await app.register(requestTracing);
   if (log.level === 'debug') await app.register(requestLog, options);
+  await app.register(auditLog, options);
+  if (options.apiKeys === undefined) await app.register(foreignPages, options.hosts);
   await app.register(openapi);
   await app.register(overload);
   await app.register(auth, { apiKeys: options.apiKeys });
@@ -96,6 +106,10 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(messageRoutes, { ...options, reads });
   await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
+  await app.register(connections, {
+    perAddressMax: options.connectionsPerAddressMax,
+    ...options,
+  });
   await app.register(stalledConnections, {
     drain: () => Promise.all([options.queues.drain(), reads.drain()]),
   });
@@ -103,13 +117,17 @@ export async function buildGateway(options: GatewayOptions) {
 }
 
 /** The hooks that every request runs first and last. */
-function addRequestHooks(app: FastifyInstance, { stats, readiness }: GatewayOptions): void {
+function addRequestHooks(
+  app: FastifyInstance,
+  { stats, readiness }: GatewayOptions,
+  headers: Record<string, string>,
+): void {
   app.decorateRequest('startedAt', 0);
   app.decorateRequest('problemCode', undefined);
   app.decorateRequest('incrementCount', 0);
   app.addHook('onRequest', (request, reply, done) => {
     request.startedAt = performance.now();
-    reply.header('x-request-id', request.id);
+    reply.header('x-request-id', request.id).headers(headers);
     const { host, 'content-encoding': coding } = request.headers;
     if (host === undefined && request.raw.httpVersionMinor === 1)
       done(new ProblemError('bad-request', 'An HTTP/1.1 request must have a Host header.'));

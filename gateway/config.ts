@@ -6,12 +6,16 @@ import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { isLoopback } from '../schema/settings/loopback.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { LogLevel } from '../telemetry/log.ts';
+import type { ForeignPagesOptions } from './auth/foreign-pages.ts';
 
 /**
  * A stop takes at most this long: more than the maximum of PUBLISH_DEADLINE_MS, so that every request in
  * flight is answered.
  */
 export const STOP_MS_MAX = 35_000;
+
+/** All that a gateway takes; also the limit of what one address may be given. */
+export const CONNECTIONS_MAX = 10_000;
 
 /** The gateway's settings, each an environment variable. The documented table is made from these. */
 export const GatewayConfig = Type.Object({
@@ -67,6 +71,13 @@ export const GatewayConfig = Type.Object({
     maximum: 86_400_000,
     description: 'Length of the rate limit windows',
   }),
+  CONNECTIONS_PER_ADDRESS_MAX: Type.Integer({
+    default: 1_000,
+    minimum: 1,
+    maximum: CONNECTIONS_MAX,
+    description:
+      'Connections from one address (of IPv6, one /64 network), except those in TRUST_PROXY',
+  }),
   API_KEYS_FILE: Type.Optional(
     Type.String({
       minLength: 1,
@@ -93,9 +104,28 @@ export const GatewayConfig = Type.Object({
       () => 'it must be a list like 10.0.0.0/8, 192.0.2.1, 2001:db8::/32',
     ),
   ),
+  ALLOWED_HOSTS: Type.Optional(
+    Type.Refine(
+      Type.String({
+        description:
+          'Where authentication is off: further host names under which clients reach the gateway, without ports',
+      }),
+      (list) => splitHosts(list).every((name) => HOST_NAME.test(name)),
+      () => 'it must be a list like counters.example.com, gateway',
+    ),
+  ),
   LOG_LEVEL: LogLevel,
 });
 export type GatewayConfig = Static<typeof GatewayConfig>;
+
+const HOST_NAME = /^[a-z0-9._:-]{1,253}$/;
+
+function splitHosts(list = ''): string[] {
+  return list
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '');
+}
 
 /** Parses the list as Fastify does. */
 function isTrustList(list: string): boolean {
@@ -124,4 +154,14 @@ export function readGatewayConfig(environment: NodeJS.ProcessEnv): GatewayConfig
   }
   if (problems.length > 0) throw new ConfigurationError(problems);
   return config;
+}
+
+/** The hosts that requests may name where authentication is off. */
+export function readHosts(config: GatewayConfig): ForeignPagesOptions {
+  return {
+    listeningHost: config.HOST.toLowerCase(),
+    allowedHosts: splitHosts(config.ALLOWED_HOSTS),
+    // A proxy passes on the Host by which it was reached.
+    hasOtherAddresses: !isLoopback(config.HOST) || config.TRUST_PROXY !== undefined,
+  };
 }

@@ -7,12 +7,13 @@ import type { GatewayConfig } from './config.ts';
 /** An increment has some 80 bytes; this leaves room for any formatting. */
 const BODY_BYTES_MAX = 4_096;
 const HEADER_BYTES_MAX = 16_384;
-export const CONNECTIONS_MAX = 10_000;
 /** From the first byte of a request to the last: a slower client is disconnected. */
 const REQUEST_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 5_000;
+/** Of TLS; by default two minutes. */
+const HANDSHAKE_TIMEOUT_MS = 5_000;
 /** Above the 60 s for which many load balancers keep idle connections. */
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+export const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
 /** A client's own request id is kept if it is short and harmless in a log. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
@@ -42,7 +43,9 @@ export function serverOptions(tls: TlsFiles | undefined) {
     return503OnClosing: false,
     genReqId: createRequestIds(),
     // Fastify's types separate HTTP from HTTPS; here only the certificate differs.
-    ...((tls === undefined ? { http: limits } : { https: { ...limits, ...tls } }) as {
+    ...((tls === undefined
+      ? { http: limits }
+      : { https: { ...limits, ...tls, handshakeTimeout: HANDSHAKE_TIMEOUT_MS } }) as {
       http: typeof limits;
     }),
   };

@@ -21,8 +21,9 @@ import { createLog, type Log } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
+import { logKeyChange } from './auth/audit-log.ts';
 import { buildGateway } from './app.ts';
-import { readGatewayConfig, STOP_MS_MAX } from './config.ts';
+import { readGatewayConfig, readHosts, STOP_MS_MAX } from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
 import { readTlsFiles } from './http-server.ts';
 import { createPublishQueues } from './increments/publish-queues.ts';
@@ -56,6 +57,12 @@ async function main(): Promise<void> {
           (problem) => log.error(problem),
           (warning) => log.warn(warning),
         );
+  apiKeys?.onChange((change) => logKeyChange(log, change));
+  if (apiKeys === undefined) {
+    log.info(
+      'authentication is off: whoever reaches this gateway may read and write, and all share one scope of idempotency keys',
+    );
+  }
   let isStopping = false;
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
@@ -134,8 +141,10 @@ async function main(): Promise<void> {
       windowMs: config.RATE_LIMIT_WINDOW_MS,
       channel: openChannel(connection, RATE_LIMIT_SUBJECT),
     },
+    connectionsPerAddressMax: config.CONNECTIONS_PER_ADDRESS_MAX,
     trustProxy: config.TRUST_PROXY,
     apiKeys,
+    hosts: readHosts(config),
     tls,
     readiness,
     meshView: createMeshView({

@@ -5,12 +5,24 @@ import { ConfigurationError } from '../../schema/settings/environment.ts';
 import { KeyFileError, readKeyFile } from './key-file.ts';
 
 /** How often the file is checked for a change. */
-const WATCH_MS = 1_000;
+const WATCH_MS = 500;
 
 export interface ApiKeys {
   /** The key of a secret; undefined if there is none. */
   find: (secret: string) => ApiKey | undefined;
+  /** A key that was found before, as the file has it now; undefined if its secret is gone. */
+  readAgain: (key: ApiKey) => ApiKey | undefined;
+  /** Calls back after each change of the keys. */
+  onChange: (listener: (change: KeyChange) => void) => void;
   close: () => void;
+}
+
+/** The names of the keys that a change of the file concerns. */
+export interface KeyChange {
+  added: string[];
+  removed: string[];
+  /** Those with another secret, other scopes or another limit. */
+  changed: string[];
 }
 
 /**
@@ -26,9 +38,14 @@ export function openApiKeys(
   onWarning: (warning: string) => void = () => {},
 ): ApiKeys {
   let keys = readKeys(path, onWarning);
+  const listeners: ((change: KeyChange) => void)[] = [];
   watchFile(path, { interval: WATCH_MS, persistent: false }, () => {
     try {
+      const before = keys;
       keys = readKeys(path, onWarning);
+      const change = compareKeys([...before.values()], [...keys.values()]);
+      if (Object.values(change).some((names) => names.length > 0))
+        for (const listener of listeners) listener(change);
     } catch (error) {
       onProblem((error as Error).message);
     }
@@ -43,7 +60,28 @@ export function openApiKeys(
         ? key
         : undefined;
     },
+    readAgain: ({ sha256 }) => keys.get(sha256),
+    onChange: (listener) => listeners.push(listener),
     close: () => unwatchFile(path),
+  };
+}
+
+/** A name may have several keys, so what it has is compared as a whole. */
+export function compareKeys(before: ApiKey[], after: ApiKey[]): KeyChange {
+  const [old, current] = [before, after].map(
+    (keys) =>
+      new Map(
+        Object.entries(Object.groupBy(keys, ({ name }) => name)).map(([name, group = []]) => [
+          name,
+          JSON.stringify(group.toSorted((one, other) => (one.sha256 < other.sha256 ? -1 : 1))),
+        ]),
+      ),
+  ) as [Map<string, string>, Map<string, string>];
+  const names = [...current.keys()];
+  return {
+    added: names.filter((name) => !old.has(name)),
+    removed: [...old.keys()].filter((name) => !current.has(name)),
+    changed: names.filter((name) => old.has(name) && old.get(name) !== current.get(name)),
   };
 }
 

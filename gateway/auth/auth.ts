@@ -45,7 +45,8 @@ export const auth = fastifyPlugin(
         next(
           new ProblemError('unauthorized', 'Send a valid API key as "Authorization: Bearer …".'),
         );
-      } else if (!scopes.some((accepted) => key.scopes.includes(accepted))) {
+      } else if (!hasScope(key, scopes)) {
+        request.apiKey = key;
         const challenge = `Bearer realm="increment-mesh", error="insufficient_scope", scope="${scopes.join(' ')}"`;
         reply.header('www-authenticate', challenge);
         next(
@@ -62,3 +63,8 @@ export const auth = fastifyPlugin(
     done();
   },
 );
+
+/** Whether a key has one of the scopes. */
+export function hasScope(key: ApiKey, scopes: Scope[]): boolean {
+  return scopes.some((accepted) => key.scopes.includes(accepted));
+}

@@ -3,6 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallback } from 'fastify';
+import type { ApiKey, Scope } from '../../schema/http/api-keys.ts';
+import type { ApiKeys } from '../auth/api-keys.ts';
+import { hasScope } from '../auth/auth.ts';
 import type { MeshView } from './mesh-view.ts';
 import type { Readiness } from '../health/readiness.ts';
 import { ProblemError } from '../errors/problem-details.ts';
@@ -30,18 +33,16 @@ const SECURITY_HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
 };
 
 /** The console: a page that anyone may load, and its events, for clients that may read. */
-export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView; readiness: Readiness }> = (
-  app,
-  { meshView, readiness },
-  done,
-) => {
+export const consoleRoutes: FastifyPluginCallback<{
+  meshView: MeshView;
+  readiness: Readiness;
+  apiKeys?: ApiKeys | undefined;
+}> = (app, { meshView, readiness, apiKeys }, done) => {
   for (const name of readdirSync(FOLDER)) {
     const contentType = CONTENT_TYPES[extname(name)];
     if (contentType === undefined) continue;
@@ -63,26 +64,30 @@ export const consoleRoutes: FastifyPluginCallback<{ meshView: MeshView; readines
     });
   }
 
-  const watchers = new Set<Watcher>();
-  const events = {
-    config: { scope: ['read' as const, 'admin' as const] },
-    exposeHeadRoute: false,
-  };
-  app.get('/events', events, (_request, reply) => {
+  const watchers = new Map<Watcher, ApiKey | undefined>();
+  const scopes: Scope[] = ['read', 'admin'];
+  const events = { config: { scope: scopes }, exposeHeadRoute: false };
+  app.get('/events', events, (request, reply) => {
     if (readiness.isStopping()) throw new ProblemError('stopping', 'This gateway is stopping.');
     if (watchers.size >= WATCHERS_MAX) {
       const detail = `${WATCHERS_MAX} consoles are connected to this gateway already.`;
       throw new ProblemError('too-many-watchers', detail);
     }
     const watcher = watch(meshView);
-    watchers.add(watcher);
+    watchers.set(watcher, request.apiKey);
     watcher.stream.on('close', () => watchers.delete(watcher));
-    reply.headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    reply.type('text/event-stream');
     return reply.send(watcher.stream);
   });
-  // A console stays open for hours, so a stop does not wait for it.
+  // A console stays open for hours: it ends with its key, and a stop does not wait for it.
+  apiKeys?.onChange(() => {
+    for (const [watcher, key] of watchers) {
+      const current = key && apiKeys.readAgain(key);
+      if (current === undefined || !hasScope(current, scopes)) watcher.end();
+    }
+  });
   app.addHook('preClose', (next) => {
-    for (const watcher of watchers) watcher.end();
+    for (const watcher of watchers.keys()) watcher.end();
     next();
   });
   done();

@@ -10,6 +10,12 @@ import { PROBLEM_CONTENT_TYPE, PROBLEMS, type ProblemCode } from '../../schema/h
 import type { Stats } from '../telemetry/stats.ts';
 import { createProblem } from './problem-details.ts';
 
+/** How long a client has to read such an answer. */
+const CLOSING_MS = 1_000;
+
+/** Node's codes for what is not HTTP, and for what comes too late. */
+const HTTP_ERROR = /^(?:HPE_|ERR_HTTP_)/;
+
 /** By Node's codes. */
 const CONNECTION_CODES: Record<string, ProblemCode> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
@@ -20,7 +26,9 @@ const CONNECTION_CODES: Record<string, ProblemCode> = {
 export function answerPreRoutingErrors(
   stats: Stats,
   handleError: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void,
+  headers: Record<string, string>,
 ) {
+  const headerLines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   /** Without a duration: the request is refused as soon as it is parsed. */
   const count = (status: number, method: string, problemCode: string | undefined) =>
     stats.answered(status, {
@@ -33,12 +41,16 @@ export function answerPreRoutingErrors(
 
   return {
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
-      handleError(error, request, reply);
+      handleError(error, request, reply.headers(headers));
       count(reply.statusCode, request.method, request.problemCode);
     },
 
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket): void => {
-      if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return;
+      // Others are errors of the connection or of its TLS handshake, where there is nobody to answer.
+      if (!HTTP_ERROR.test(error.code ?? '') || !socket.writable) {
+        socket.destroy();
+        return;
+      }
       // The client would take what is sent now for the answer to its request before.
       const earlier = readPending(socket);
       if (earlier?.req.complete === true) {
@@ -49,9 +61,11 @@ export function answerPreRoutingErrors(
       const problem = createProblem(code, PROBLEMS[code].meaning, '');
       const body = JSON.stringify(problem);
       socket.end(
-        `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n` +
+        `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n${headerLines.join('')}` +
           `content-length: ${body.length}\r\nx-request-id: ${randomUUID()}\r\nconnection: close\r\n\r\n${body}`,
       );
+      // A client that does not close its half would keep the connection open.
+      setTimeout(() => socket.destroy(), CLOSING_MS).unref();
       count(problem.status, earlier?.req.method ?? 'unknown', code);
     },
   };

@@ -33,7 +33,9 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
     operationId: 'isAlive',
     response: { 200: Liveness },
   };
-  app.get('/livez', { schema: alive }, () => ({ status: 'ok' }));
+  // Load balancers ask by address.
+  const config = { isProbe: true };
+  app.get('/livez', { schema: alive, config }, () => ({ status: 'ok' }));
 
   const ready = {
     summary: 'Whether increments can be accepted',
@@ -41,7 +43,7 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
     operationId: 'isReady',
     response: { 200: Ready, 503: NotReady },
   };
-  app.get('/readyz', { schema: ready }, async (_request, reply) => {
+  app.get('/readyz', { schema: ready, config }, async (_request, reply) => {
     const parked = await readDatabase();
     const database = parked === undefined ? 'away' : 'connected';
     const stream = readiness.readStream();

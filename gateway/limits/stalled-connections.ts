@@ -13,7 +13,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 
-/** A client that reads nothing of its answer from one check to the next is disconnected. */
+/** A client that reads less than this of its answers from one check to the next is disconnected. */
+const SENT_BYTES_MIN = 8_192;
 const CHECK_MS = 35_000;
 /** A request that has begun to arrive when the gateway stops has this long. */
 const ARRIVAL_MS = 1_000;
@@ -27,10 +28,10 @@ export interface StalledConnectionsOptions {
 
 export const stalledConnections = fastifyPlugin(
   (app: FastifyInstance, { drain }: StalledConnectionsOptions, done) => {
-    /** What each had left to send, and had sent, at the last check. */
-    const connections = new Map<Socket, string>();
+    /** What each had sent at the last check, if more was left to send. */
+    const connections = new Map<Socket, number | undefined>();
     const track = (socket: Socket): void => {
-      connections.set(socket, '');
+      connections.set(socket, undefined);
       socket.once('close', () => connections.delete(socket));
     };
     app.server.on('connection', track);
@@ -39,10 +40,11 @@ export const stalledConnections = fastifyPlugin(
 
     const timer = setInterval(() => {
       for (const [socket, before] of connections) {
-        const { writableLength: unsent, bytesWritten } = socket;
-        const now = unsent === 0 ? '' : `${unsent} ${bytesWritten}`;
-        if (now !== '' && now === before) socket.destroy();
-        else connections.set(socket, now);
+        const { writableLength: unsent, bytesWritten, writableEnded: isEnding } = socket;
+        // What waits to be sent counts as written.
+        const sent = unsent > 0 || isEnding ? bytesWritten - unsent : undefined;
+        if (sent !== undefined && sent - (before ?? -Infinity) < SENT_BYTES_MIN) socket.destroy();
+        else connections.set(socket, sent);
       }
     }, CHECK_MS);
     timer.unref();

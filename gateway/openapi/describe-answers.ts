@@ -15,6 +15,13 @@ const header = (description: string, example: string) => ({
 });
 
 const REQUEST_ID = header("The request's id, as in the gateway's log", '5f0c2b1e-a');
+/** Of every answer. */
+const COMMON = {
+  'x-request-id': REQUEST_ID,
+  'cache-control': header('No answer is kept', 'no-store'),
+  'x-content-type-options': header('The content type holds', 'nosniff'),
+  'referrer-policy': header('For browsers', 'no-referrer'),
+};
 const RETRY_AFTER = header('Seconds to wait before a retry', '1');
 const REPLAYED = header(
   '`true` if this gateway has answered the same Idempotency-Key before',
@@ -57,7 +64,7 @@ export function describeAnswers(
     const replayed = codes.includes('idempotency-key-reused')
       ? { 'idempotent-replayed': REPLAYED }
       : {};
-    const headers = { 'x-request-id': REQUEST_ID, ...replayed, ...limits };
+    const headers = { ...COMMON, ...replayed, ...limits };
     described[status] = { ...schema, headers };
   }
   const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
@@ -66,7 +73,7 @@ export function describeAnswers(
     const headers = { ...HEADERS[status], ...(isKeyRefused ? {} : limits) };
     described[status] = {
       ...describeProblems(group, url),
-      headers: { 'x-request-id': REQUEST_ID, ...headers },
+      headers: { ...COMMON, ...headers },
     };
   }
   return described;

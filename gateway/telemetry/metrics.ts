@@ -30,6 +30,15 @@ export function createMetrics(
   gauge('broker_connected', '1 while the broker can be reached', () =>
     observe.isBrokerConnected() ? 1 : 0,
   );
+  gauge('gateway_connections', 'Connections that are open', () => stats.connectionsOpen);
+  counter(
+    'gateway_connections_refused',
+    'Connections closed at once: too many in all (total) or from one address (address)',
+  ).addCallback((result) => {
+    const { total, address } = stats.connectionsRefused;
+    result.observe(total, { reason: 'total' });
+    result.observe(address, { reason: 'address' });
+  });
   counter('requests_refused', 'Requests answered with a problem, by its code').addCallback(
     (result) => {
       for (const [reason, { requests }] of stats.refusals) result.observe(requests, { reason });

@@ -18,6 +18,9 @@ export interface Stats {
   readonly messagesFailed: number;
   readonly publishingMs: number;
   readonly lastError: string;
+  connectionsOpen: number;
+  /** Connections that were closed at once: one too many in all, or from one address. */
+  readonly connectionsRefused: { total: number; address: number };
   /** Counts increments that were answered 200. */
   accepted: (increments: number) => void;
   answered: (status: number, request: AnsweredRequest) => void;
@@ -65,6 +68,8 @@ export function createStats(): Stats {
     messagesFailed: 0,
     publishingMs: 0,
     lastError: '',
+    connectionsOpen: 0,
+    connectionsRefused: { total: 0, address: 0 },
 
     accepted: (increments: number): void => {
       stats.incrementsAccepted += increments;

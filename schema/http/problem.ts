@@ -14,6 +14,10 @@ export const PROBLEMS = {
   'bad-request': { status: 400, meaning: 'The request could not be read.' },
   unauthorized: { status: 401, meaning: 'No valid API key.' },
   forbidden: { status: 403, meaning: 'The API key does not have the scope.' },
+  'cross-origin': {
+    status: 403,
+    meaning: 'A page of another site may not call a gateway without authentication.',
+  },
   'no-such-route': { status: 404, meaning: 'No route has this path and method.' },
   'no-such-counter': { status: 404, meaning: 'The key was never counted.' },
   'no-longer-known': {
@@ -24,6 +28,10 @@ export const PROBLEMS = {
   'body-too-large': { status: 413, meaning: 'The body is too large.' },
   'uri-too-long': { status: 414, meaning: 'The path is too long.' },
   'unsupported-media-type': { status: 415, meaning: 'Another content type is needed.' },
+  misdirected: {
+    status: 421,
+    meaning: 'A gateway without authentication does not answer to this Host.',
+  },
   'idempotency-key-reused': {
     status: 422,
     meaning: 'The Idempotency-Key came with another payload before. Nothing was stored.',

@@ -56,6 +56,8 @@ export async function buildTestGateway(
     database,
     stats: createStats(),
     rateLimit: { max: 0, batchMax: 0, windowMs: 60_000, channel: silent },
+    hosts: { listeningHost: '127.0.0.1', allowedHosts: [], hasOtherAddresses: false },
+    connectionsPerAddressMax: 1_000,
     brokerTimeMs: Date.now,
     readiness: createReadiness({
       isStopping: () => false,

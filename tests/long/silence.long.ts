@@ -22,8 +22,10 @@ void t.test('who does not read is cut off, and who waits or watches is not', asy
     t.teardown(() => socket.destroy());
     return socket.on('error', () => undefined);
   };
-  const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
   const slow = ask(get(PATH).repeat(ANSWERS)).pause();
+  const idle = ask(get('/livez')).resume();
+  const idleClosed = once(idle, 'close');
   const watcher = ask(get('/events'));
   let heardAt = 0;
   watcher.on('data', () => (heardAt = performance.now()));
@@ -41,4 +43,5 @@ void t.test('who does not read is cut off, and who waits or watches is not', asy
   slow.resume();
   await t.resolves(closed, 'the connection is gone');
   t.ok(answers < ANSWERS, `${answers} answers were sent before`);
+  await t.resolves(idleClosed, 'an idle connection ends too');
 });

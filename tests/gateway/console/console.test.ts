@@ -118,6 +118,42 @@ void t.test('who watches needs to read, and there are not too many', async (t) =
   t.equal(await until('the slow one let go', another, (status) => status === 200, 60_000), 200);
 });
 
+void t.test('a console ends with its key', async (t) => {
+  const servers = await startServers(t);
+  const file = join(servers.folder, 'api-keys.json');
+  const keyOf = (name: string, scope = 'read', secret = name) => ({
+    name,
+    sha256: createHash('sha256').update(secret).digest('hex'),
+    scopes: [scope],
+  });
+  const write = (...keys: object[]) => writeFileSync(file, JSON.stringify({ keys }));
+  const names = ['kept', 'revoked', 'rotated', 'changed'] as const;
+  write(...names.map((name) => keyOf(name)));
+  const gateway = await startGateway(t, servers, { API_KEYS_FILE: file });
+  const consoles = await Promise.all(
+    names.map((name) => watch(t, gateway.url, { authorization: `Bearer ${name}` })),
+  );
+  const [kept, ...others] = consoles;
+  for (const each of consoles) await each.until('an event', () => true);
+  write(
+    keyOf('kept'),
+    keyOf('rotated', 'read', 'another secret'),
+    keyOf('changed', 'write'),
+    keyOf('new'),
+  );
+  const changedAt = performance.now();
+  for (const { end } of others) t.equal(await end, 'in order');
+  const endedMs = performance.now() - changedAt;
+  t.ok(endedMs < 5_000, `soon after the change: ${Math.round(endedMs)} ms`);
+  const [line] = gateway.log.filter(({ msg }) => msg.startsWith('API keys have changed'));
+  t.match(line, { added: ['new'], removed: ['revoked'], changed: ['rotated', 'changed'] });
+  let hasEnded = false;
+  void kept?.end.then(() => (hasEnded = true));
+  const seen = await kept?.until('an event', () => true);
+  await kept?.until('a later event', (event) => event.listening_ms > (seen?.listening_ms ?? 0));
+  t.notOk(hasEnded, 'a key that stays keeps its console');
+});
+
 function heartbeat(id: string, host: string): Heartbeat {
   const stats = { increments_accepted: 0, messages_published: 0, increments_waiting: 0 };
   return {

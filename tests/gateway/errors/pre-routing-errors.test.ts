@@ -7,7 +7,7 @@ import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
 
-const HOST = 'host: x\r\n';
+const HOST = 'host: localhost\r\n';
 const BODY = 'content-type: application/json\r\ncontent-length: 1000\r\n\r\n{';
 
 /** What is sent, what is then sent again and again, and what it is answered with. */

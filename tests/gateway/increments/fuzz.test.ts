@@ -137,7 +137,7 @@ void t.test(
       )
       .map(([method, where, headers, body]) =>
         Buffer.concat([
-          Buffer.from(`${method} ${where} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n`),
+          Buffer.from(`${method} ${where} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n`),
           ...headers.flatMap(([each, value]) => [Buffer.from(`${each}: `), value, CRLF]),
           CRLF,
           body,

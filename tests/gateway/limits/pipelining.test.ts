@@ -73,7 +73,7 @@ async function untilUsed(pid: number, cpuMs: number): Promise<undefined> {
 
 /** Asks as fast as the gateway reads. */
 function flood(url: string, path: string): Socket {
-  const requests = `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`.repeat(200);
+  const requests = `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`.repeat(200);
   const socket = connect(Number(new URL(url).port), '127.0.0.1', pump);
   function pump(): void {
     while (!socket.destroyed && socket.write(requests));
@@ -88,7 +88,7 @@ async function pipeline(url: string, path: string, count: number): Promise<Recor
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   let text = '';
   socket.on('data', (chunk) => (text += String(chunk)));
-  socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`.repeat(count));
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`.repeat(count));
   const read = () => Array.from(text.matchAll(/"code":"([^"]+)"/g), ([, code = '']) => code);
   const codes = await until('all answers', read, ({ length }) => length === count);
   socket.destroy();

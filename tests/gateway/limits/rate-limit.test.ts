@@ -103,7 +103,7 @@ void t.test(
   async (t) => {
     const gateway = await startGateway(t, await startServers(t), { RATE_LIMIT_MAX: '1000' });
     const body = JSON.stringify({ key: makeKeys(1)[0], value: 1 });
-    const headers = `host: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`;
+    const headers = `host: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n`;
     for (let count = 0; count < 20; count++) {
       const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
       socket.on('error', () => undefined);
