@@ -52,7 +52,6 @@ export interface PullLoopOptions {
 export async function pullUntilStopped(options: PullLoopOptions): Promise<void> {
   const { puller, watch, stores, buffer, stopping, stats, log } = options;
   const warn = throttleWarnings(log);
-  let taken = 0;
 
   function pull(expiresMs: number): Promise<PullEnd> {
     const messagesMax = Math.min(PULL_MESSAGES_MAX, buffer.room);
@@ -71,7 +70,6 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
     stats.received(delivery.deliveryCount > 1);
     if (buffer.accept(delivery, stores.reconnectedAtMs)) {
       log.debug({ sequence: delivery.sequence, deliveries: delivery.deliveryCount }, 'taken');
-      taken++;
       options.onTaken();
       return;
     }
@@ -82,12 +80,6 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
     options.send(delivery.reply, nakAfter(NOT_PARKED_DELAY_MS));
   }
 
-  /** @returns whether there may be more to take. */
-  async function pullAtStop(): Promise<boolean> {
-    const takenBefore = taken;
-    return (await pull(LAST_PULL_EXPIRES_MS)) === 'full' && taken > takenBefore;
-  }
-
   while (!stopping.aborted) {
     if (!watch.isConnected) await connectionChange(watch, PULL_EXPIRES_MS);
     else if (stores.isDatabaseAway) await stores.probeDatabase();
@@ -96,5 +88,5 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
   }
   // When the whole mesh stops, gateways first, this leaves nothing uncounted in the stream.
   const canPull = () => watch.isConnected && !stores.isDatabaseAway && buffer.room > 0;
-  while (canPull() && (await pullAtStop()));
+  while (canPull() && (await pull(LAST_PULL_EXPIRES_MS)) === 'full');
 }

@@ -9,6 +9,8 @@ import type { Readiness } from './readiness.ts';
 const PROBE_MS = 1_000;
 /** Requests within this time get the same answer, so that no number of them is a load. */
 const KNOWN_MS = 1_000;
+/** What is parked is counted anew after this time: it takes longer than to ask whether the database answers. */
+const PARKED_KNOWN_MS = 5_000;
 /** How many requests may wait for one probe; the others get the answer before. */
 const PROBE_WAITING_MAX = 1_000;
 
@@ -67,6 +69,7 @@ function probeDatabase({
   warnOfDatabase,
 }: HealthOptions): () => Promise<ParkedState | undefined> {
   let parked: ParkedState | undefined;
+  let parkedReadAt = -Infinity;
   let askedAt = -Infinity;
   let answer: Promise<void> | undefined;
   let waiting = 0;
@@ -78,13 +81,20 @@ function probeDatabase({
       setTimeout(resolve, PROBE_MS, undefined).unref();
       sql`select from increments limit 0`
         .execute(database)
-        .then(() => readParkedState(database))
+        .then(readParked)
         .then(resolve, (error: unknown) => {
           warnOfDatabase(error);
           resolve(undefined);
         });
     });
     answer = undefined;
+  }
+
+  async function readParked(): Promise<ParkedState> {
+    const now = performance.now();
+    if (parked !== undefined && now - parkedReadAt < PARKED_KNOWN_MS) return parked;
+    parkedReadAt = now;
+    return readParkedState(database);
   }
 
   return async () => {

@@ -60,11 +60,18 @@ function missingServices({ services }: Pick<MeshStatus, 'services'>, mesh?: Mesh
   return problems;
 }
 
-function staleness({ stalenessMs }: Pick<MeshStatus, 'stalenessMs'>): string[] {
+function staleness({
+  stalenessMs,
+  database,
+}: Pick<MeshStatus, 'stalenessMs' | 'database'>): string[] {
   if (stalenessMs === null || stalenessMs <= STALENESS_MS_MAX) return [];
+  const cause =
+    'parked' in database && database.parked.isFull
+      ? 'it may be of a newer version.'
+      : "counter services can't keep up, or one has just died.";
   return [
     `The oldest increment has waited for ${formatDuration(stalenessMs)}, longer than ` +
-      `${formatDuration(STALENESS_MS_MAX)}: counter services can't keep up, or one has just died.`,
+      `${formatDuration(STALENESS_MS_MAX)}: ${cause}`,
   ];
 }
 

@@ -17,11 +17,13 @@ interface Given {
   /** Its increments are in the tally, and its body is gone. */
   isTallied?: boolean;
   refusal?: 'late';
+  isNewer?: boolean;
 }
 
 function batchOf(given: Given[]) {
   const batch = createFlushBatch();
-  for (const { sequence, id = randomUUID(), digest = 'd', isTallied = false, refusal } of given) {
+  for (const { sequence, id = randomUUID(), digest = 'd', ...kind } of given) {
+    const { isTallied = false, isNewer = false, refusal } = kind;
     const message: HeldMessage = {
       sequence,
       id,
@@ -36,6 +38,7 @@ function batchOf(given: Given[]) {
     if (!isTallied) {
       message.body = { subject: '', text: '', envelope: undefined, rejected: [] };
       if (refusal !== undefined) message.body.refusal = refusal;
+      if (isNewer) message.body.newer = { version: 2, payload: new Uint8Array() };
     }
     addToBatch(batch, message);
   }
@@ -68,6 +71,7 @@ function classifyAll(given: Given[], rows: Partial<KnownMessage>[] = []) {
   const sequences = (list: HeldMessage[]) => list.map(({ sequence }) => sequence);
   return {
     fresh: sequences(found.fresh),
+    parked: sequences(found.parked),
     tallied: sequences(found.tallied),
     alreadyApplied: found.alreadyApplied,
     settledEmpty: sequences(found.settledEmpty),
@@ -75,7 +79,14 @@ function classifyAll(given: Given[], rows: Partial<KnownMessage>[] = []) {
   };
 }
 
-const NOTHING = { fresh: [], tallied: [], alreadyApplied: 0, settledEmpty: [], reused: [] };
+const NOTHING = {
+  fresh: [],
+  parked: [],
+  tallied: [],
+  alreadyApplied: 0,
+  settledEmpty: [],
+  reused: [],
+};
 
 void t.test('what each message is to the ledger', (t) => {
   t.strictSame(
@@ -113,6 +124,25 @@ void t.test('what each message is to the ledger', (t) => {
     { ...NOTHING, fresh: [1], alreadyApplied: 2, settledEmpty: [4, 2, 3], reused: [3] },
     'copies within a batch, and a refused message',
   );
+  t.end();
+});
+
+void t.test('a message of a newer version is parked once', (t) => {
+  const newer = (sequence: number) => ({ sequence, id: 'a', isNewer: true });
+  t.strictSame(classifyAll([newer(1)]), { ...NOTHING, parked: [1] });
+  t.strictSame(
+    classifyAll([newer(1), newer(2)]),
+    { ...NOTHING, parked: [1], alreadyApplied: 1, settledEmpty: [2] },
+    'a copy is a repeat',
+  );
+  t.strictSame(
+    classifyAll([newer(1)], [{ id: 'a', sequence: 1 }]),
+    { ...NOTHING, alreadyApplied: 1 },
+    'it may be counted by now',
+  );
+  const unnamed = deduplicate(batchOf([{ sequence: 1, id: '', isNewer: true }]));
+  t.equal(unnamed.unnamed.length, 1);
+  t.strictSame(unnamed.firsts, []);
   t.end();
 });
 

@@ -93,8 +93,10 @@ const CASES: {
     is: {
       ...FINE,
       database: { ...FINE.database, parked: { ...PARKED, messages: 100_000, isFull: true } },
+      stalenessMs: 60_000,
     },
     problems: [
+      'The oldest increment has waited for 1 min 0 s, longer than 10.0 s: it may be of a newer version.',
       '100 000 messages or more of a newer version (up to 3) wait, uncounted: something newer publishes than the counter services understand. Upgrade counter services, and they are counted.',
       'There is no room to park more than 4.0 GiB of them: further ones stay in the stream, and 100 000 of these stop all counting.',
     ],
