@@ -4,6 +4,7 @@ import {
   fstatSync,
   openSync,
   readFileSync,
+  realpathSync,
   statSync,
   type Stats,
 } from 'node:fs';
@@ -32,6 +33,11 @@ export interface KeyFile {
   warnings: string[];
 }
 
+interface Folder {
+  path: string;
+  mode: number;
+}
+
 /**
  * Reads a file of API keys, through symbolic links: a mounted secret of Kubernetes is a chain of them.
  *
@@ -39,11 +45,9 @@ export interface KeyFile {
  *   could give themselves a key. Its `cause` has the code of the system, such as ENOENT.
  */
 export function readKeyFile(path: string): KeyFile {
-  const { content, stats } = readWhole(path);
-  const { refusal, warnings } = judgeKeyFile(path, stats, {
-    folder: statSync(dirname(path)),
-    us: process.geteuid?.() ?? 0,
-  });
+  const { content, stats, folders } = readWhole(path);
+  const us = process.geteuid?.() ?? 0;
+  const { refusal, warnings } = judgeKeyFile(path, stats, { folders, us });
   if (refusal !== undefined) throw new KeyFileError([refusal]);
   return { keys: parseKeys(path, content), warnings };
 }
@@ -51,20 +55,20 @@ export function readKeyFile(path: string): KeyFile {
 /**
  * Says whether the file of API keys is safe from others.
  *
- * @param folder of the file: who can change it can replace the file.
+ * @param folders of the file and of a link to it: who can change one can put another file in its place.
  */
 export function judgeKeyFile(
   path: string,
   file: { mode: number; uid: number },
-  { folder, us }: { folder: { mode: number }; us: number },
+  { folders, us }: { folders: Folder[]; us: number },
 ): { refusal?: string; warnings: string[] } {
   if ((file.mode & 0o022) !== 0) {
     return { refusal: `${path} can be changed by other users: chmod go-w ${path}`, warnings: [] };
   }
-  const [isOpenToAll, isSticky] = [(folder.mode & 0o002) !== 0, (folder.mode & 0o1000) !== 0];
-  if (isOpenToAll && !isSticky) {
-    const where = dirname(path);
-    return { refusal: `${path} can be replaced by other users: chmod o-w ${where}`, warnings: [] };
+  // In a sticky folder, such as /tmp, others can't replace what is ours.
+  const open = folders.find(({ mode }) => (mode & 0o1002) === 0o0002)?.path;
+  if (open !== undefined) {
+    return { refusal: `${path} can be replaced by other users: chmod o-w ${open}`, warnings: [] };
   }
   const warnings: string[] = [];
   if (file.uid !== us && file.uid !== 0) {
@@ -78,7 +82,7 @@ export function judgeKeyFile(
   return { warnings };
 }
 
-function readWhole(path: string): { content: string; stats: Stats } {
+function readWhole(path: string): { content: string; stats: Stats; folders: Folder[] } {
   let file: number | undefined;
   try {
     // O_NONBLOCK: a named pipe would be waited for.
@@ -86,7 +90,10 @@ function readWhole(path: string): { content: string; stats: Stats } {
     const stats = fstatSync(file);
     if (!stats.isFile()) throw new Error('it is no file');
     if (stats.size > BYTES_MAX) throw new Error(`it has more than ${BYTES_MAX} bytes`);
-    return { content: readFileSync(file, 'utf8'), stats };
+    const folders = [path, realpathSync(path)]
+      .map(dirname)
+      .map((folder) => ({ path: folder, mode: statSync(folder).mode }));
+    return { content: readFileSync(file, 'utf8'), stats, folders };
   } catch (error) {
     throw unreadable(path, error as Error);
   } finally {

@@ -4,7 +4,17 @@ import { judgeKeyFile } from '../../../gateway/auth/key-file.ts';
 const US = 1000;
 const SAFE = { mode: 0o100600, uid: US };
 const judge = (file: Partial<typeof SAFE>, folder = 0o40755) =>
-  judgeKeyFile('/etc/mesh/keys.json', { ...SAFE, ...file }, { folder: { mode: folder }, us: US });
+  judgeKeyFile(
+    '/etc/mesh/keys.json',
+    { ...SAFE, ...file },
+    {
+      folders: [
+        { path: '/etc/mesh', mode: 0o40755 },
+        { path: '/srv/keys', mode: folder },
+      ],
+      us: US,
+    },
+  );
 
 void t.test('a file of API keys that only we can change is taken without a word', (t) => {
   t.strictSame(judge({}), { warnings: [] });
@@ -18,7 +28,7 @@ void t.test('one that others can change or replace is refused', (t) => {
   for (const mode of [0o100620, 0o100602, 0o100666]) {
     t.match(judge({ mode }).refusal, /changed by other users: chmod go-w \/etc\/mesh\/keys\.json$/);
   }
-  t.match(judge({}, 0o40777).refusal, /replaced by other users: chmod o-w \/etc\/mesh$/);
+  t.match(judge({}, 0o40777).refusal, /replaced by other users: chmod o-w \/srv\/keys$/);
   t.end();
 });
 
