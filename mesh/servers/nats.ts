@@ -90,7 +90,7 @@ export async function launchNats(
       beforeRun,
       stdio: ['ignore', log, log],
       env: {
-        ...process.env,
+        ...ofGo(process.env),
         NATS_SERVER_NAME: serverName(options),
         NATS_LISTEN: `127.0.0.1:${options.port}`,
         NATS_STORE_DIR: options.folder,
@@ -105,6 +105,13 @@ export async function launchNats(
 
 function configuration(file: string): string {
   return fileURLToPath(new URL(`../../nats/${file}`, import.meta.url));
+}
+
+/** Not the secrets of other programs, such as DATABASE_URL. */
+function ofGo(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => /^(GO|PATH$|HOME$)/.test(name)),
+  );
 }
 
 function clusterVariables(cluster: ClusterMember | undefined): NodeJS.ProcessEnv {
