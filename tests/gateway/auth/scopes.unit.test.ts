@@ -46,6 +46,11 @@ void t.test('no route serves a request without the right scope', async (t) => {
     scoped.map(({ url: path, config }) => [path, [config?.scope ?? []].flat()]),
   );
   const sent: Promise<void>[] = [];
+  const checkRefused = async (start: string, credentials: string[]) => {
+    const answer = await ask(port, start, credentials);
+    const isRefused = REFUSALS.some((refusal) => answer.startsWith(refusal));
+    if (!isRefused) t.fail(`${start} with ${credentials.join()}: ${answer}`);
+  };
   for (const [path, accepted] of paths) {
     const whole = path.replace(':key', key).replace(':id', '01a20796-d738-7798-9027-666dad60be1c');
     // Written otherwise it may be a route below it, which has another scope.
@@ -55,14 +60,8 @@ void t.test('no route serves a request without the right scope', async (t) => {
       const isOther = hasRouteBelow && trick !== whole;
       for (const credentials of withoutScope(accepted, isOther ? [] : others)) {
         for (const method of METHODS) {
-          sent.push(
-            ask(port, `${method} ${trick.replace('SECRET', secretOf(accepted))}`, credentials).then(
-              (answer) => {
-                const isRefused = REFUSALS.some((refusal) => answer.startsWith(refusal));
-                if (!isRefused) t.fail(`${method} ${trick} with ${credentials.join()}: ${answer}`);
-              },
-            ),
-          );
+          const start = `${method} ${trick.replace('SECRET', secretOf(accepted))}`;
+          sent.push(checkRefused(start, credentials));
         }
       }
       // A few at a time.
