@@ -19,8 +19,10 @@ import { createSlidingWindows, type Taken } from './sliding-window.ts';
 
 /** Longer than a message between gateways takes while their broker is healthy. */
 const ANSWER_MS_MAX = 1_000;
-/** Asks in one message: some 100 KB, far below the broker's limit. */
+/** Asks in one message that is taken. */
 const ASKS_MAX = 1_000;
+/** And in one that is sent: at most 40 KB, since a broker may take no more than 64 KB. */
+const ASKS_SENT_MAX = 100;
 /** Clients whose usage is kept; those below their limit are forgotten first. */
 const CLIENTS_MAX = 50_000;
 
@@ -114,8 +116,8 @@ export function createSharedLimit(windowMs: number, channel: Channel): SharedLim
   function sendQuestions(keeper: string): void {
     const pending = unsent.get(keeper) ?? [];
     unsent.delete(keeper);
-    for (let start = 0; start < pending.length; start += ASKS_MAX) {
-      const part = pending.slice(start, start + ASKS_MAX);
+    for (let start = 0; start < pending.length; start += ASKS_SENT_MAX) {
+      const part = pending.slice(start, start + ASKS_SENT_MAX);
       const number = ++questions;
       sent.set(number, part);
       setTimeout(decideAlone, ANSWER_MS_MAX, number, keeper).unref();

@@ -11,9 +11,12 @@ function createBus() {
   const cutOff = new Set<string>();
   /** Of each gateway: from which ones it has heard. */
   const greetings = new Map<string, Set<string>>();
+  /** Of the longest text. */
+  let bytesMax = 0;
   function open(name: string): Channel {
     return {
       publish: (topic, text) => {
+        bytesMax = Math.max(bytesMax, Buffer.byteLength(text));
         if (cutOff.has(name)) return;
         for (const listener of listeners.get(topic) ?? []) setImmediate(listener, text);
       },
@@ -37,7 +40,7 @@ function createBus() {
     while (!areComplete()) await delay(1);
   }
 
-  return { open, cutOff, untilGreeted };
+  return { open, cutOff, untilGreeted, readBytesMax: () => bytesMax };
 }
 
 async function startGateways(t: Test, count: number) {
@@ -133,4 +136,19 @@ void t.test('what is no message of a gateway is left out', async (t) => {
     other.publish('members', text);
   }
   t.equal(await countGranted(gateways, 'a', { limit: 3, times: 10 }), 3);
+});
+
+void t.test('no message between gateways is larger than any broker takes', async (t) => {
+  const { bus, gateways } = await startGateways(t, 2);
+  const longest = (index: number) => `increments key ${String(index).padStart(64, 'k')}`;
+  const taken = Array.from({ length: 1_500 }, (_, index) =>
+    gateways.map((gateway) => gateway.take(longest(index), 2, 1)),
+  );
+  const results = await Promise.all(taken.flat());
+  t.ok(
+    results.every(({ isAllowed }) => isAllowed),
+    'all are decided',
+  );
+  const bytes = bus.readBytesMax();
+  t.ok(bytes > 10_000 && bytes < 64 * 1024, `${bytes} bytes at most`);
 });
