@@ -142,7 +142,7 @@ void t.test('no message between gateways is larger than any broker takes', async
   const { bus, gateways } = await startGateways(t, 2);
   const longest = (index: number) => `increments key ${String(index).padStart(64, 'k')}`;
   const taken = Array.from({ length: 1_500 }, (_, index) =>
-    gateways.map((gateway) => gateway.take(longest(index), 2, 1)),
+    gateways.map(async (gateway) => gateway.take(longest(index), 2, 1)),
   );
   const results = await Promise.all(taken.flat());
   t.ok(
