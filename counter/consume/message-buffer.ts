@@ -19,10 +19,10 @@ import type { Settler } from '../settle/settle.ts';
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
- * Messages of a newer version that are held; they are flushed at half of it. To park that many takes half a
- * second, so that the increments beside them are in time.
+ * Messages of a newer version that are held; they are flushed at half of it. To park that many takes less
+ * than a second, so that the increments beside them are in time.
  */
-const NEWER_MAX = 5_000;
+const NEWER_MAX = 10_000;
 
 export interface MessageBufferOptions {
   messagesMax: number;

@@ -21,21 +21,25 @@ export async function park(
   incarnation: number,
 ): Promise<{ parkedBytes?: number }> {
   if (messages.length === 0) return {};
-  const columns = ['version', 'incarnation', 'sequence', 'id', 'subject', 'stored_at', 'payload'];
+  const columns = ['version', 'sequence', 'id', 'subject', 'stored_at', 'payload'] as const;
   for (const rows of chunks(messages)) {
     const batch = sql<ParkedMessagesTable>`unnest(
-      ${rows.map(({ body }) => body?.newer?.version)}::bigint[],
-      ${rows.map(() => incarnation)}::bigint[],
+      ${array(rows, ({ body }) => body?.newer?.version ?? 0)}::bigint[],
       ${array(rows, ({ sequence }) => sequence)}::bigint[],
-      ${rows.map(({ id }) => (id === '' ? null : id))}::uuid[],
+      ${array(rows, ({ id }) => (id === '' ? 'null' : id))}::uuid[],
       ${rows.map(({ body }) => body?.subject.replaceAll('\0', '\uFFFD'))}::text[],
-      ${rows.map(({ storedAtMs }) => new Date(storedAtMs).toISOString())}::timestamptz[],
+      ${array(rows, ({ storedAtMs }) => new Date(storedAtMs).toISOString())}::timestamptz[],
       ${rows.map(({ body }) => body?.newer?.payload)}::bytea[]
-    )`.as<'batch'>(sql`batch(${sql.join(columns.map((column) => sql.ref(column)))})`);
+    )`.as<'batch'>(sql`batch(version, sequence, id, subject, stored_at, payload)`);
     await db
       .insertInto('parked_messages')
-      .columns(columns as (keyof ParkedMessagesTable)[])
-      .expression(db.selectFrom(batch).select(columns as (keyof ParkedMessagesTable)[]))
+      .columns(['incarnation', ...columns])
+      .expression(
+        db
+          .selectFrom(batch)
+          .select((eb) => eb.cast<string>(eb.val(incarnation), 'bigint').as('incarnation'))
+          .select(columns),
+      )
       .execute();
   }
   const { rows } = await sql<{ bytes: string }>`

@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { auditBooks } from '../../../counter/maintenance/audit.ts';
 import { makeKeys, untilCounted } from '../../support/counters.ts';
@@ -6,7 +7,7 @@ import { post, send } from '../../support/load.ts';
 import { readMetrics, sumSamples } from '../../support/metrics.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
-import { openStreams } from '../../support/stream.ts';
+import { openStreams, type StreamAccess } from '../../support/stream.ts';
 import { until } from '../../support/until.ts';
 import { commandsOn } from '../../mesh/cli/run-command.ts';
 
@@ -14,6 +15,7 @@ import { commandsOn } from '../../mesh/cli/run-command.ts';
 const COMMITTED_MS_MAX = 10_000;
 /** Far more than a throttled warning needs, for two counter services. */
 const LOG_LINES_MAX = 100;
+const SECONDS = 10;
 /** A stop without a single message of a newer version takes half of it. */
 const STOP_MS_MAX = 6_000;
 
@@ -26,7 +28,7 @@ export async function checkFlood(t: Test, count: number): Promise<void> {
   const mesh = commandsOn(servers, { gateways: [gateway], counters });
 
   let isStored = false;
-  const storing = streams.storeMany(count, newerMessage).then(() => (isStored = true));
+  const storing = storeForSeconds(streams, count).then(() => (isStored = true));
   let worstMs = 0;
   for (let round = 0; round < 3 || !isStored; round++) {
     const [key = ''] = makeKeys(1);
@@ -66,6 +68,13 @@ export async function checkFlood(t: Test, count: number): Promise<void> {
     t.ok(counter.log.some(({ msg }) => msg.startsWith('messages of a newer version are parked')));
   }
   t.match(await auditBooks(servers.database, streams.readState), { isBalanced: true });
+}
+
+/** A tenth of them a second: 10 000/s are what the consumer is sized for. */
+async function storeForSeconds(streams: StreamAccess, count: number): Promise<void> {
+  for (let second = 0; second < SECONDS; second++) {
+    await Promise.all([streams.storeMany(count / SECONDS, newerMessage), delay(1_000)]);
+  }
 }
 
 /** Every other one has no id. */
