@@ -3,7 +3,6 @@
  * broker and database (settle/store-health.ts): one pulls messages (consume/pull-loop.ts), the other
  * flushes them (flush/flush-loop.ts). Maintenance runs beside them.
  */
-import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../nats/connect.ts';
@@ -19,7 +18,7 @@ import { flushUntilStopped } from './flush/flush-loop.ts';
 import { startMaintenance } from './maintenance/maintenance.ts';
 import { createSettler } from './settle/settle.ts';
 import { openStores } from './settle/store-health.ts';
-import { purgeThrough } from './settle/stream-state.ts';
+import { createPurger } from './settle/purge-settled.ts';
 import type { Held } from './telemetry/metrics.ts';
 import type { Stats } from './telemetry/stats.ts';
 import type { FlushTracing } from './telemetry/tracing.ts';
@@ -60,10 +59,18 @@ export async function startCounter(
   options: CounterOptions,
   signal: AbortSignal,
 ): Promise<CounterService> {
-  const { manager, puller, watch, send, stats, tracing, log } = options;
+  const { puller, watch, send, stats, tracing, log } = options;
   const failure = Promise.withResolvers<never>();
   const stores = await openStores({ ...options, onDisagreement: failure.reject }, signal);
-  const settler = createSettler({ ackWaitMs: options.ackWaitMs, purge: purgeSettled, send, log });
+  const purger = createPurger({
+    ...options,
+    stores,
+    onPurged: (durationMs) => {
+      stats.purged(durationMs);
+      tracing?.purged(durationMs);
+    },
+  });
+  const settler = createSettler({ ackWaitMs: options.ackWaitMs, purge: purger.purge, send, log });
   const buffer = createMessageBuffer({
     messagesMax: options.messagesHeldMax,
     keysMax: options.keysHeldMax,
@@ -77,7 +84,11 @@ export async function startCounter(
 
   const shared = { ...options, stores, buffer, stopping: stopping.signal };
   const maintenance = startMaintenance(shared);
-  const pulling = pullUntilStopped({ ...shared, onTaken: flushTimer.check });
+  const pulling = pullUntilStopped({
+    ...shared,
+    onDelivery: purger.delivered,
+    onTaken: flushTimer.check,
+  });
   const flushing = flushUntilStopped({
     ...shared,
     settler,
@@ -96,17 +107,6 @@ export async function startCounter(
   });
   pulling.catch(failure.reject);
   flushing.catch(failure.reject);
-
-  async function purgeSettled(): Promise<number> {
-    const { stream, floor } = await stores.readProven();
-    if (floor < stream.firstSequence) return floor;
-    const startedAt = performance.now();
-    await purgeThrough(manager, floor);
-    const durationMs = performance.now() - startedAt;
-    stats.purged(durationMs);
-    tracing?.purged(durationMs);
-    return floor;
-  }
 
   /** In order: stop pulling, flush for the last time, acknowledge. */
   async function stop(): Promise<void> {

@@ -35,6 +35,8 @@ export interface PullLoopOptions {
   watch: ConnectionWatch;
   stores: StoreHealth;
   buffer: MessageBuffer;
+  /** Called with each delivery. */
+  onDelivery: (delivery: Delivery) => void;
   /** Called after each message that is held. */
   onTaken: () => void;
   /** Publishes to an acknowledgement's reply subject. */
@@ -68,6 +70,7 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
 
   function take(delivery: Delivery): void {
     stats.received(delivery.deliveryCount > 1);
+    options.onDelivery(delivery);
     if (buffer.accept(delivery, stores.reconnectedAtMs)) {
       log.debug({ sequence: delivery.sequence, deliveries: delivery.deliveryCount }, 'taken');
       options.onTaken();

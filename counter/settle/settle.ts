@@ -4,8 +4,8 @@
  * To acknowledge a message of a work queue costs the broker an fsync each, a purge one for all. So a
  * committed message waits here until it is below the settled floor and a purge removes it, by this counter
  * service or another. While all of them are healthy, that is within one flush interval of its delivery.
- * Otherwise (one died and holds the floor back until ack_wait) its ack deadline is extended once, and then
- * it is acknowledged by itself.
+ * Otherwise (one died, and holds the floor and the purges back until what it held is committed) its ack
+ * deadline is extended once, and then it is acknowledged by itself.
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,7 +22,7 @@ const MARGIN_MS = 2_000;
 
 export interface SettleOptions {
   ackWaitMs: number;
-  /** Purges what is proven and returns the settled floor. @throws if the stream is another one. */
+  /** Purges what is proven, if it may. @returns through which sequence. @throws if the stream is another one. */
   purge: () => Promise<number>;
   /** Publishes to an acknowledgement's reply subject. */
   send: (reply: string, kind: string) => void;
@@ -37,7 +37,7 @@ export interface Settler {
   has: (sequence: number) => boolean;
   /** Takes the reply subject of another delivery. @returns false if the message is not pending. */
   renew: (sequence: number, reply: string) => boolean;
-  /** Purges what is proven. @returns false if that failed. Concurrent calls share one run. */
+  /** Purges what is proven, if it may. @returns false if that failed. Concurrent calls share one run. */
   settle: () => Promise<boolean>;
   /** Settles what is left: waits for the floor, then acknowledges the rest one by one. */
   finish: (waitMs: number) => Promise<void>;

@@ -14,7 +14,7 @@ import { checkDurability } from '../startup/check-database.ts';
 import { confirmReplication } from '../flush/replication.ts';
 import { findSettledFloor } from './settled-floor.ts';
 import { compareStores, StoresDisagree } from './compare-stores.ts';
-import { readStreamState, type StreamState } from './stream-state.ts';
+import { readStreamState, type StreamReading, type StreamState } from './stream-state.ts';
 
 const PROBE_MS = 1_000;
 
@@ -39,7 +39,7 @@ export interface StoreHealth {
   /** The stream and the end of its settled run. @throws StoresDisagree */
   readSettled: () => Promise<{ stream: StreamState; floor: number }>;
   /** The same, of what synchronous standbys have: what the broker may drop. @throws StoresDisagree */
-  readProven: () => Promise<{ stream: StreamState; floor: number }>;
+  readProven: () => Promise<{ stream: StreamReading; floor: number }>;
 }
 
 /** Waits for both stores. @throws StoresDisagree if they do not belong together. */
@@ -80,7 +80,7 @@ export async function openStores(
   }
 
   /** A stream that was made again starts at 1: acks and ledger rows would be for the wrong messages. */
-  async function readSameStream(): Promise<StreamState> {
+  async function readSameStream(): Promise<StreamReading> {
     const current = await readStreamState(manager);
     if (current.incarnation === stream.incarnation) return current;
     const disagreement = new StoresDisagree(
@@ -96,7 +96,7 @@ export async function openStores(
     return { stream: current, floor: await findSettledFloor(database, current) };
   }
 
-  async function readProven(): Promise<{ stream: StreamState; floor: number }> {
+  async function readProven(): Promise<{ stream: StreamReading; floor: number }> {
     const current = await readSameStream();
     const floor = await database.transaction().execute(async (transaction) => {
       const settled = await findSettledFloor(transaction, current);

@@ -1,5 +1,6 @@
+import assert from 'node:assert/strict';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import { INCREMENTS } from '../../nats/streams.ts';
+import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 
 /** What a counter service needs to know of the stream. */
 export interface StreamState {
@@ -13,8 +14,14 @@ export interface StreamState {
   unsettledSinceMs: number;
 }
 
-export async function readStreamState(manager: JetStreamManager): Promise<StreamState> {
-  const { created, state } = await manager.streams.info(INCREMENTS);
+export interface StreamReading extends StreamState {
+  /** By the broker's clock, in milliseconds since 1970. */
+  readAtMs: number;
+}
+
+export async function readStreamState(manager: JetStreamManager): Promise<StreamReading> {
+  const { created, state, ts } = await manager.streams.info(INCREMENTS);
+  assert(ts !== undefined, 'every nats-server that is new enough for a mesh tells its time');
   return {
     incarnation: Date.parse(created),
     firstSequence: state.first_seq === 0 ? 1 : state.first_seq,
@@ -22,7 +29,14 @@ export async function readStreamState(manager: JetStreamManager): Promise<Stream
     messages: state.messages,
     // Stream time only: a wrong clock of ours must not make a message look older.
     unsettledSinceMs: Math.max(0, Date.parse(state.messages > 0 ? state.first_ts : state.last_ts)),
+    readAtMs: Date.parse(ts),
   };
+}
+
+/** The highest sequence that was delivered, to whichever counter service. */
+export async function readDeliveredThrough(manager: JetStreamManager): Promise<number> {
+  const { delivered } = await manager.consumers.info(INCREMENTS, COUNTER);
+  return delivered.stream_seq;
 }
 
 /** Removes everything up to a sequence in one operation, and moves the consumer's ack floor with it. */
