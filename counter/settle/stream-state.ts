@@ -1,4 +1,5 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
+import { findLossyLimits } from '../../nats/settings.ts';
 import { INCREMENTS } from '../../nats/streams.ts';
 
 /** What a counter service needs to know of the stream. */
@@ -11,11 +12,15 @@ export interface StreamState {
   messages: number;
   /** No unsettled message was stored before this time (milliseconds since 1970). */
   unsettledSinceMs: number;
+  /** A limit by which the stream drops messages that were not counted, as `max_age of 10 s`. */
+  limitedBy?: string;
 }
 
 export async function readStreamState(manager: JetStreamManager): Promise<StreamState> {
-  const { created, state } = await manager.streams.info(INCREMENTS);
+  const { config, created, state } = await manager.streams.info(INCREMENTS);
+  const limitedBy = findLossyLimits(config);
   return {
+    ...(limitedBy !== undefined && { limitedBy }),
     incarnation: Date.parse(created),
     firstSequence: state.first_seq === 0 ? 1 : state.first_seq,
     lastSequence: state.last_seq,
