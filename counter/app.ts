@@ -6,6 +6,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../nats/connect.ts';
+import { ackWaitMs } from '../nats/streams.ts';
 import type { Puller } from '../nats/pull.ts';
 import type { Database } from '../schema/database/tables.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -17,6 +18,7 @@ import { pullUntilStopped } from './consume/pull-loop.ts';
 import { flushUntilStopped } from './flush/flush-loop.ts';
 import { startMaintenance } from './maintenance/maintenance.ts';
 import { createSettler } from './settle/settle.ts';
+import type { StoresDisagree } from './settle/compare-stores.ts';
 import { openStores } from './settle/store-health.ts';
 import { createPurger } from './settle/purge-settled.ts';
 import type { Held } from './telemetry/metrics.ts';
@@ -54,14 +56,17 @@ export interface CounterService {
   readonly failed: Promise<never>;
 }
 
-/** Waits for broker and database, then runs the service. @throws StoresDisagree */
+/** Waits for broker and database, and until they agree, then runs the service. */
 export async function startCounter(
   options: CounterOptions,
   signal: AbortSignal,
 ): Promise<CounterService> {
   const { puller, watch, send, stats, tracing, log } = options;
   const failure = Promise.withResolvers<never>();
-  const stores = await openStores({ ...options, onDisagreement: failure.reject }, signal);
+  const stores = await openStores(
+    { ...options, onMadeAgain: (error) => void endWith(error) },
+    signal,
+  );
   const purger = createPurger({
     ...options,
     stores,
@@ -82,7 +87,8 @@ export async function startCounter(
   const stopping = new AbortController();
   const flushTimer = createDeadlineTimer(() => (stopping.signal.aborted ? 0 : buffer.dueAt(clock)));
 
-  const shared = { ...options, stores, buffer, stopping: stopping.signal };
+  const ackWaitMsMin = ackWaitMs(options.flushIntervalMs);
+  const shared = { ...options, ackWaitMsMin, stores, buffer, stopping: stopping.signal };
   const maintenance = startMaintenance(shared);
   const pulling = pullUntilStopped({
     ...shared,
@@ -107,6 +113,15 @@ export async function startCounter(
   });
   pulling.catch(failure.reject);
   flushing.catch(failure.reject);
+
+  /** Ends the service once what it holds is committed. */
+  async function endWith(error: StoresDisagree): Promise<void> {
+    try {
+      await stop();
+    } finally {
+      failure.reject(error);
+    }
+  }
 
   /** In order: stop pulling, flush for the last time, acknowledge. */
   async function stop(): Promise<void> {

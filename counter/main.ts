@@ -85,6 +85,8 @@ async function main(): Promise<void> {
   createMetrics(stats, readHeld);
   const report = createReport(stats, readHeld);
   const puller = createPuller(connection, watch);
+  // Before the start too: it waits for a person where the stores disagree, and gateways hear it from it.
+  stopSteps.push(sendHeartbeats(connection, watch, report.readHeartbeat));
   service = await startCounter(
     {
       database,
@@ -104,7 +106,7 @@ async function main(): Promise<void> {
     },
     startup.signal,
   );
-  stopSteps.push(sendHeartbeats(connection, watch, report.readHeartbeat), service.stop);
+  stopSteps.push(service.stop);
   answerDiscovery(connection, report.service);
   log.info('the counter is ready');
   await service.failed;

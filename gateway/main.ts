@@ -13,6 +13,7 @@ import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
+import { readDatabaseId } from '../schema/database/database-id.ts';
 import { openDatabase } from '../schema/database/database.ts';
 import { ROLE_SETTINGS, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { mintId } from '../schema/message/message-id.ts';
@@ -31,6 +32,7 @@ import { createMetrics } from './telemetry/metrics.ts';
 import { createReport } from './telemetry/report.ts';
 import { createStats } from './telemetry/stats.ts';
 import { tracePublisher } from './telemetry/tracing.ts';
+import { listenForRisk } from './health/reported-risk.ts';
 import { createReadiness } from './health/readiness.ts';
 
 const DATABASE_QUERY_TIMEOUT_MS = 2_000;
@@ -126,6 +128,14 @@ async function main(): Promise<void> {
     isStopping: () => isStopping,
     isBrokerConnected: () => watch.isConnected,
     isStreamThere: () => stream.isConnected,
+    readRisk: listenForRisk({
+      heartbeats: openChannel(connection, HEARTBEAT_SUBJECT),
+      readDatabaseId: () => readDatabaseId(database),
+      onChange: (risk) => {
+        if (risk === undefined) log.info('no counter service reports a risk any more');
+        else log.error(`not ready, since accepted increments may be lost: ${risk}`);
+      },
+    }),
   });
 
   const app = await buildGateway({

@@ -9,6 +9,19 @@ import { isRefusal } from './error-codes.ts';
 import { retryWhileLeaderless, NoLeader } from './retry-while-leaderless.ts';
 import { untilReplicasCurrent, type Replicas } from './replicas.ts';
 import {
+  asConfig,
+  CONSUMER_NEEDS,
+  DEAD_LETTERS_NEEDS,
+  describeFault,
+  findConsumerFaults,
+  findDeadLettersFaults,
+  findStreamFaults,
+  STREAM_NEEDS,
+  type SettingFault,
+} from './settings.ts';
+import {
+  ackWaitMs,
+  COUNTER,
   counterConsumer,
   deadLettersStream,
   INCREMENTS,
@@ -44,8 +57,10 @@ export async function provision(options: ProvisionOptions): Promise<void> {
   const connection = await connectToNats({ url, role: 'provisioner', ...(tls && { tls }) });
   try {
     const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
-    await applyStream(manager, incrementsStream(options));
-    await applyStream(manager, deadLettersStream(options));
+    const increments = { ...asConfig(STREAM_NEEDS), ...incrementsStream(options) };
+    const deadLetters = { ...asConfig(DEAD_LETTERS_NEEDS), ...deadLettersStream(options) };
+    await applyStream(manager, increments, findStreamFaults);
+    await applyStream(manager, deadLetters, findDeadLettersFaults);
     await applyConsumer(manager, options);
     await untilReplicasCurrent(manager, {
       timeoutMs: CATCH_UP_MS_MAX,
@@ -58,21 +73,27 @@ export async function provision(options: ProvisionOptions): Promise<void> {
 }
 
 /**
+ * Applies all settings that a promise rests on, then reads back and compares them.
+ *
  * Updates a stream that exists, and does not add it again: NATS accepts an identical `add`, but first
  * reserves the `max_bytes` of the stream a second time.
  */
 async function applyStream(
   manager: JetStreamManager,
   config: Partial<StreamConfig> & { name: string },
+  findFaults: (config: StreamConfig) => SettingFault[],
 ): Promise<void> {
   try {
     await retryWhileLeaderless(async () => {
       const existing = await find(manager.streams.info(config.name));
       if (existing === undefined) return manager.streams.add(config);
       refuseReplicasOfOne(config, existing);
+      refuseFaults(findFaults(existing.config).filter(({ isFixed }) => isFixed === true));
       const { num_replicas } = existing.config;
       return manager.streams.update(config.name, { num_replicas, ...config });
     });
+    const applied = await retryWhileLeaderless(() => manager.streams.info(config.name));
+    refuseFaults(findFaults(applied.config));
   } catch (error) {
     if (isRefusal(error, 'too-few-servers')) {
       throw tooFewServers(config, error.message, error);
@@ -102,18 +123,37 @@ function tooFewServers(
   );
 }
 
+/**
+ * A consumer whose settings the server does not change is made again: what it had delivered and is not
+ * counted is delivered again, and counted once.
+ */
 async function applyConsumer(manager: JetStreamManager, options: StreamOptions): Promise<void> {
-  const config = counterConsumer(options);
+  const config = { ...asConfig(CONSUMER_NEEDS), ...counterConsumer(options) };
   try {
     await retryWhileLeaderless(async () => {
-      const existing = await find(manager.consumers.info(INCREMENTS, config.durable_name));
-      return existing === undefined
-        ? manager.consumers.add(INCREMENTS, config)
-        : manager.consumers.update(INCREMENTS, config.durable_name, config);
+      const existing = await find(manager.consumers.info(INCREMENTS, COUNTER));
+      if (existing === undefined) return manager.consumers.add(INCREMENTS, config);
+      const faults = findConsumerFaults(existing);
+      if (faults.some(({ isFixed }) => isFixed === true)) {
+        await manager.consumers.delete(INCREMENTS, COUNTER);
+        return manager.consumers.add(INCREMENTS, config);
+      }
+      // An update leaves the pause as it is.
+      if (faults.some(({ name }) => name === 'pause_until')) {
+        await manager.consumers.resume(INCREMENTS, COUNTER);
+      }
+      return manager.consumers.update(INCREMENTS, COUNTER, config);
     });
+    const applied = await retryWhileLeaderless(() => manager.consumers.info(INCREMENTS, COUNTER));
+    refuseFaults(findConsumerFaults(applied, ackWaitMs(options.flushIntervalMs)));
   } catch (error) {
-    throw cannotApply(`consumer ${config.durable_name}`, error);
+    throw cannotApply(`consumer ${COUNTER}`, error);
   }
+}
+
+/** @throws ProvisionError */
+function refuseFaults(faults: SettingFault[]): void {
+  if (faults.length > 0) throw new ProvisionError(faults.map(describeFault).join('. '));
 }
 
 /** Undefined if there is none; any other error is thrown. */
@@ -130,7 +170,7 @@ function cannotApply(what: string, cause: unknown): Error {
   if (cause instanceof NoLeader || cause instanceof ProvisionError) return cause;
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new ProvisionError(
-    `NATS does not accept the settings of ${what}: ${detail}. They are in nats/streams.ts; ` +
+    `NATS does not accept the settings of ${what}: ${detail}. They are in nats/streams.ts and nats/settings.ts; ` +
       'compare them with `nats stream info` and change one or the other',
     { cause },
   );

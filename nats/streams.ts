@@ -34,7 +34,7 @@ export const ACK_WAIT_MARGIN_MS = 3_000;
  * Ten seconds of 10 000 messages/s, far more than one broker syncs; about 25 MB of server memory. The
  * default of 1000 would stop a consumer that holds its acks for nine seconds.
  */
-const ACK_PENDING_MAX = 100_000;
+export const ACK_PENDING_MAX = 100_000;
 
 export interface StreamOptions {
   /** 1 on a single server, 3 in a cluster; if absent, an existing stream keeps its number. */

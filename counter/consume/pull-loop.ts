@@ -49,11 +49,14 @@ export interface PullLoopOptions {
 /**
  * Pulls from the shared consumer. Pauses while a limit is reached and while the broker is away. After a
  * batch went back because of the database, it pauses until a query succeeds: healthy counter services get
- * the work.
+ * the work. After a disconnection or a refusal it first makes sure that the stream is still the same one.
  */
 export async function pullUntilStopped(options: PullLoopOptions): Promise<void> {
   const { puller, watch, stores, buffer, stopping, stats, log } = options;
   const warn = throttleWarnings(log);
+
+  /** False where the stream may have been removed or made again since the last pull. */
+  let isSure = false;
 
   function pull(expiresMs: number): Promise<PullEnd> {
     const messagesMax = Math.min(PULL_MESSAGES_MAX, buffer.room);
@@ -63,14 +66,19 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
   async function pullOnce(): Promise<void> {
     const end = await pull(PULL_EXPIRES_MS);
     if (end === 'emptied') await delay(PULL_SPACING_MS);
+    isSure = end === 'emptied' || end === 'full';
     if (typeof end === 'string') return;
-    log.warn({ pull: end }, 'the broker refused a pull: check that the consumer exists');
+    warn(
+      `the broker refuses pulls (${end.status} ${end.description}): if the stream or its consumer is not ` +
+        'there, `npm start` or `npm run provision` makes it; trying again',
+    );
     await delay(REFUSED_MS);
   }
 
   function take(delivery: Delivery): void {
     stats.received(delivery.deliveryCount > 1);
     options.onDelivery(delivery);
+    if (stores.disagreement !== undefined) return;
     if (buffer.accept(delivery, stores.reconnectedAtMs)) {
       log.debug({ sequence: delivery.sequence, deliveries: delivery.deliveryCount }, 'taken');
       options.onTaken();
@@ -84,12 +92,20 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
   }
 
   while (!stopping.aborted) {
-    if (!watch.isConnected) await connectionChange(watch, PULL_EXPIRES_MS);
-    else if (stores.isDatabaseAway) await stores.probeDatabase();
+    if (!watch.isConnected) {
+      isSure = false;
+      await connectionChange(watch, PULL_EXPIRES_MS);
+    } else if (stores.isDatabaseAway) await stores.probeDatabase();
+    else if (!isSure || stores.disagreement !== undefined) isSure = await stores.look();
     else if (buffer.room === 0) await delay(FULL_TICK_MS);
     else await pullOnce();
   }
   // When the whole mesh stops, gateways first, this leaves nothing uncounted in the stream.
-  const canPull = () => watch.isConnected && !stores.isDatabaseAway && buffer.room > 0;
+  const canPull = () =>
+    watch.isConnected &&
+    isSure &&
+    stores.disagreement === undefined &&
+    !stores.isDatabaseAway &&
+    buffer.room > 0;
   while (canPull() && (await pull(LAST_PULL_EXPIRES_MS)) === 'full');
 }

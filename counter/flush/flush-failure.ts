@@ -8,9 +8,9 @@ import { FlushConflict } from './flush-conflict.ts';
  *   bisect     something in it is refused: halve it down to the message;
  *   redeliver  return it to the broker, which delivers it again at once; then its bodies are kept;
  *   give-up    return it with everything held, and pull no more until the database answers;
- *   stop       return it, and stop the counter service: an operator must act.
+ *   hold       return it; nothing more is pulled until stream and database agree: an operator must act.
  */
-export type Consequence = 'retry' | 'bisect' | 'redeliver' | 'give-up' | 'stop';
+export type Consequence = 'retry' | 'bisect' | 'redeliver' | 'give-up' | 'hold';
 
 export interface FailedAttempt {
   /** 0 for the first attempt. */
@@ -23,7 +23,7 @@ const CONSEQUENCES: {
   applies: (error: unknown, failed: FailedAttempt) => boolean;
   consequence: Consequence;
 }[] = [
-  { applies: (error) => error instanceof StoresDisagree, consequence: 'stop' },
+  { applies: (error) => error instanceof StoresDisagree, consequence: 'hold' },
   { applies: (error) => error instanceof FlushConflict, consequence: 'redeliver' },
   { applies: (error) => isDataError(error), consequence: 'bisect' },
   // Not at the first attempt: a connection that breaks can cause such errors too.
@@ -39,7 +39,7 @@ export function consequenceOf(error: unknown, failed: FailedAttempt): Consequenc
 /** Thrown for a batch that goes back to the broker. */
 export class FlushAborted extends Error {
   override readonly name = 'FlushAborted';
-  readonly consequence: 'redeliver' | 'give-up' | 'stop';
+  readonly consequence: 'redeliver' | 'give-up' | 'hold';
 
   constructor(consequence: FlushAborted['consequence'], cause: unknown) {
     super((cause as Error).message, { cause });

@@ -51,11 +51,7 @@ export interface FlushLoopOptions {
   log: Log;
 }
 
-/**
- * Flushes one batch at a time whenever one is due; at a stop, flushes the rest.
- *
- * @throws StoresDisagree
- */
+/** Flushes one batch at a time whenever one is due; at a stop, flushes the rest. */
 export async function flushUntilStopped(options: FlushLoopOptions): Promise<void> {
   const { buffer, clock, flushTimer, stopping, pulling } = options;
   const isDue = () => buffer.dueAt(clock) <= performance.now();
@@ -86,7 +82,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
     await flushWithRetries(batch, {
       database: options.database,
       log,
-      readIncarnation: stores.readIncarnation,
+      readIncarnation: () => stores.readIncarnation(latestStoredAtMs(batch)),
       retryForMs: () => (stopping.aborted ? LAST_FLUSH_RETRY_MS : FLUSH_RETRY_MS),
       onCommitted: (part, result) => {
         const now = performance.now();
@@ -114,11 +110,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
   options.onFlushed();
 }
 
-/**
- * Returns what is not committed to the broker. If it was committed after all, the ledger knows.
- *
- * @throws the cause, if the counter service must stop.
- */
+/** Returns what is not committed to the broker. If it was committed after all, the ledger knows. */
 function handleFailure(error: unknown, batch: FlushBatch, options: FlushLoopOptions): void {
   const { buffer, stores, stats, log } = options;
   if (!(error instanceof FlushAborted)) throw error;
@@ -129,13 +121,19 @@ function handleFailure(error: unknown, batch: FlushBatch, options: FlushLoopOpti
     return;
   }
   stats.flushFailed();
-  if (consequence === 'stop') {
+  if (consequence === 'hold') {
     nakAll(batch.messages.values(), options);
-    throw cause;
+    return;
   }
   log.error({ err: cause }, 'a batch could not be flushed and goes back to the broker');
   stores.isDatabaseAway = true;
   nakAll([...batch.messages.values(), ...buffer.dropCollecting()], options);
+}
+
+function latestStoredAtMs({ messages }: FlushBatch): number {
+  let latest = 0;
+  for (const { storedAtMs } of messages.values()) latest = Math.max(latest, storedAtMs);
+  return latest;
 }
 
 /** Skips messages in a part of the batch that was committed. */

@@ -5,12 +5,16 @@ import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { countParked } from '../parking/count-parked.ts';
+import { StoresDisagree } from '../settle/compare-stores.ts';
 import { readStreamState } from '../settle/stream-state.ts';
 import { prune } from './prune.ts';
+import { watchSettings } from './watch-settings.ts';
 import { watchStores } from './watch-stores.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 
 const PRUNE_MS = 10_000;
+/** Not only at each flush: a stream that is purged by hand may have nothing to flush. */
+const LOOK_MS = 2_000;
 /**
  * Each flush sends its own dead letters; these were left by a service that died, or while the broker was
  * away.
@@ -27,6 +31,8 @@ export interface MaintenanceOptions {
   /** Publishes the dead letters that flushes have written. */
   sendDeadLetters: () => Promise<void>;
   idempotencyKeptMs: number;
+  /** The shortest ack_wait that leaves time for a flush. */
+  ackWaitMsMin: number;
   stats: Stats;
   log: Log;
 }
@@ -49,9 +55,11 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     setInterval(() => void sendDeadLetters(), DEAD_LETTERS_MS),
     setInterval(() => void pruneLedgers(), PRUNE_MS),
     setInterval(startCounting, PARKED_MS),
+    setInterval(compareStores, LOOK_MS),
   ];
   startCounting();
   const stopWatching = watchStores(options);
+  const stopWatchingSettings = watchSettings(options);
 
   function sendDeadLetters(): Promise<void> {
     sending ??= sendWritten().finally(() => (sending = undefined));
@@ -89,6 +97,10 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     }
   }
 
+  function compareStores(): void {
+    if (watch.isConnected && !stores.isDatabaseAway) void stores.look();
+  }
+
   async function pruneLedgers(): Promise<void> {
     if (isPruning || !watch.isConnected || stores.isDatabaseAway) return;
     isPruning = true;
@@ -97,7 +109,9 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
       const isStopping = () => isStopped;
       await prune(database, stream, { floor, idempotencyKeptMs, isStopping });
     } catch (error) {
-      log.warn({ err: error }, 'the ledger could not be pruned');
+      // Where the stores disagree, that is said already.
+      if (!(error instanceof StoresDisagree))
+        log.warn({ err: error }, 'the ledger could not be pruned');
     } finally {
       isPruning = false;
     }
@@ -109,6 +123,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
       isStopped = true;
       timers.forEach(clearInterval);
       stopWatching();
+      stopWatchingSettings();
       await counting;
     },
   };

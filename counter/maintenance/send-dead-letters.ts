@@ -14,6 +14,10 @@ const HEADER_BYTES_MAX = 512;
 /** Far below 4 KiB, the longest protocol line that the broker accepts. A header has the whole subject. */
 const SUBJECT_LENGTH_MAX = 1_000;
 
+const INCREMENTS_PREFIX = 'increments.';
+/** For what came under another subject, which a header of the dead letter has. */
+const FOREIGN_SUBJECT = 'increments.foreign';
+
 /**
  * Returns a function that publishes all dead letters in the table and deletes each once it is stored; one
  * that can't be stored does not stop the others. Several counter services may run it at once: the stream
@@ -67,6 +71,8 @@ export function createDeadLetterSender(database: Kysely<Database>, connection: N
   }
 }
 
+/** The stream takes no other subjects; a message has one where the subjects of its stream were changed by hand. */
 function deadSubject(subject: string): string {
+  if (!subject.startsWith(INCREMENTS_PREFIX)) return `${DEAD_SUBJECT_PREFIX}${FOREIGN_SUBJECT}`;
   return DEAD_SUBJECT_PREFIX + subject.slice(0, SUBJECT_LENGTH_MAX).replace(/\.$/, '');
 }

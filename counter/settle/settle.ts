@@ -11,6 +11,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ACK, IN_PROGRESS } from '../../nats/acknowledgement.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { StoresDisagree } from './compare-stores.ts';
 import { createPendingAcks, type PendingAck } from './pending-acks.ts';
 
 /** Acks at once; more would delay the broker's redeliveries. */
@@ -65,7 +66,10 @@ export function createSettler({ ackWaitMs, purge, send, log }: SettleOptions): S
       return true;
     } catch (error) {
       // Nothing is lost: the messages stay pending, or are delivered again.
-      log.warn({ err: error }, 'settled messages could not be purged');
+      // Where the stores disagree, that is said already.
+      if (!(error instanceof StoresDisagree)) {
+        log.warn({ err: error }, 'settled messages could not be purged');
+      }
       return false;
     }
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { JetStreamManager } from '@nats-io/jetstream';
+import { findLossyLimits } from '../../nats/settings.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 
 /** What a counter service needs to know of the stream. */
@@ -12,6 +13,8 @@ export interface StreamState {
   messages: number;
   /** No unsettled message was stored before this time (milliseconds since 1970). */
   unsettledSinceMs: number;
+  /** A limit by which the stream drops messages that were not counted, as `max_age of 10 s`. */
+  limitedBy?: string;
 }
 
 export interface StreamReading extends StreamState {
@@ -20,9 +23,11 @@ export interface StreamReading extends StreamState {
 }
 
 export async function readStreamState(manager: JetStreamManager): Promise<StreamReading> {
-  const { created, state, ts } = await manager.streams.info(INCREMENTS);
+  const { config, created, state, ts } = await manager.streams.info(INCREMENTS);
   assert(ts !== undefined, 'every nats-server that is new enough for a mesh tells its time');
+  const limitedBy = findLossyLimits(config);
   return {
+    ...(limitedBy !== undefined && { limitedBy }),
     incarnation: Date.parse(created),
     firstSequence: state.first_seq === 0 ? 1 : state.first_seq,
     lastSequence: state.last_seq,

@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { identify, type DiscoverableService } from '../../nats/discovery.ts';
+import { describeFault } from '../../nats/settings.ts';
 import { COUNTER } from '../../nats/streams.ts';
-import type { CounterStats, Heartbeat } from '../../schema/message/heartbeat.ts';
+import type { CounterActivity, CounterStats, Heartbeat } from '../../schema/message/heartbeat.ts';
 import type { Held } from './metrics.ts';
 import type { Stats } from './stats.ts';
 
@@ -37,6 +38,13 @@ export function createReport(
     };
   }
 
+  /** A lossy setting concerns every mesh on the stream, a disagreement this database. */
+  function readRisk(): Pick<CounterActivity, 'risk'> {
+    const fault = stats.settingFaults.find(({ isLossy }) => isLossy === true);
+    if (fault !== undefined) return { risk: { text: describeFault(fault) } };
+    return stats.risk === undefined ? {} : { risk: stats.risk };
+  }
+
   return {
     readHeartbeat: () => ({
       name: 'counter',
@@ -52,6 +60,7 @@ export function createReport(
         ),
         database_connected: readHeld().isDatabaseConnected,
         ...(stats.parked !== undefined && { parked_messages: stats.parked.messages }),
+        ...readRisk(),
       },
     }),
     service: {

@@ -2,6 +2,7 @@ import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
 import { PARKED_BYTES_MAX, type ParkedState } from '../../schema/database/parked-state.ts';
 import { createCountedHistogram } from '../../telemetry/counted-histogram.ts';
 import { createRollingMaximum } from '../../telemetry/rolling-maximum.ts';
+import type { SettingFault } from '../../nats/settings.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
 import type { FlushTimes } from '../flush/flush-times.ts';
 import type { FlushResult, FlushStep } from '../flush/flush.ts';
@@ -38,6 +39,10 @@ export interface Stats extends Recorders {
   /** Sum of the counters minus what the messages added; anything but 0 is an error. */
   readonly auditDifference: number | undefined;
   readonly activity: RecentActivity;
+  /** Settings of stream and consumer that break a promise. */
+  readonly settingFaults: readonly SettingFault[];
+  /** Why gateways on this database must not accept increments; undefined if they may. */
+  risk: { text: string; database: string } | undefined;
 }
 
 interface Recorders {
@@ -54,6 +59,7 @@ interface Recorders {
   tablesSeen: (tables: TableSize[]) => void;
   parkedSeen: (parked: ParkedState) => void;
   audited: (difference: number) => void;
+  settingsSeen: (faults: SettingFault[]) => void;
 }
 
 /** Narrow around the limit of ten seconds. */
@@ -75,6 +81,7 @@ const NO_DEAD_LETTERS: Record<DeadLetterReason, number> = {
   'not-countable': 0,
 };
 const NO_TABLES: readonly TableSize[] = [];
+const NO_FAULTS: readonly SettingFault[] = [];
 
 export function createStats(): Stats {
   const record = createHistograms();
@@ -103,6 +110,8 @@ export function createStats(): Stats {
     parked: undefined as Stats['parked'],
     auditDifference: undefined as number | undefined,
     activity,
+    settingFaults: NO_FAULTS,
+    risk: undefined as Stats['risk'],
 
     received: (isRedelivered: boolean): void => {
       stats.messagesConsumed++;
@@ -148,6 +157,9 @@ export function createStats(): Stats {
     },
     audited: (difference: number): void => {
       stats.auditDifference = difference;
+    },
+    settingsSeen: (faults: SettingFault[]): void => {
+      stats.settingFaults = faults;
     },
   };
   return stats;

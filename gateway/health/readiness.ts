@@ -5,7 +5,7 @@ import { StreamFull } from '../../nats/publisher.ts';
 export interface Readiness {
   isStopping: () => boolean;
   readBroker: () => 'connected' | 'away';
-  readStream: () => 'ready' | 'full' | 'away';
+  readStream: () => 'ready' | 'full' | 'unsafe' | 'away';
   /** Called with the outcome of each message. */
   published: (error: unknown) => void;
 }
@@ -20,6 +20,8 @@ export function createReadiness(look: {
   isStopping: () => boolean;
   isBrokerConnected: () => boolean;
   isStreamThere: () => boolean;
+  /** Why accepted increments may be lost, as counter services report it. */
+  readRisk: () => string | undefined;
 }): Readiness {
   let fullUntil = 0;
   return {
@@ -27,6 +29,7 @@ export function createReadiness(look: {
     readBroker: () => (look.isBrokerConnected() ? 'connected' : 'away'),
     readStream: () => {
       if (!look.isStreamThere()) return 'away';
+      if (look.readRisk() !== undefined) return 'unsafe';
       return performance.now() < fullUntil ? 'full' : 'ready';
     },
     published: (error) => {

@@ -1,3 +1,4 @@
+import { acceptLoss } from './accept-loss.ts';
 import { audit } from './audit.ts';
 import { clear } from './clear.ts';
 import type { Command } from './command.ts';
@@ -17,6 +18,7 @@ export const COMMANDS: Command[] = [
   up,
   status,
   audit,
+  acceptLoss,
   listDeadLetters,
   showDeadLetter,
   replayDeadLetter,

@@ -1,3 +1,8 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { Kysely } from 'kysely';
+import { lookAtStores } from '../../counter/settle/compare-stores.ts';
+import { readStreamState } from '../../counter/settle/stream-state.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import { EXIT, type Command, type CommandContext } from './command.ts';
 import { describeStatus } from './status/describe-status.ts';
 import { findProblems } from './status/find-problems.ts';
@@ -19,7 +24,8 @@ seconds; dead letters; the database.
 
 It exits with 0 if all is well, and with 1 if something is wrong, which it names: a service that
 does not answer, increments older than ten seconds, a stream that is nearly full, messages of a newer
-version that are parked, a database that can't be reached. Dead letters are shown, but they are not a fault of the mesh. Exit code 3 means
+version that are parked, messages that are gone, a setting of the stream that breaks a promise, a
+database that can't be reached. Dead letters are shown, but they are not a fault of the mesh. Exit code 3 means
 that the broker does not answer.`,
   run: async ({ servers, print }) => {
     const found = await readStatus(servers);
@@ -42,6 +48,9 @@ async function readStatus(
   ]);
   const isBrokerAway = 'away' in broker;
   const isEitherAway = isBrokerAway || 'away' in database;
+  const disagreement = isEitherAway
+    ? undefined
+    : await readDisagreement(await servers.manager('inspector'), await servers.database());
   return {
     services: isBrokerAway ? [] : await readServices(await servers.nats('inspector')),
     broker,
@@ -49,7 +58,12 @@ async function readStatus(
     stalenessMs: isEitherAway
       ? null
       : await readStaleness(await servers.manager('inspector'), await servers.database()),
+    disagreement: disagreement?.message ?? null,
   };
+}
+
+async function readDisagreement(manager: JetStreamManager, database: Kysely<Database>) {
+  return (await lookAtStores(database, () => readStreamState(manager))).found;
 }
 
 /** A server that is away must not hide what the other one says. */

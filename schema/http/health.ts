@@ -11,7 +11,7 @@ export const Liveness = Type.Object(
 const state = {
   status: oneOf('ready', 'not ready', 'stopping'),
   broker: oneOf('connected', 'away'),
-  stream: oneOf('ready', 'full', 'away'),
+  stream: oneOf('ready', 'full', 'unsafe', 'away'),
   database: oneOf('connected', 'away'),
   parked_messages: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
     description:

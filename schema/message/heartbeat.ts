@@ -64,6 +64,16 @@ export const CounterActivity = Type.Object({
   ),
   /** Messages of a newer version that no counter service counts; absent before they were looked for. */
   parked_messages: Type.Optional(Count),
+  /**
+   * Why accepted increments may be lost, so that gateways are not ready. Where it concerns one database
+   * only, with that.
+   */
+  risk: Type.Optional(
+    Type.Object({
+      text: Type.String({ maxLength: 1_000 }),
+      database: Type.Optional(Type.String({ maxLength: 64 })),
+    }),
+  ),
   /** By reason, since this counter service's start. */
   dead_letters: Type.Record(Type.String(), Count),
   latest_dead_letters: Type.Array(

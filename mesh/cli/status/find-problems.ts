@@ -23,6 +23,8 @@ export function findProblems(
   }
   return [
     ...missingServices(status, mesh),
+    ...(status.disagreement === null ? [] : [`Nothing is counted: ${status.disagreement}.`]),
+    ...broker.settings.map((problem) => `${problem}.`),
     ...staleness(status),
     ...fullness(broker.stream),
     ...('away' in database

@@ -11,6 +11,8 @@ export interface MeshStatus {
   database: DatabaseStatus | Away;
   /** The age of the oldest increment that is not yet committed; null if it is unknown. */
   stalenessMs: number | null;
+  /** Why counter services count nothing, where stream and database disagree; else null. */
+  disagreement: string | null;
 }
 
 /** Why a server can't be reached. */

@@ -1,4 +1,10 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
+import {
+  describeFault,
+  findConsumerFaults,
+  findDeadLettersFaults,
+  findStreamFaults,
+} from '../../../nats/settings.ts';
 import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from '../../../nats/streams.ts';
 
 export interface BrokerStatus {
@@ -20,6 +26,8 @@ export interface BrokerStatus {
     pullsWaiting: number;
   };
   deadLetters: { messages: number; lastAt: string | null };
+  /** Settings that break a promise, a sentence each. */
+  settings: string[];
 }
 
 export async function readBroker(manager: JetStreamManager): Promise<BrokerStatus> {
@@ -29,6 +37,11 @@ export async function readBroker(manager: JetStreamManager): Promise<BrokerStatu
     manager.streams.info(INCREMENTS_DEAD),
   ]);
   return {
+    settings: [
+      ...findStreamFaults(config),
+      ...findDeadLettersFaults(dead.config),
+      ...findConsumerFaults(consumer),
+    ].map(describeFault),
     stream: {
       messages: state.messages,
       bytes: state.bytes,

@@ -27,7 +27,11 @@ const CASES: [string, Error, [Consequence, Consequence, Consequence]][] = [
     new FlushConflict('tally-split'),
     ['redeliver', 'redeliver', 'redeliver'],
   ],
-  ['the stores disagree', new StoresDisagree('restored'), ['stop', 'stop', 'stop']],
+  [
+    'the stores disagree',
+    new StoresDisagree('stream-went-back', 'restored'),
+    ['hold', 'hold', 'hold'],
+  ],
 ];
 
 void t.test('what follows a flush that failed', (t) => {

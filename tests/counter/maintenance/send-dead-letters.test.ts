@@ -1,8 +1,12 @@
+import { jetstreamManager } from '@nats-io/jetstream';
 import t from 'tap';
 import { createDeadLetterSender } from '../../../counter/maintenance/send-dead-letters.ts';
 import { connectToNats } from '../../../nats/connect.ts';
+import { INCREMENTS } from '../../../nats/streams.ts';
 import { startServers } from '../../support/servers.ts';
+import { startCounter } from '../../support/services.ts';
 import { openStreams } from '../../support/stream.ts';
+import { until } from '../../support/until.ts';
 
 void t.test('a dead letter that is too large for the broker keeps no other back', async (t) => {
   const servers = await startServers(t);
@@ -50,4 +54,28 @@ void t.test('letters that the broker can not take now are all kept', async (t) =
   await connection.close();
   await t.rejects(createDeadLetterSender(database, connection)());
   t.equal((await database.selectFrom('dead_letters').selectAll().execute()).length, 1);
+});
+
+void t.test('a message of a foreign subject becomes a dead letter once', async (t) => {
+  const servers = await startServers(t);
+  const { database } = servers;
+  const url = servers.urls.nats.provisioner;
+  const provisioner = await connectToNats({ url, role: 'provisioner' });
+  t.teardown(() => provisioner.close());
+  const manager = await jetstreamManager(provisioner, { checkAPI: false });
+  await manager.streams.update(INCREMENTS, {
+    subjects: ['increments.>'],
+    subject_transform: { src: 'increments.replay', dest: 'other' },
+  });
+  const streams = await openStreams(t, servers);
+  await streams.store('not an envelope');
+  const counter = await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+
+  const stored = await until('a dead letter', streams.readDeadLetters, ({ length }) => length > 0);
+  t.match(stored, [{ subject: 'dead.increments.foreign', originalSubject: 'other' }]);
+  const waiting = () => database.selectFrom('dead_letters').select('id').execute();
+  await until('none that waits', waiting, ({ length }) => length === 0);
+  await until('a settled stream', servers.inspect, ({ messages }) => messages === 0);
+  t.equal(await counter.stop(), 0);
+  t.equal((await streams.readDeadLetters()).length, 1);
 });

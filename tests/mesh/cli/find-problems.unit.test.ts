@@ -14,6 +14,7 @@ const BROKER = {
   },
   consumer: { undelivered: 0, ackPending: 0, redelivered: 0, pullsWaiting: 2 },
   deadLetters: { messages: 3, lastAt: '2026-01-01T00:00:00Z' },
+  settings: [],
 };
 const service = (name: 'gateway' | 'counter', pid: number) =>
   ({ name, id: '', version: '', started: '', stats: { pid } }) as MeshStatus['services'][number];
@@ -30,6 +31,7 @@ const FINE = {
     parked: { messages: 0, version: null, since: null, bytes: 0, isFull: false },
   },
   stalenessMs: 10_000,
+  disagreement: null,
 };
 const PARKED = {
   messages: 2,
@@ -50,6 +52,16 @@ const CASES: {
   problems: string[];
 }[] = [
   { when: 'all is well, and dead letters are not a fault', is: FINE, problems: [] },
+  {
+    when: 'messages are gone',
+    is: { ...FINE, disagreement: '3 of the messages 1 to 3 left the stream' },
+    problems: ['Nothing is counted: 3 of the messages 1 to 3 left the stream.'],
+  },
+  {
+    when: 'a setting breaks a promise',
+    is: { ...FINE, broker: { ...BROKER, settings: ['The stream INCREMENTS has max_age 1 s'] } },
+    problems: ['The stream INCREMENTS has max_age 1 s.'],
+  },
   {
     when: 'a gateway of the mesh does not answer',
     is: FINE,
@@ -113,6 +125,7 @@ const CASES: {
       broker: { away: 'gone' },
       database: { away: 'refused' },
       stalenessMs: null,
+      disagreement: null,
     },
     problems: [
       'The broker is unreachable, so increments are refused with 503: gone',

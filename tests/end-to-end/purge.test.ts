@@ -1,0 +1,83 @@
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import t, { type Test } from 'tap';
+import { connectToNats } from '../../nats/connect.ts';
+import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { commandsOn } from '../mesh/cli/run-command.ts';
+import { untilTotal } from '../support/counters.ts';
+import { post } from '../support/load.ts';
+import { startServers, type Servers } from '../support/servers.ts';
+import { startCounter, startGateway, type Service } from '../support/services.ts';
+import { until } from '../support/until.ts';
+
+const KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
+const FLUSH_INTERVAL_MS = 3_000;
+const SETTINGS = { FLUSH_INTERVAL_MS: String(FLUSH_INTERVAL_MS) };
+
+// They wait more than they compute.
+t.jobs = 2;
+
+void t.test('what counters hold is committed though the stream is purged by hand', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: FLUSH_INTERVAL_MS });
+  const gateway = await startGateway(t, servers);
+  const counters = [
+    await startCounter(t, servers, SETTINGS),
+    await startCounter(t, servers, SETTINGS),
+  ];
+  for (const value of [1, 10, 100]) {
+    t.equal((await post(gateway.url, { key: KEY, value })).status, 200);
+  }
+  await until('deliveries', servers.inspect, ({ ackPending }) => ackPending === 3);
+  await (await openManager(t, servers)).streams.purge(INCREMENTS);
+
+  await untilTotal(servers.database, 111);
+  t.equal((await post(gateway.url, { key: KEY, value: 1_000 })).status, 200);
+  await untilTotal(servers.database, 1_111);
+  await until('a settled stream', servers.inspect, ({ messages }) => messages === 0);
+  for (const counter of counters) t.strictSame(errorsOf(counter), [], 'nothing is gone');
+  t.equal((await commandsOn(servers)('audit')).code, 0);
+});
+
+void t.test('counters name what was purged uncounted, and go on by one command', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: FLUSH_INTERVAL_MS });
+  const gateway = await startGateway(t, servers);
+  const counter = await startCounter(t, servers, SETTINGS);
+  const manager = await openManager(t, servers);
+  const run = commandsOn(servers);
+  await manager.consumers.pause(INCREMENTS, COUNTER, new Date(Date.now() + 3_600_000));
+  for (const value of [1, 10, 100]) {
+    t.equal((await post(gateway.url, { key: KEY, value })).status, 200);
+  }
+  await manager.streams.purge(INCREMENTS);
+  await manager.consumers.resume(INCREMENTS, COUNTER);
+
+  const [said] = await until(
+    'an error',
+    () => errorsOf(counter),
+    ({ length }) => length > 0,
+  );
+  t.match(said, /^nothing is counted: 3 of the messages 1 to 3 left the stream.*purged by hand/);
+  t.match(await run('status'), {
+    code: 1,
+    output: /✗ Nothing is counted: 3 of the messages 1 to 3/,
+  });
+  t.equal((await post(gateway.url, { key: KEY, value: 1_000 })).status, 200);
+
+  t.match(await run('accept-loss'), { code: 2, error: /pass --yes to confirm/ });
+  const accepted = await run('accept-loss --yes');
+  t.match(accepted, { code: 0, output: /^3 of the messages 1 to 3 left the stream/ });
+  await untilTotal(servers.database, 1_000);
+  t.equal(errorsOf(counter).length, 1, 'said once');
+  t.equal(await counter.stop(), 0, 'by the same process');
+  t.match(await run('accept-loss --yes'), { code: 0, output: /nothing is gone/ });
+});
+
+async function openManager(t: Test, servers: Servers): Promise<JetStreamManager> {
+  const url = servers.urls.nats.provisioner;
+  const connection = await connectToNats({ url, role: 'provisioner' });
+  t.teardown(() => connection.close());
+  return jetstreamManager(connection, { checkAPI: false });
+}
+
+function errorsOf(counter: Service): string[] {
+  return counter.log.filter(({ level }) => level >= 50).map(({ msg }) => msg);
+}
