@@ -63,6 +63,7 @@ export async function buildTestGateway(
       isStopping: () => false,
       isBrokerConnected: () => true,
       isStreamThere: () => true,
+      readStoreProblem: () => undefined,
     }),
     meshView: { watch: () => () => undefined },
     log: createLog('gateway', 'silent'),
