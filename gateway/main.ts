@@ -33,7 +33,8 @@ import { createReport } from './telemetry/report.ts';
 import { createStats } from './telemetry/stats.ts';
 import { tracePublisher } from './telemetry/tracing.ts';
 import { listenForRisk } from './health/reported-risk.ts';
-import { createReadiness } from './health/readiness.ts';
+import { createReadiness, STREAM_AWAY } from './health/readiness.ts';
+import { watchStore } from './health/store-watch.ts';
 
 const DATABASE_QUERY_TIMEOUT_MS = 2_000;
 /** A load balancer needs this long to see that /readyz is 503 before connections are refused. */
@@ -94,6 +95,10 @@ async function main(): Promise<void> {
   });
   const stream = watchStream(connection, watch);
   await followStream(stream, log);
+  // By the broker's clock: counter services refuse an id whose time is far from its storage.
+  const makeId = () => mintId(stream.brokerTimeMs());
+  const store = watchStore(connection, { stream, makeId, log });
+  stopSteps.push(() => Promise.resolve(store.stop()));
 
   const database = openDatabase(config.DATABASE_URL, {
     name: 'increment-mesh gateway',
@@ -107,19 +112,21 @@ async function main(): Promise<void> {
 
   const stats = createStats();
   // The queues write to the stats, and the reports read the queues.
-  const observe = { waiting: () => queues.waiting, isBrokerConnected: () => watch.isConnected };
+  const observe = {
+    waiting: () => queues.waiting,
+    isBrokerConnected: () => watch.isConnected,
+    readStoreProblem: store.readProblem,
+  };
   const recordPackSize = createMetrics(stats, observe);
   const { service, readHeartbeat } = createReport(stats, observe);
-  const publisher = createPublisher(connection, stream);
+  const publisher = createPublisher(connection, store, store.onAttempt);
   const queues = createPublishQueues({
     publisher: isTracing() ? tracePublisher(publisher) : publisher,
     ...(isTracing() && { readOrigin: activeTraceparent }),
     deadlineMs: config.PUBLISH_DEADLINE_MS,
-    // By the broker's clock: counter services refuse an id whose time is far from its storage.
-    makeId: () => mintId(stream.brokerTimeMs()),
+    makeId,
     waitingMax: config.WAITING_MAX,
     onPublished: (message) => {
-      readiness.published(message.error);
       stats.published(message);
       recordPackSize(message);
     },
@@ -136,6 +143,7 @@ async function main(): Promise<void> {
         else log.error(`not ready, since accepted increments may be lost: ${risk}`);
       },
     }),
+    readStoreProblem: store.readProblem,
   });
 
   const app = await buildGateway({
@@ -188,8 +196,7 @@ async function followStream(stream: StreamWatch, log: Log): Promise<void> {
   const report = (isThere: boolean) => {
     if (!isThere) {
       log.warn(
-        `no server stores the stream ${INCREMENTS}: increments wait, then get a 503. If it was never ` +
-          'made, `npm start` or `npm run provision` makes it',
+        `no server stores the stream ${INCREMENTS}, so increments wait, then get a 503: ${STREAM_AWAY}`,
       );
       return;
     }

@@ -3,6 +3,8 @@ import { listen } from './listen.ts';
 
 /** Where gateways share the limits of their clients. */
 export const RATE_LIMIT_SUBJECT = 'mesh.rate-limit';
+/** Where a gateway tells the others that the stream has stored its probe. */
+export const STORED_SUBJECT = 'mesh.stored';
 /** Where every service publishes its state once a second, for the console. */
 export const HEARTBEAT_SUBJECT = 'mesh.heartbeat';
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { connectionChange, type ConnectionWatch } from './connect.ts';
-import { isErrorCode } from './error-codes.ts';
+import { judgePublishError, type StoreFailure } from './error-codes.ts';
 import { listen } from './listen.ts';
 import { INCREMENTS } from './streams.ts';
 
@@ -20,9 +20,29 @@ export interface Stored {
   sequence: number;
 }
 
-/** Thrown if the stream has reached its `max_bytes`: nothing was stored, and waiting may help. */
-export class StreamFull extends Error {
-  override readonly name = 'StreamFull';
+/** An attempt that was not acknowledged, and why. */
+export class AttemptFailed extends Error {
+  override readonly name = 'AttemptFailed';
+  readonly failure: StoreFailure;
+  /** Otherwise it is in doubt. */
+  readonly isNothingStored: boolean;
+
+  constructor(failure: StoreFailure, detail: string, isNothingStored = false) {
+    super(detail);
+    this.failure = failure;
+    this.isNothingStored = isNothingStored;
+  }
+}
+
+/** Thrown if no attempt has stored anything, for certain. */
+export class NothingStored extends Error {
+  override readonly name = 'NothingStored';
+  readonly failure: StoreFailure;
+
+  constructor(failure: StoreFailure, detail: string) {
+    super(detail);
+    this.failure = failure;
+  }
 }
 
 /** Thrown at the deadline: the message may or may not have been stored. */
@@ -36,11 +56,16 @@ export interface Publisher {
   /** The largest body, in bytes, that the broker accepts. */
   readonly bodyBytesMax: number;
   onConnectionChange: (listener: (isConnected: boolean) => void) => void;
-  /** @throws StreamFull, PublishTimeout */
+  /** @throws NothingStored, PublishTimeout */
   publish: (message: OutgoingMessage, deadlineAt: number) => Promise<Stored>;
 }
 
+/** Called with the outcome of each attempt: undefined if it stored. */
+export type OnAttempt = (error: AttemptFailed | undefined) => void;
+
 const RETRY_DELAY_MS = 50;
+/** What no other attempt changes within a deadline. */
+const LASTING: ReadonlySet<StoreFailure> = new Set(['full', 'refused']);
 /** An attempt without an answer is repeated after this time, under the same id. */
 const ATTEMPT_MS_MAX = 2_000;
 /** Room for the protocol line and the headers of a message. */
@@ -56,38 +81,47 @@ const HEADER_BYTES = 4_096;
  * @param deadlineAt a time of `performance.now()`. No attempt starts after it or while disconnected: the
  * client would send the message later, long after its request was answered.
  */
-export function createPublisher(connection: NatsConnection, watch: ConnectionWatch): Publisher {
+export function createPublisher(
+  connection: NatsConnection,
+  watch: ConnectionWatch,
+  onAttempt: OnAttempt = () => undefined,
+): Publisher {
   const inbox = createInbox('_INBOX_gateway');
   /** By the last token of the subject that their acknowledgement comes on. */
-  const pending = new Map<string, (outcome: Stored | Error) => void>();
+  const pending = new Map<string, (outcome: Stored | AttemptFailed) => void>();
 
   listen(connection, `${inbox}.*`, (message) => {
     pending.get(message.subject.slice(inbox.length + 1))?.(readAcknowledgement(message));
   });
   // After a disconnection no acknowledgement arrives, so all pending attempts end.
   watch.onChange(() => {
-    const lost = new Error('the connection to the broker was lost');
+    const lost = new AttemptFailed('away', 'the connection to the broker was lost');
     for (const end of pending.values()) end(lost);
   });
 
   async function publish(message: OutgoingMessage, deadlineAt: number): Promise<Stored> {
-    let failure: unknown;
+    let failure: AttemptFailed | undefined;
+    let isInDoubt = false;
     for (;;) {
       const remainingMs = deadlineAt - performance.now();
-      if (remainingMs <= 0) {
-        throw new PublishTimeout('the broker did not acknowledge in time', { cause: failure });
-      }
+      if (remainingMs <= 0) throw failedAtDeadline(failure, isInDoubt);
       if (!watch.isConnected) {
         await connectionChange(watch, remainingMs);
         continue;
       }
       try {
-        return await attempt(message, Math.min(remainingMs, ATTEMPT_MS_MAX));
+        const stored = await attempt(message, Math.min(remainingMs, ATTEMPT_MS_MAX));
+        onAttempt(undefined);
+        return stored;
       } catch (error) {
-        // "Full" proves that nothing was stored only if no earlier attempt is in doubt.
-        if (error instanceof StreamFull && failure === undefined) throw error;
+        failure = error as AttemptFailed;
+        // What the lost connection left open tells nothing of the stream.
+        if (watch.isConnected) onAttempt(failure);
+        isInDoubt ||= !failure.isNothingStored;
+        // That this attempt stored nothing proves it of the message only if no other is in doubt.
+        if (LASTING.has(failure.failure) && !isInDoubt)
+          throw new NothingStored(failure.failure, failure.message);
         // All other errors are temporary: a time-out, a leader change, a broker that is starting.
-        failure = error;
         await delay(Math.min(RETRY_DELAY_MS, Math.max(0, deadlineAt - performance.now())));
       }
     }
@@ -97,12 +131,16 @@ export function createPublisher(connection: NatsConnection, watch: ConnectionWat
     return new Promise((resolve, reject) => {
       // Not to be guessed: a client that knew it could direct another message's acknowledgement here.
       const token = randomUUID();
-      const timer = setTimeout(end, timeoutMs, new Error('the broker did not acknowledge'));
+      const timer = setTimeout(
+        end,
+        timeoutMs,
+        new AttemptFailed('silent', 'the broker did not acknowledge'),
+      );
       pending.set(token, end);
       const reply = `${inbox}.${token}`;
       connection.publish(message.subject, message.body, { reply, headers: headersOf(message) });
 
-      function end(outcome: Stored | Error): void {
+      function end(outcome: Stored | AttemptFailed): void {
         clearTimeout(timer);
         pending.delete(token);
         if (outcome instanceof Error) reject(outcome);
@@ -130,25 +168,34 @@ function headersOf(message: OutgoingMessage) {
   return natsHeaders;
 }
 
+function failedAtDeadline(failure: AttemptFailed | undefined, isInDoubt: boolean): Error {
+  if (!isInDoubt)
+    return new NothingStored(
+      failure?.failure ?? 'away',
+      failure?.message ?? `no server with the stream ${INCREMENTS} was reached in time`,
+    );
+  return new PublishTimeout('the broker did not acknowledge in time', { cause: failure });
+}
+
 /**
  * The server's acknowledgement, or why there is none. On a broker without our roles any client may answer.
  */
-function readAcknowledgement(message: Msg): Stored | Error {
+export function readAcknowledgement(message: Msg): Stored | AttemptFailed {
   try {
-    if (message.headers?.code === 503) return new Error(`no server has the stream ${INCREMENTS}`);
+    if (message.headers?.code === 503)
+      return new AttemptFailed('away', `no server has the stream ${INCREMENTS}`, true);
     const { seq, error } = message.json<{
       seq?: number;
       error?: { err_code: number; description: string };
     }>();
     if (error !== undefined) {
-      const detail = `the stream ${INCREMENTS} refused: ${error.description} (${error.err_code})`;
-      return isErrorCode(error.err_code, 'stream-full')
-        ? new StreamFull(detail)
-        : new Error(detail);
+      const { failure, isNothingStored } = judgePublishError(error);
+      const detail = `${error.description} (${error.err_code})`;
+      return new AttemptFailed(failure, detail, isNothingStored);
     }
     if (seq !== undefined) return { sequence: seq };
   } catch {
     // The headers or the JSON can't be read.
   }
-  return new Error(`not an acknowledgement: ${message.string().slice(0, 100)}`);
+  return new AttemptFailed('silent', `not an acknowledgement: ${message.string().slice(0, 100)}`);
 }

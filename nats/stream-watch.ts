@@ -19,6 +19,8 @@ export interface StreamWatch extends ConnectionWatch {
   brokerTimeMs: () => number;
   /** How far this machine's clock is ahead of that one; 0 if that is unknown. */
   readonly clockAheadMs: number;
+  /** Whether the broker is connected and has answered nothing for some seconds. */
+  readonly isSilent: boolean;
 }
 
 /** Core NATS, outside the streams. */
@@ -28,6 +30,8 @@ const CHECK_MS = 2_000;
 const SEARCH_MS = 250;
 /** An answer that takes longer has a time that has passed. */
 const ANSWER_MS_MAX = 1_000;
+/** A broker that leaves so many messages in a row without an answer is silent. */
+const UNANSWERED_MAX = 2;
 
 /** Watches the stream for as long as the connection lives. */
 export function watchStream(connection: NatsConnection, broker: ConnectionWatch): StreamWatch {
@@ -37,6 +41,8 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
   const clock = createBrokerClock();
   let probe: { subject: string; sentAt: Clocks } | undefined;
   let count = 0;
+  /** In a row. */
+  let unanswered = 0;
   let timer: NodeJS.Timeout | undefined;
 
   listen(connection, `${subject}.*`, receiveTrace);
@@ -50,13 +56,20 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
   function sendProbe(): void {
     clearTimeout(timer);
     if (clock.isSet && !clock.isReliable(readClocks())) markAway();
-    timer = setTimeout(sendProbe, clock.isSet ? CHECK_MS : SEARCH_MS).unref();
+    if (!broker.isConnected || connection.isClosed()) unanswered = 0;
+    else if (probe !== undefined && !isProbePending()) unanswered++;
+    timer = setTimeout(sendProbe, pauseMs()).unref();
     if (!broker.isConnected || connection.isClosed() || isProbePending()) return;
     probe = { subject: `${subject}.${++count}`, sentAt: readClocks() };
     const trace = headers();
     trace.set('Nats-Trace-Dest', probe.subject);
     trace.set('Nats-Trace-Only', 'true');
     connection.publish(HTTP_SUBJECT, '', { headers: trace, reply: inbox });
+  }
+
+  function pauseMs(): number {
+    if (!clock.isSet) return SEARCH_MS;
+    return unanswered > 0 ? ANSWER_MS_MAX : CHECK_MS;
   }
 
   /** Waits for a slow answer: asking again too soon would discard every answer of a busy broker. */
@@ -72,6 +85,7 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
     const now = readClocks();
     const { wallMs, monotonicMs } = probe.sentAt;
     probe = undefined;
+    unanswered = 0;
     // By both clocks: the process may have been frozen, or the machine asleep.
     if (now.wallMs - wallMs > ANSWER_MS_MAX || now.monotonicMs - monotonicMs > ANSWER_MS_MAX)
       return;
@@ -84,6 +98,7 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
   function receiveRefusal(message: Msg): void {
     if (message.headers?.code !== 503) return;
     probe = undefined;
+    unanswered = 0;
     if (!clock.isSet) return;
     markAway();
     sendProbe();
@@ -103,6 +118,9 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
   return {
     get isConnected() {
       return broker.isConnected && clock.isReliable(readClocks());
+    },
+    get isSilent() {
+      return broker.isConnected && unanswered >= UNANSWERED_MAX;
     },
     get clockAheadMs() {
       return clock.aheadMs;

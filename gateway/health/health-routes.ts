@@ -55,6 +55,7 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
       status,
       broker,
       stream,
+      reason: isReady ? null : readiness.readReason(),
       database,
       parked_messages: parked?.messages ?? null,
     });

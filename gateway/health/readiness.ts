@@ -1,20 +1,14 @@
-import { performance } from 'node:perf_hooks';
-import { StreamFull } from '../../nats/publisher.ts';
+import { INCREMENTS } from '../../nats/streams.ts';
+import type { StoreProblem } from './store-state.ts';
 
 /** What a gateway needs in order to accept increments, as `/readyz` reports it. */
 export interface Readiness {
   isStopping: () => boolean;
-  readBroker: () => 'connected' | 'away';
-  readStream: () => 'ready' | 'full' | 'unsafe' | 'away';
-  /** Called with the outcome of each message. */
-  published: (error: unknown) => void;
+  readBroker: () => 'connected' | 'silent' | 'away';
+  readStream: () => 'ready' | 'unsafe' | Exclude<StoreProblem['failure'], 'broker-silent'>;
+  /** Why it accepts none, and what to do; null while it does. */
+  readReason: () => string | null;
 }
-
-/**
- * A full stream is noticed when it refuses a message. A load balancer then sends no more, so after this
- * time the gateway reports ready, to be tried again.
- */
-const FULL_MS = 5_000;
 
 export function createReadiness(look: {
   isStopping: () => boolean;
@@ -22,19 +16,33 @@ export function createReadiness(look: {
   isStreamThere: () => boolean;
   /** Why accepted increments may be lost, as counter services report it. */
   readRisk: () => string | undefined;
+  readStoreProblem: () => StoreProblem | undefined;
 }): Readiness {
-  let fullUntil = 0;
+  const { isBrokerConnected, isStreamThere, readRisk, readStoreProblem } = look;
   return {
     isStopping: look.isStopping,
-    readBroker: () => (look.isBrokerConnected() ? 'connected' : 'away'),
-    readStream: () => {
-      if (!look.isStreamThere()) return 'away';
-      if (look.readRisk() !== undefined) return 'unsafe';
-      return performance.now() < fullUntil ? 'full' : 'ready';
+    readBroker: () => {
+      if (!isBrokerConnected()) return 'away';
+      return readStoreProblem()?.failure === 'broker-silent' ? 'silent' : 'connected';
     },
-    published: (error) => {
-      if (error instanceof StreamFull) fullUntil = performance.now() + FULL_MS;
-      else if (error === undefined) fullUntil = 0;
+    readStream: () => {
+      const failure = readStoreProblem()?.failure;
+      if (failure === 'broker-silent') return 'silent';
+      if (failure !== undefined) return failure;
+      if (!isStreamThere()) return 'away';
+      return readRisk() === undefined ? 'ready' : 'unsafe';
+    },
+    readReason: () => {
+      const problem = readStoreProblem();
+      if (problem !== undefined) return `${problem.reason}: ${problem.remedy}`;
+      if (!isBrokerConnected()) return 'the broker cannot be reached: see whether it runs';
+      if (!isStreamThere()) return `no server stores the stream ${INCREMENTS}: ${STREAM_AWAY}`;
+      return readRisk() ?? null;
     },
   };
 }
+
+/** What to do about it. */
+export const STREAM_AWAY =
+  'a broker that was restarted brings it back within seconds; if it was never made or was deleted, ' +
+  '`npm start` or `npm run provision` makes it';

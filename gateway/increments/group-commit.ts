@@ -9,8 +9,8 @@
  * submission-queue.ts keeps what waits and what is in flight; here are the clock, the timer and the broker.
  */
 import { performance } from 'node:perf_hooks';
-import { StreamFull, type Publisher } from '../../nats/publisher.ts';
-import { notAccepted, type NotAccepted } from './not-accepted.ts';
+import { NothingStored, type Publisher } from '../../nats/publisher.ts';
+import { notAccepted, refusedBy, type NotAccepted } from './not-accepted.ts';
 import {
   createSubmissionQueue,
   type Pack,
@@ -145,7 +145,8 @@ export function createGroupCommit<Item>(options: GroupCommitOptions<Item>): Grou
       for (const { resolve } of pack) resolve(receipt);
     } catch (error) {
       failure = error;
-      const reason = notAccepted(error instanceof StreamFull ? 'stream-full' : 'outcome-unknown');
+      const reason =
+        error instanceof NothingStored ? refusedBy(error.failure) : notAccepted('outcome-unknown');
       for (const { reject } of pack) reject(reason);
     }
     queue.finish(pack);

@@ -34,6 +34,7 @@ const INCREMENT_PROBLEMS: ProblemCode[] = [
   'broker-unavailable',
   'outcome-unknown',
   'stream-full',
+  'stream-refused',
   'too-many-waiting',
   'overloaded',
   'stopping',

@@ -1,7 +1,11 @@
+import type { StoreFailure } from '../../nats/error-codes.ts';
+
 /** What an answer says if an increment was not stored, or may not have been. */
 const DETAILS = {
   'stream-full':
     'The stream is full until the counter services have caught up. Nothing was stored; retry later.',
+  'stream-refused':
+    'The stream refuses increments until an operator changes its settings. Nothing was stored; retry later.',
   'too-many-waiting':
     'Too many increments are waiting for the broker. Nothing was stored; retry later.',
   'broker-unavailable':
@@ -25,6 +29,12 @@ export class NotAccepted extends Error {
 
 export function notAccepted(code: keyof typeof DETAILS): NotAccepted {
   return new NotAccepted(code, DETAILS[code]);
+}
+
+/** For what was not stored, for certain. */
+export function refusedBy(failure: StoreFailure): NotAccepted {
+  if (failure === 'full') return notAccepted('stream-full');
+  return notAccepted(failure === 'refused' ? 'stream-refused' : 'broker-unavailable');
 }
 
 /** Waiting would not help: the client library refuses such a message at each attempt. */

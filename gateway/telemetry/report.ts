@@ -2,23 +2,28 @@ import { hostname } from 'node:os';
 import { identify, type DiscoverableService } from '../../nats/discovery.ts';
 import { HTTP_SUBJECT } from '../../nats/streams.ts';
 import type { GatewayStats, Heartbeat } from '../../schema/message/heartbeat.ts';
+import type { StoreProblem } from '../health/store-state.ts';
 import type { Stats } from './stats.ts';
 
 /** What a gateway reports of itself: to the nats CLI on request, and to consoles once a second. */
 export function createReport(
   stats: Stats,
-  observe: { waiting: () => number },
+  observe: { waiting: () => number; readStoreProblem: () => StoreProblem | undefined },
 ): { service: DiscoverableService; readHeartbeat: () => Heartbeat } {
   const identity = identify();
   const host = hostname();
-  const readStats = (): GatewayStats => ({
-    pid: process.pid,
-    host,
-    increments_accepted: stats.incrementsAccepted,
-    messages_published: stats.messagesStored,
-    responses: { ...stats.responses },
-    increments_waiting: observe.waiting(),
-  });
+  const readStats = (): GatewayStats => {
+    const problem = observe.readStoreProblem();
+    return {
+      pid: process.pid,
+      host,
+      increments_accepted: stats.incrementsAccepted,
+      messages_published: stats.messagesStored,
+      responses: { ...stats.responses },
+      increments_waiting: observe.waiting(),
+      ...(problem !== undefined && { store_problem: problem }),
+    };
+  };
   return {
     readHeartbeat: () => ({
       name: 'gateway',

@@ -10,8 +10,11 @@ export const Liveness = Type.Object(
 
 const state = {
   status: oneOf('ready', 'not ready', 'stopping'),
-  broker: oneOf('connected', 'away'),
-  stream: oneOf('ready', 'full', 'unsafe', 'away'),
+  broker: oneOf('connected', 'silent', 'away'),
+  stream: oneOf('ready', 'full', 'unsafe', 'refused', 'failed', 'denied', 'silent', 'away'),
+  reason: Type.Union([Type.String(), Type.Null()], {
+    description: 'Why increments cannot be accepted, and what to do; null while they can.',
+  }),
   database: oneOf('connected', 'away'),
   parked_messages: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
     description:
@@ -27,6 +30,7 @@ export const Ready = Type.Object(state, {
       status: 'ready',
       broker: 'connected',
       stream: 'ready',
+      reason: null,
       database: 'connected',
       parked_messages: 0,
     },
@@ -39,6 +43,8 @@ export const NotReady = Type.Object(state, {
       status: 'not ready',
       broker: 'connected',
       stream: 'full',
+      reason:
+        'the stream INCREMENTS is full: it has room once counter services have caught up: see whether they run',
       database: 'connected',
       parked_messages: 0,
     },

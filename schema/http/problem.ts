@@ -46,6 +46,11 @@ export const PROBLEMS = {
     status: 503,
     meaning: 'The stream is full until the counter services have caught up. Nothing was stored.',
   },
+  'stream-refused': {
+    status: 503,
+    meaning:
+      'The stream refuses increments by its settings, until an operator changes them. Nothing was stored.',
+  },
   'broker-unavailable': {
     status: 503,
     meaning: 'The broker could not be reached in time. Nothing was stored.',

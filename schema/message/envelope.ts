@@ -113,8 +113,9 @@ export function decodeEnvelope(text: string): {
   if (idempotencyKey !== undefined && !isIdempotencyKey(idempotencyKey))
     throw wrongShape('once (idempotency_key) must be visible ASCII, and given one time');
   if (!Array.isArray(increments)) throw wrongShape('increments must be an array');
-  if (increments.length < 1 || increments.length > BATCH_INCREMENTS_MAX) {
-    throw wrongShape(`increments must have 1 to ${BATCH_INCREMENTS_MAX} items`);
+  // None has what a gateway stores to see whether the stream stores.
+  if (increments.length > BATCH_INCREMENTS_MAX) {
+    throw wrongShape(`increments must have at most ${BATCH_INCREMENTS_MAX} items`);
   }
   if (hasOtherFields(message, ENVELOPE_FIELDS))
     throw wrongShape('the envelope has an unknown field');

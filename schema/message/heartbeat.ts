@@ -13,6 +13,14 @@ export const GatewayStats = Type.Object({
   /** Answers of any kind, by HTTP status. */
   responses: Type.Record(Type.String(), Count),
   increments_waiting: Count,
+  /** Why the stream does not store what this gateway publishes; absent while it does. */
+  store_problem: Type.Optional(
+    Type.Object({
+      failure: Type.String({ maxLength: 64 }),
+      reason: Type.String({ maxLength: 512 }),
+      remedy: Type.String({ maxLength: 512 }),
+    }),
+  ),
 });
 export type GatewayStats = Static<typeof GatewayStats>;
 
@@ -37,6 +45,10 @@ export const CounterStats = Type.Object({
   last_flush_ms: Milliseconds,
   /** Age of the oldest increment at a commit, the maximum of the last minute. */
   worst_staleness_ms: Milliseconds,
+  /** False from a batch that could not be committed until the database answers again. */
+  database_connected: Type.Optional(Type.Boolean()),
+  /** What the counters hold minus what the messages added, at the last audit; absent before it. */
+  audit_difference: Type.Optional(Type.Number()),
 });
 export type CounterStats = Static<typeof CounterStats>;
 

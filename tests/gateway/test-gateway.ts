@@ -64,6 +64,7 @@ export async function buildTestGateway(
       isBrokerConnected: () => true,
       isStreamThere: () => true,
       readRisk: () => undefined,
+      readStoreProblem: () => undefined,
     }),
     meshView: { watch: () => () => undefined },
     log: createLog('gateway', 'silent'),

@@ -24,6 +24,53 @@ void t.test('an answer that is no acknowledgement costs an attempt, and no more'
   t.strictSame(await publisher.publish(message, performance.now() + 10_000), { sequence: 7 });
 });
 
+void t.test(
+  'a refusal says that nothing was stored, unless an earlier attempt is in doubt',
+  async (t) => {
+    const url = await startBareServer(t);
+    const gateway = await connectToNats({ url, role: 'gateway', onRetry: () => undefined });
+    const broker = await connectToNats({ url, role: 'counter' });
+    t.teardown(() => Promise.all([gateway.close(), broker.close()]));
+    const FULL = '{"error":{"err_code":10077,"description":"maximum bytes exceeded"}}';
+    const SEALED =
+      '{"error":{"err_code":10109,"description":"invalid operation on sealed stream"}}';
+    const DISK = '{"error":{"err_code":10077,"description":"no space left on device"}}';
+    let answers: string[] = [];
+    broker.subscribe('increments.http', {
+      callback: (_error, message) => {
+        const answer = answers.shift() ?? '';
+        // Stored, but the acknowledgement is lost.
+        if (answer !== 'lost') message.respond(answer);
+      },
+    });
+    await broker.flush();
+    const publisher = createPublisher(gateway, watchConnection(gateway));
+    const publish = (...given: string[]) => {
+      answers = given;
+      const message = { subject: 'increments.http', id: 'id', body: 'body' };
+      return publisher.publish(message, performance.now() + 10_000);
+    };
+    await t.rejects(publish(FULL), { name: 'NothingStored', failure: 'full' });
+    await t.rejects(publish(SEALED), { name: 'NothingStored', failure: 'refused' });
+    const stored = '{"stream":"INCREMENTS","seq":7}';
+    for (const doubtful of ['lost', 'not json', DISK]) {
+      t.strictSame(await publish(doubtful, FULL, SEALED, stored), { sequence: 7 }, doubtful);
+    }
+  },
+);
+
+void t.test('what no server took in time is known not to be stored', async (t) => {
+  const url = await startBareServer(t);
+  const gateway = await connectToNats({ url, role: 'gateway', onRetry: () => undefined });
+  t.teardown(() => gateway.close());
+  const publisher = createPublisher(gateway, watchConnection(gateway));
+  const message = { subject: 'increments.http', id: 'id', body: 'body' };
+  await t.rejects(publisher.publish(message, performance.now() + 300), {
+    name: 'NothingStored',
+    failure: 'away',
+  });
+});
+
 void t.test('an acknowledgement can not be forged by who knows the inbox', async (t) => {
   const url = await startBareServer(t);
   const gateway = await connectToNats({ url, role: 'gateway', onRetry: () => undefined });

@@ -17,11 +17,12 @@ const ROLES: Record<Exclude<NatsRole, 'provisioner'>, Role> = {
     may: [
       'increments.http',
       'mesh.rate-limit.members',
+      'mesh.stored.gateway',
       'mesh.trace.x',
       'mesh.heartbeat.gateway',
       '_R_.x',
     ],
-    hears: ['mesh.rate-limit.>', 'mesh.trace.>', 'mesh.heartbeat.*', '$SRV.>'],
+    hears: ['mesh.rate-limit.>', 'mesh.stored.>', 'mesh.trace.>', 'mesh.heartbeat.*', '$SRV.>'],
     stores: 'increments.http',
   },
   counter: {

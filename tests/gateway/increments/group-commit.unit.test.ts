@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createGroupCommit } from '../../../gateway/increments/group-commit.ts';
-import { StreamFull, type Publisher, type Stored } from '../../../nats/publisher.ts';
+import { NothingStored, type Publisher, type Stored } from '../../../nats/publisher.ts';
 
 /** A broker of one's own making: each message stays in flight until the test answers it. */
 function createBroker(t: Test, { deadlineMs = 60_000 } = {}) {
@@ -69,11 +69,13 @@ void t.test('what is submitted in one turn shares a message and its receipt', as
 });
 
 void t.test(
-  'a full stream says that nothing was stored, any other failure that it is unknown',
+  'a refusal says that nothing was stored, any other failure that it is unknown',
   async (t) => {
     const { messages, submit } = createBroker(t);
     for (const [error, code] of [
-      [new StreamFull('full'), 'stream-full'],
+      [new NothingStored('full', 'maximum bytes exceeded'), 'stream-full'],
+      [new NothingStored('refused', 'sealed'), 'stream-refused'],
+      [new NothingStored('away', 'no server'), 'broker-unavailable'],
       [new Error('no answer'), 'outcome-unknown'],
     ] as const) {
       const refused = submit('a').catch((reason: unknown) => reason);
