@@ -1,17 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import { ACK_WAIT_MARGIN_MS, ackWaitMs, COUNTER, INCREMENTS } from '../../nats/streams.ts';
-import { ConfigurationError } from '../../schema/settings/environment.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 
 const RETRY_MS = 1_000;
 
 /**
- * Waits for the consumer and returns its ack_wait in milliseconds.
- *
- * @throws ConfigurationError if it is so short that, before each flush, the broker would deliver again what
- * this counter service still holds.
+ * Waits for the consumer and returns its ack_wait in milliseconds. Waits too while that is so short that,
+ * before each flush, the broker would deliver again what this counter service still holds.
  */
 export async function readConsumerAckWait(
   manager: JetStreamManager,
@@ -24,19 +21,19 @@ export async function readConsumerAckWait(
       const { config } = await manager.consumers.info(INCREMENTS, COUNTER);
       const found = (config.ack_wait ?? 0) / 1e6;
       if (found >= ackWaitMs(flushIntervalMs)) return found;
-      throw new ConfigurationError([
+      warn(
         `the consumer's ack_wait is ${found} ms, but FLUSH_INTERVAL_MS is ${flushIntervalMs}: ` +
-          `it must be at least ${ACK_WAIT_MARGIN_MS} ms more. Provision the stream with this FLUSH_INTERVAL_MS`,
-      ]);
+          `it must be at least ${ACK_WAIT_MARGIN_MS} ms more. Provision the stream with this FLUSH_INTERVAL_MS; ` +
+          'nothing is counted until then',
+      );
     } catch (error) {
-      if (error instanceof ConfigurationError) throw error;
       const reason =
         error instanceof JetStreamApiError ? error.message : 'the broker does not answer';
       warn(
         `the stream ${INCREMENTS} and its consumer are not there (${reason}): \`npm start\` or ` +
           '`npm run provision` makes them; trying again',
       );
-      await delay(RETRY_MS, undefined, { signal });
     }
+    await delay(RETRY_MS, undefined, { signal });
   }
 }

@@ -1,6 +1,7 @@
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
+import { provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { commandsOn } from '../mesh/cli/run-command.ts';
 import { untilTotal } from '../support/counters.ts';
@@ -69,6 +70,28 @@ void t.test('counters name what was purged uncounted, and go on by one command',
   t.equal(errorsOf(counter).length, 1, 'said once');
   t.equal(await counter.stop(), 0, 'by the same process');
   t.match(await run('accept-loss --yes'), { code: 0, output: /nothing is gone/ });
+});
+
+void t.test('what a counter holds is committed though the stream is made again', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: 9_000 });
+  const gateway = await startGateway(t, servers);
+  const counter = await startCounter(t, servers);
+  const manager = await openManager(t, servers);
+  for (const value of [1, 10]) {
+    t.equal((await post(gateway.url, { key: KEY, value })).status, 200);
+  }
+  await until('deliveries', servers.inspect, ({ ackPending }) => ackPending === 2);
+  await manager.streams.delete(INCREMENTS);
+  const url = servers.urls.nats.provisioner;
+  await provision({ url, replicas: 1, flushIntervalMs: 9_000 });
+  const stored = () => post(gateway.url, { key: KEY, value: 100 }, { 'idempotency-key': 'new' });
+  await until('the new stream', stored, ({ status }) => status === 200);
+
+  t.equal(await counter.exited, 1);
+  t.match(counter.errors(), /^counter: the stream was made again.*commits what it holds/);
+  await untilTotal(servers.database, 11);
+  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+  await untilTotal(servers.database, 111);
 });
 
 async function openManager(t: Test, servers: Servers): Promise<JetStreamManager> {
