@@ -14,6 +14,7 @@ import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { createDeadlineTimer } from './consume/deadline-timer.ts';
 import { createFlushClock } from './consume/flush-clock.ts';
 import { createMessageBuffer } from './consume/message-buffer.ts';
+import { createSuspects } from './consume/suspects.ts';
 import { pullUntilStopped } from './consume/pull-loop.ts';
 import { flushUntilStopped } from './flush/flush-loop.ts';
 import { startMaintenance } from './maintenance/maintenance.ts';
@@ -64,11 +65,13 @@ export async function startCounter(
   const failure = Promise.withResolvers<never>();
   const stores = await openStores({ ...options, onDisagreement: failure.reject }, signal);
   const settler = createSettler({ ackWaitMs: options.ackWaitMs, purge: purgeSettled, send, log });
+  const suspects = createSuspects();
   const buffer = createMessageBuffer({
     messagesMax: options.messagesHeldMax,
     keysMax: options.keysHeldMax,
     settler,
     onSkew: stats.skewSeen,
+    isSuspect: suspects.has,
     isParkingFull: () => stats.parked?.isFull ?? false,
   });
   const clock = createFlushClock(options.flushIntervalMs);
@@ -81,6 +84,7 @@ export async function startCounter(
   const flushing = flushUntilStopped({
     ...shared,
     settler,
+    suspects,
     clock,
     flushTimer,
     pulling,
