@@ -14,6 +14,7 @@ import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { createDeadlineTimer } from './consume/deadline-timer.ts';
 import { createFlushClock } from './consume/flush-clock.ts';
 import { createMessageBuffer } from './consume/message-buffer.ts';
+import { createSuspects } from './consume/suspects.ts';
 import { pullUntilStopped } from './consume/pull-loop.ts';
 import { flushUntilStopped } from './flush/flush-loop.ts';
 import { startMaintenance } from './maintenance/maintenance.ts';
@@ -76,11 +77,13 @@ export async function startCounter(
     },
   });
   const settler = createSettler({ ackWaitMs: options.ackWaitMs, purge: purger.purge, send, log });
+  const suspects = createSuspects();
   const buffer = createMessageBuffer({
     messagesMax: options.messagesHeldMax,
     keysMax: options.keysHeldMax,
     settler,
     onSkew: stats.skewSeen,
+    isSuspect: suspects.has,
     isParkingFull: () => stats.parked?.isFull ?? false,
   });
   const clock = createFlushClock(options.flushIntervalMs);
@@ -98,6 +101,7 @@ export async function startCounter(
   const flushing = flushUntilStopped({
     ...shared,
     settler,
+    suspects,
     clock,
     flushTimer,
     pulling,

@@ -25,7 +25,8 @@ export const CounterConfig = Type.Object({
   KEYS_HELD_MAX: Type.Integer({
     default: 250_000,
     minimum: 1_000,
-    maximum: 10_000_000,
+    // Half of it is flushed in one transaction, which has 15 s.
+    maximum: 1_000_000,
     description:
       'Maximum number of keys a counter service holds; it flushes at half of it and stops pulling at it',
   }),

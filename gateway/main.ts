@@ -1,5 +1,6 @@
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
+import type { Kysely } from 'kysely';
 import { sendHeartbeats } from '../nats/send-heartbeats.ts';
 import {
   CannotConnect,
@@ -15,7 +16,10 @@ import { INCREMENTS } from '../nats/streams.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { readDatabaseId } from '../schema/database/database-id.ts';
 import { openDatabase } from '../schema/database/database.ts';
+import { describeDatabaseError } from '../schema/database/describe-database-error.ts';
 import { ROLE_SETTINGS, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
+import { checkSchema } from '../schema/database/schema-version.ts';
+import type { Database } from '../schema/database/tables.ts';
 import { mintId } from '../schema/message/message-id.ts';
 import { ConfigurationError } from '../schema/settings/environment.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
@@ -109,6 +113,7 @@ async function main(): Promise<void> {
     onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
   stopSteps.push(() => database.destroy());
+  void lookAtSchema(database, log);
 
   const stats = createStats();
   // The queues write to the stats, and the reports read the queues.
@@ -189,6 +194,16 @@ async function main(): Promise<void> {
   });
   answerDiscovery(connection, service);
   log.info({ address: app.server.address() }, 'the gateway is ready');
+}
+
+/** Increments are accepted whatever the tables are; reads may fail. */
+async function lookAtSchema(database: Kysely<Database>, log: Log): Promise<void> {
+  try {
+    const later = await checkSchema(database);
+    if (later !== undefined) log.warn(`${later}: reads go on`);
+  } catch (error) {
+    log.warn(`counters may not be readable: ${describeDatabaseError(error)}`);
+  }
 }
 
 /** Waits a moment for the stream, then logs each time it comes or goes. */

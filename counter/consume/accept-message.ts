@@ -5,7 +5,7 @@
  * metadata is kept. With its body: it joins the tally once the ledger has shown that it is new. The body is
  * kept if the message may have been counted before (delivered again, or stored before the last
  * reconnection: after a crash the broker marks such copies as first deliveries), if an idempotency key
- * decides, if a part of it can't be counted, or if it is of a newer version and is parked.
+ * decides, if a part of it can't be counted or the database has refused one of its keys before, or if it is of a newer version and is parked.
  */
 import { performance } from 'node:perf_hooks';
 import type { Delivery } from '../../nats/pull.ts';
@@ -33,6 +33,8 @@ export interface AcceptOptions {
   reconnectedAtMs: number;
   /** Called with the time from the making of a message to its storage, each by its own clock. */
   onSkew?: (skewMs: number) => void;
+  /** Whether the database has refused an increment of a key. */
+  isSuspect?: (key: string) => boolean;
   /** Whether there is no room for messages of a newer version. */
   isParkingFull?: () => boolean;
   /** Whether the batch that is being flushed has a message with this id. */
@@ -130,5 +132,7 @@ function needsBody(
   if (delivery.deliveryCount > 1 || delivery.storedAtMs < options.reconnectedAtMs) return true;
   if (envelope.idempotency_key !== undefined) return true;
   if (envelope.increments.some((increment) => increment.idempotency_key !== undefined)) return true;
+  const { isSuspect } = options;
+  if (isSuspect && envelope.increments.some(({ key }) => isSuspect(key))) return true;
   return batch.ids.has(envelope.id) || options.isBeingFlushed(envelope.id);
 }

@@ -37,6 +37,8 @@ export interface HeldBody {
   rejected: RejectedIncrement[];
   /** Why nothing of it can be counted. */
   refusal?: DeadLetterReason;
+  /** SQLSTATE and message, if it was the database that refused it. */
+  error?: string;
   /** Of a message of a newer version, which is parked. */
   newer?: { version: number; payload: Uint8Array };
 }
@@ -83,6 +85,21 @@ export function splitByTally(batch: FlushBatch): { tallied: FlushBatch; withBodi
     addToBatch(message.body === undefined ? tallied : kept, message);
   }
   return { tallied, withBodies: kept };
+}
+
+/** Splits a batch of messages with bodies into parts of so many increments, or of one message. */
+export function splitByIncrements(batch: FlushBatch, incrementsMax: number): FlushBatch[] {
+  const parts: FlushBatch[] = [];
+  let room = 0;
+  for (const message of batch.messages.values()) {
+    if (parts.length === 0 || message.increments > room) {
+      parts.push(createFlushBatch());
+      room = incrementsMax;
+    }
+    addToBatch(parts.at(-1)!, message);
+    room -= message.increments;
+  }
+  return parts;
 }
 
 /** Halves a batch of messages with bodies, to find the one that the database refuses. */

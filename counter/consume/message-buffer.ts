@@ -30,6 +30,8 @@ export interface MessageBufferOptions {
   settler: Settler;
   /** Called with the time from the making of a message to its storage, each by its own clock. */
   onSkew: (skewMs: number) => void;
+  /** Whether the database has refused an increment of a key. */
+  isSuspect: (key: string) => boolean;
   /** Whether there is no room to park messages of a newer version. */
   isParkingFull: () => boolean;
 }
@@ -55,7 +57,7 @@ export interface MessageBuffer {
 }
 
 export function createMessageBuffer(options: MessageBufferOptions): MessageBuffer {
-  const { messagesMax, keysMax, settler, onSkew, isParkingFull } = options;
+  const { messagesMax, keysMax, settler, onSkew, isSuspect, isParkingFull } = options;
   let collecting = createFlushBatch();
   let flushing: FlushBatch | undefined;
 
@@ -72,6 +74,7 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     return acceptMessage(collecting, delivery, {
       reconnectedAtMs,
       onSkew,
+      isSuspect,
       isParkingFull,
       isBeingFlushed: (id) => flushing?.ids.has(id) ?? false,
     });

@@ -16,6 +16,8 @@ export interface JudgedMessage {
   repeated: number;
   /** Increments whose key came with another payload, as JSON. */
   reused: string[];
+  /** Increments that the database refuses, as JSON, with SQLSTATE and message. */
+  refused: { text: string; error: string }[];
 }
 
 /** What one key covers: an increment, or a whole batch. */
@@ -52,7 +54,7 @@ export function readClaims(fresh: HeldMessage[]): { messages: JudgedMessage[]; c
   const claims: Claim[] = [];
   for (const message of fresh) {
     if (message.body?.envelope === undefined) continue;
-    const judged: JudgedMessage = { message, counted: [], repeated: 0, reused: [] };
+    const judged: JudgedMessage = { message, counted: [], repeated: 0, reused: [], refused: [] };
     messages.push(judged);
     claims.push(...claimsOf(judged));
   }

@@ -4,23 +4,28 @@ import type { JudgedMessage } from './claim-keys.ts';
 import type { DeadLetter } from './write-dead-letters.ts';
 
 /**
- * The increments of a message that can't be counted: one dead letter for each reason, with the increment or
- * an array of them. So a message has few dead letters, together no larger than itself.
+ * The increments of a message that can't be counted: one dead letter for each reason, and each SQLSTATE, with the
+ * increment or an array of them. So a message has few dead letters, together no larger than itself.
  */
 export function deadLettersOfParts(
-  { message, reused }: JudgedMessage,
+  { message, reused, refused }: JudgedMessage,
   incarnation: number,
 ): DeadLetter[] {
   const whole = deadLetterOf(message, incarnation);
-  const parts: { reason: DeadLetterReason; text: string }[] = [
+  const parts: { reason: DeadLetterReason; text: string; error?: string }[] = [
     ...(message.body?.rejected ?? []),
     ...reused.map((text) => ({ reason: 'idempotency-key-reused' as const, text })),
+    ...refused.map((part) => ({ reason: 'refused-by-database' as const, ...part })),
   ];
-  return [...Map.groupBy(parts, ({ reason }) => reason)].map(([reason, alike]) => ({
+  // Messages of one SQLSTATE may name the row, so the first stands for all.
+  const kindOf = ({ reason, error }: (typeof parts)[number]) =>
+    error === undefined ? reason : `${reason}-${error.split(' ', 1)[0]}`;
+  return [...Map.groupBy(parts, kindOf)].map(([kind, alike]) => ({
     ...whole,
-    id: `${whole.id}-${reason}`,
-    reason,
+    id: `${whole.id}-${kind}`,
+    reason: alike[0]!.reason,
     payload: arrayOrOne(alike.map(({ text }) => text)),
+    error: alike[0]!.error,
   }));
 }
 
@@ -38,6 +43,7 @@ export function deadLetterOf(
     sequence: message.sequence,
     storedAtMs: message.storedAtMs,
     payload: message.body?.text ?? '',
+    error: message.body?.error,
   };
 }
 

@@ -3,6 +3,7 @@ const REASONS = {
   'tally-split': 'a part of the messages in the tally was counted before',
   'id-reused-in-tally': 'a message in the tally has the id of another one',
   'refused-in-tally': 'a message in the tally cannot be counted',
+  'too-slow-in-tally': 'the tally is too much for one transaction',
   'ledger-row-pruned': 'a row of the ledger was pruned during the flush',
   'idempotency-key-pruned': 'an idempotency key was pruned during the flush',
 };

@@ -1,22 +1,26 @@
 import { StoresDisagree } from '../settle/compare-stores.ts';
-import { isDataError, isProgramError } from './database-error.ts';
+import { isDataError, isProgramError, isRefusal, isTooSlow } from './database-error.ts';
 import { FlushConflict } from './flush-conflict.ts';
 
 /**
  * What follows a failed flush:
  *   retry      flush the same batch again, after a pause;
- *   bisect     something in it is refused: halve it down to the message;
+ *   separate   something in it is refused: leave that out, down to the increment;
+ *   halve      it is too much for one transaction;
  *   redeliver  return it to the broker, which delivers it again at once; then its bodies are kept;
  *   give-up    return it with everything held, and pull no more until the database answers;
  *   hold       return it; nothing more is pulled until stream and database agree: an operator must act.
  */
-export type Consequence = 'retry' | 'bisect' | 'redeliver' | 'give-up' | 'hold';
+export type Consequence = 'retry' | 'separate' | 'halve' | 'redeliver' | 'give-up' | 'hold';
 
 export interface FailedAttempt {
   /** 0 for the first attempt. */
   attempt: number;
   isTimeUp: boolean;
 }
+
+/** An error that is not known to pass may do so all the same. */
+export const TRIES_BEFORE_SEPARATING = 2;
 
 /** The first row that applies decides. */
 const CONSEQUENCES: {
@@ -25,9 +29,17 @@ const CONSEQUENCES: {
 }[] = [
   { applies: (error) => error instanceof StoresDisagree, consequence: 'hold' },
   { applies: (error) => error instanceof FlushConflict, consequence: 'redeliver' },
-  { applies: (error) => isDataError(error), consequence: 'bisect' },
+  { applies: (error) => isDataError(error), consequence: 'separate' },
+  {
+    applies: (error, { attempt }) => isRefusal(error) && attempt >= TRIES_BEFORE_SEPARATING,
+    consequence: 'separate',
+  },
   // Not at the first attempt: a connection that breaks can cause such errors too.
-  { applies: (error, { attempt }) => isProgramError(error) && attempt > 0, consequence: 'bisect' },
+  {
+    applies: (error, { attempt }) => isProgramError(error) && attempt > 0,
+    consequence: 'separate',
+  },
+  { applies: (error, { attempt }) => isTooSlow(error) && attempt > 0, consequence: 'halve' },
   { applies: (_error, { isTimeUp }) => isTimeUp, consequence: 'give-up' },
   { applies: () => true, consequence: 'retry' },
 ];

@@ -1,16 +1,18 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
-import { IN_PROGRESS, NAK } from '../../nats/acknowledgement.ts';
+import { IN_PROGRESS, NAK, nakAfter } from '../../nats/acknowledgement.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { DeadlineTimer } from '../consume/deadline-timer.ts';
 import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
 import type { FlushClock } from '../consume/flush-clock.ts';
 import type { MessageBuffer } from '../consume/message-buffer.ts';
+import type { Suspects } from '../consume/suspects.ts';
 import type { Settler } from '../settle/settle.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 import type { Stats } from '../telemetry/stats.ts';
+import { describeRefusal } from './database-error.ts';
 import type { FlushTimes } from './flush-times.ts';
 import { FlushAborted } from './flush-failure.ts';
 import type { FlushResult } from './flush.ts';
@@ -23,6 +25,8 @@ const STOP_TICK_MS = 25;
 /** A batch that keeps failing for this long goes back to the broker; at a stop, sooner. */
 const FLUSH_RETRY_MS = 30_000;
 const LAST_FLUSH_RETRY_MS = 10_000;
+/** A message that the database takes in no form is delivered again after this long. */
+const LEFT_DELAY_MS = 60_000;
 /** Ack deadlines are extended this long before the broker would deliver a message to another service. */
 const EXTEND_MARGIN_MS = 2_000;
 const EXTEND_TICK_MS = 500;
@@ -32,6 +36,7 @@ export interface FlushLoopOptions {
   stores: StoreHealth;
   buffer: MessageBuffer;
   settler: Settler;
+  suspects: Suspects;
   clock: FlushClock;
   /** Sleeps until the next flush is due. */
   flushTimer: DeadlineTimer;
@@ -77,6 +82,8 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
   const { buffer, settler, stores, stopping, log } = options;
   const startedAt = performance.now();
   const batch = buffer.startFlush();
+  /** What is left to the broker already. */
+  const left = new Set<number>();
   const extending = setInterval(extendAckDeadlines, EXTEND_TICK_MS, options);
   try {
     await flushWithRetries(batch, {
@@ -99,9 +106,21 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
         }
         settler.add(part.messages.values());
       },
+      onRefused: options.suspects.add,
+      onLeft: (part, error) => {
+        for (const { sequence, reply } of part.messages.values()) {
+          options.warn(
+            `PostgreSQL refuses message ${sequence} and its dead letter too, so it stays in the stream: ` +
+              describeRefusal(error),
+          );
+          options.send(reply, nakAfter(LEFT_DELAY_MS));
+          left.add(sequence);
+        }
+      },
     });
     options.clock.record(performance.now() - startedAt);
   } catch (error) {
+    for (const sequence of left) batch.messages.delete(sequence);
     handleFailure(error, batch, options);
   } finally {
     clearInterval(extending);

@@ -5,9 +5,10 @@
  *    a newer version are parked; what was parked before leaves its table.
  * 2. Claim the idempotency keys of the remaining messages. A key that is claimed already was counted
  *    before.
- * 3. Sum each message's ledger total from its own increments, never from the tally: the audit compares the
+ * 3. Add the sums to the counters, keys sorted, so that two counter services can't deadlock. What the
+ *    database refuses is left out, once that is known (upsert-separately.ts).
+ * 4. Sum each message's ledger total from its own increments, never from the tally: the audit compares the
  *    two.
- * 4. Add the sums to the counters, keys sorted, so that two counter services can't deadlock.
  * 5. Write dead letters. Only the commit makes these decisions final, so the broker gets them after it
  *    (maintenance/send-dead-letters.ts).
  * 6. Commit. Before it nothing is acknowledged, and after it nothing can be counted again.
@@ -15,7 +16,7 @@
 import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 import { digest } from '../../schema/digest.ts';
-import type { DeadLetterReason } from '../../schema/message/envelope.ts';
+import { encodeIncrement, type DeadLetterReason } from '../../schema/message/envelope.ts';
 import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
 import { park, unpark } from '../parking/park.ts';
 import { addToTally, sumOf, type Tally } from '../consume/tally.ts';
@@ -24,7 +25,9 @@ import { classify, deduplicate, type Classified } from './classify.ts';
 import { countReasons, deadLetterOf, deadLettersOfParts } from './dead-letters-of.ts';
 import { summarizeFlush, type FlushSummary } from './flush-summary.ts';
 import { correctTotals, findMessages, insertMessages, type LedgerRow } from './ledger.ts';
+import { FlushConflict } from './flush-conflict.ts';
 import { upsertCounters } from './upsert-counters.ts';
+import { upsertSeparately, type SeparateOptions } from './upsert-separately.ts';
 import { confirmReplication } from './replication.ts';
 import { startStepTimer } from './step-timer.ts';
 import { writeDeadLetters, type DeadLetter } from './write-dead-letters.ts';
@@ -57,11 +60,19 @@ export interface FlushResult {
   summary: FlushSummary;
 }
 
+export interface FlushOptions {
+  /** Leaves out the increments that the database refuses, each as a dead letter. Slower. */
+  separate?: Pick<SeparateOptions, 'mayTry'>;
+  /** Called with keys of which an increment was refused, before the commit. */
+  onRefused?: (keys: Iterable<string>) => void;
+}
+
 /** @throws FlushConflict, or the database's error; either way nothing was changed. */
 export async function flush(
   database: Kysely<Database>,
   held: FlushBatch,
   incarnation: number,
+  options: FlushOptions = {},
 ): Promise<FlushResult> {
   const timer = startStepTimer<FlushStep>();
   const { tally, written, ...result } = await database.transaction().execute(async (db) => {
@@ -72,12 +83,12 @@ export async function flush(
     timer.end('deduplicate');
 
     const judged = await claimIdempotencyKeys(db, fresh);
-    await correctTotals(db, judged.filter(isReduced).map(asTotal));
     timer.end('keys');
 
-    const tally = addUp(tallied.length > 0 ? batch.tally : new Map(), judged);
-    await upsertCounters(db, tally);
+    const sums: Tally = tallied.length > 0 ? batch.tally : new Map();
+    const tally = await addToCounters(db, { sums, judged }, options);
     timer.end('upsert');
+    await correctTotals(db, judged.filter(isReduced).map(asTotal));
 
     const written = [
       ...settled.deadLetters,
@@ -145,6 +156,38 @@ async function insertIds(
     ...classified.reused.map((message) => deadLetterOf(message, incarnation, 'message-id-reused')),
   ];
   return { ...classified, parked: [...classified.parked, ...unnamed], deadLetters };
+}
+
+/** Step 3. @returns what was added: the tally's sums and what counts of the judged messages. */
+async function addToCounters(
+  db: Kysely<Database>,
+  { sums, judged }: { sums: Tally; judged: JudgedMessage[] },
+  { separate, onRefused }: FlushOptions,
+): Promise<Tally> {
+  const all = addUp(sums, judged);
+  if (separate === undefined) {
+    await upsertCounters(db, all);
+    return all;
+  }
+  const parts = Map.groupBy(
+    judged.flatMap(({ counted }) => counted),
+    ({ key }) => key,
+  );
+  const partsOf = (key: string) => (sums.has(key) ? undefined : parts.get(key));
+  const { increments, inTally } = await upsertSeparately(db, all, { ...separate, partsOf });
+  onRefused?.([...inTally, ...[...increments.keys()].map(({ key }) => key)]);
+  if (inTally.length > 0) throw new FlushConflict('refused-in-tally');
+  if (increments.size === 0) return all;
+  for (const message of judged) {
+    message.refused = message.counted
+      .filter((increment) => increments.has(increment))
+      .map((increment) => ({
+        text: encodeIncrement(increment),
+        error: increments.get(increment)!,
+      }));
+    message.counted = message.counted.filter((increment) => !increments.has(increment));
+  }
+  return addUp(sums, judged);
 }
 
 /** Adds to a copy: a retry needs the batch's tally unchanged. */

@@ -19,6 +19,8 @@ export interface DeadLetter {
   sequence: number;
   storedAtMs: number;
   payload: string;
+  /** SQLSTATE and message, if the database refused it. */
+  error?: string | undefined;
 }
 
 /** Writes dead letters in the flush's transaction; in parts, since every message of a batch may be bad. */
@@ -26,7 +28,7 @@ export async function writeDeadLetters(
   db: Kysely<Database>,
   deadLetters: DeadLetter[],
 ): Promise<void> {
-  const columns = ['id', 'reason', 'subject', 'sequence', 'stored_at', 'payload'] as const;
+  const columns = ['id', 'reason', 'subject', 'sequence', 'stored_at', 'payload', 'error'] as const;
   for (const rows of chunks(deadLetters)) {
     const batch = sql<DeadLettersTable>`unnest(
       ${rows.map(({ id }) => id)}::text[],
@@ -34,8 +36,9 @@ export async function writeDeadLetters(
       ${rows.map(({ subject }) => subject)}::text[],
       ${rows.map(({ sequence }) => sequence)}::bigint[],
       ${rows.map(({ storedAtMs }) => new Date(storedAtMs).toISOString())}::timestamptz[],
-      ${rows.map(({ payload }) => Buffer.from(payload))}::bytea[]
-    )`.as<'batch'>(sql`batch(id, reason, subject, sequence, stored_at, payload)`);
+      ${rows.map(({ payload }) => Buffer.from(payload))}::bytea[],
+      ${rows.map(({ error }) => error ?? null)}::text[]
+    )`.as<'batch'>(sql`batch(id, reason, subject, sequence, stored_at, payload, error)`);
     await db
       .insertInto('dead_letters')
       .columns(columns)

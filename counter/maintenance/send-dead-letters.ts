@@ -8,7 +8,7 @@ import type { Database, DeadLettersTable } from '../../schema/database/tables.ts
 const DEAD_LETTERS_AT_ONCE = 16;
 const STORE_TIMEOUT_MS = 2_000;
 
-/** The most bytes of the broker's max_payload that a dead letter's headers take, without the subject. */
+/** The most bytes of the broker's max_payload that a dead letter's headers take, without subject and error. */
 const HEADER_BYTES_MAX = 512;
 
 /** Far below 4 KiB, the longest protocol line that the broker accepts. A header has the whole subject. */
@@ -55,13 +55,14 @@ export function createDeadLetterSender(database: Kysely<Database>, connection: N
   };
 
   async function store(deadLetter: Selectable<DeadLettersTable>): Promise<void> {
-    const { id, reason, subject, sequence, stored_at: storedAt, payload } = deadLetter;
+    const { id, reason, subject, sequence, stored_at: storedAt, payload, error } = deadLetter;
     const facts = headers();
     facts.set('Dead-Letter-Reason', reason);
     facts.set('Dead-Letter-Subject', subject);
     facts.set('Dead-Letter-Sequence', sequence);
     facts.set('Dead-Letter-Time', storedAt.toISOString());
-    const headerBytes = HEADER_BYTES_MAX + Buffer.byteLength(subject);
+    if (error !== null) facts.set('Dead-Letter-Error', error);
+    const headerBytes = HEADER_BYTES_MAX + Buffer.byteLength(subject + (error ?? ''));
     const bytesMax = (connection.info?.max_payload ?? 1_048_576) - headerBytes;
     if (payload.length > bytesMax) facts.set('Dead-Letter-Truncated-From', String(payload.length));
     await client.publish(deadSubject(subject), payload.subarray(0, bytesMax), {

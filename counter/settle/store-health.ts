@@ -7,12 +7,15 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../../nats/connect.ts';
 import type { Database } from '../../schema/database/tables.ts';
+import { checkSchema } from '../../schema/database/schema-version.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { readDatabaseId } from '../../schema/database/database-id.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { checkDurability } from '../startup/check-database.ts';
+import { isDataError } from '../flush/database-error.ts';
+import { probeWrites } from '../flush/probe-writes.ts';
 import { confirmReplication } from '../flush/replication.ts';
 import { findSettledFloor } from './settled-floor.ts';
 import { compareStores, StoresDisagree } from './compare-stores.ts';
@@ -36,11 +39,11 @@ export interface StoresOptions {
 export interface StoreHealth {
   /** When the connection to the broker was last restored (since 1970); 0 if it was never lost. */
   readonly reconnectedAtMs: number;
-  /** True from a batch that could not be flushed until a query of ours succeeds. */
+  /** True from a batch that could not be flushed until a write of ours succeeds. */
   isDatabaseAway: boolean;
   /** Why nothing is pulled until a person has acted; undefined while all is well. */
   readonly disagreement: StoresDisagree | undefined;
-  /** Queries the database once, and pauses if it does not answer. */
+  /** Writes as a flush does, takes it back, and pauses if it does not answer. */
   probeDatabase: () => Promise<void>;
   /**
    * Compares the stores. @returns whether it is sure that messages may be pulled; pauses if not.
@@ -82,7 +85,7 @@ export async function openStores(
 
   async function probeDatabase(): Promise<void> {
     try {
-      await checkDurability(database);
+      await checkDatabase(database);
       stores.isDatabaseAway = false;
       log.info('the database is back');
     } catch (error) {
@@ -212,7 +215,9 @@ async function waitForStores(
   for (;;) {
     signal.throwIfAborted();
     try {
-      await checkDurability(options.database);
+      const later = await checkSchema(options.database);
+      if (later !== undefined) options.log.warn(`${later}: counting goes on`);
+      await checkDatabase(options.database);
       const readStream = () => readStreamState(options.manager);
       const stream = await readStream();
       await compareStores(options.database, stream, readStream);
@@ -228,6 +233,14 @@ async function waitForStores(
       await delay(PROBE_MS, undefined, { signal });
     }
   }
+}
+
+/** Does what a flush does. That it refuses a value of the probe means nothing for other values. */
+async function checkDatabase(database: Kysely<Database>): Promise<void> {
+  await checkDurability(database);
+  await probeWrites(database).catch((error: unknown) => {
+    if (!isDataError(error)) throw error;
+  });
 }
 
 /**

@@ -4,6 +4,7 @@ import { sql, type Kysely } from 'kysely';
 import { connectToNats, NATS_ROLES, type NatsRole } from '../../nats/connect.ts';
 import { describeDatabaseUrl } from '../../schema/database/database-url.ts';
 import { openDatabase } from '../../schema/database/database.ts';
+import { SESSION_SETTINGS } from '../../schema/database/role-settings.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { type Database } from '../../schema/database/tables.ts';
 import type { Addresses } from './addresses.ts';
@@ -69,6 +70,7 @@ async function open(url: string): Promise<Kysely<Database>> {
   const database = openDatabase(url, {
     name: 'increment-mesh command',
     connectionsMax: 2,
+    settings: SESSION_SETTINGS,
     queryTimeoutMs: QUERY_TIMEOUT_MS,
     onBrokenConnection: () => undefined,
   });

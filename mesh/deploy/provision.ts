@@ -5,6 +5,7 @@ import { describeBehind } from '../../nats/replicas.ts';
 import { natsTlsFiles } from '../../nats/tls-settings.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { migrate } from '../../schema/database/migrate.ts';
+import { LaterSchema } from '../../schema/database/schema-version.ts';
 import { setUpServer } from '../../schema/database/set-up-server.ts';
 import { readEnvironment } from '../../schema/settings/environment.ts';
 import { ProvisionConfig } from './config.ts';
@@ -70,7 +71,7 @@ async function retry(
       return;
     } catch (error) {
       const next = describe(error);
-      if (performance.now() > deadline) {
+      if (performance.now() > deadline || error instanceof LaterSchema) {
         throw new Error(`can't provision ${name}: ${next}`, { cause: error });
       }
       if (next !== reason) say(`can't provision ${name} yet: ${next}`);

@@ -2,6 +2,7 @@ import { styleText } from 'node:util';
 import { ProvisionError } from '../../nats/provision.ts';
 import { ReplicasBehind } from '../../nats/replicas.ts';
 import { NoLeader } from '../../nats/retry-while-leaderless.ts';
+import { LaterSchema } from '../../schema/database/schema-version.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
 import { StartError } from '../servers/start-error.ts';
 import { writeClientFiles } from './client-files.ts';
@@ -85,7 +86,14 @@ function say(line: string): void {
 
 /** What the user can change is a message; anything else is a bug, shown with its stack. */
 function explain(error: unknown): void {
-  const kinds = [StartError, ConfigurationError, ProvisionError, NoLeader, ReplicasBehind];
+  const kinds = [
+    StartError,
+    ConfigurationError,
+    ProvisionError,
+    LaterSchema,
+    NoLeader,
+    ReplicasBehind,
+  ];
   const isExpected = kinds.some((kind) => error instanceof kind);
   const { message, stack } = error as Error;
   console.error(styleText('red', 'mesh'), isExpected ? message : (stack ?? String(error)));

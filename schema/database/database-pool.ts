@@ -1,12 +1,15 @@
 import { Socket } from 'node:net';
 import type { PostgresPool, PostgresPoolClient } from 'kysely';
 import pg from 'pg';
-import { describeDatabaseUrl, parseDatabaseUrl } from './database-url.ts';
+import { describeDatabaseUrl, parseDatabaseUrl, readUrlOptions } from './database-url.ts';
+import { ownSession, type SessionSettings } from './owned-session.ts';
 
 /** Time to connect, and the same again to check whether the server is the primary. */
 const CONNECT_MS_MAX = 3_000;
 /** The pool closes a connection that was unused for this long. */
 const IDLE_MS_MAX = 10_000;
+/** No session is trusted for longer, whatever was changed in it or for it. */
+const SESSION_SECONDS_MAX = 60;
 /** A silent connection is closed this long after the idle limit or the time-out of its query. */
 const SILENCE_MARGIN_MS = 1_000;
 
@@ -19,16 +22,20 @@ export function openPool(
   url: string,
   options: pg.PoolConfig & {
     query_timeout: number;
+    /** Of each transaction (owned-session.ts); those in the URL's `options` win. */
+    settings?: SessionSettings | undefined;
     onBrokenConnection: (error: Error) => void;
   },
 ): PostgresPool {
-  const { onBrokenConnection, ...settings } = options;
+  const { onBrokenConnection, settings: ours, ...settings } = options;
   const { urls, needsPrimary } = parseDatabaseUrl(url);
+  const owned = ours && { ...inLowerCase(ours), ...readUrlOptions(url) };
   const pools = urls.map((connectionString) => {
     const pool = new pg.Pool({
       ...settings,
       idleTimeoutMillis: IDLE_MS_MAX,
       connectionTimeoutMillis: CONNECT_MS_MAX,
+      maxLifetimeSeconds: SESSION_SECONDS_MAX,
       connectionString,
       stream: () => createSocket(Math.max(settings.query_timeout, IDLE_MS_MAX) + SILENCE_MARGIN_MS),
       ...(needsPrimary && { verify: refuseStandby }),
@@ -39,11 +46,14 @@ export function openPool(
     pool.on('error', () => undefined);
     return pool;
   });
-  const [only] = pools;
-  if (only !== undefined && pools.length === 1) return only;
   let current = 0;
 
   async function connect(): Promise<PostgresPoolClient> {
+    const client = pools.length === 1 ? await pools[0]!.connect() : await connectToPrimary();
+    return owned ? ownSession(client, owned) : client;
+  }
+
+  async function connectToPrimary(): Promise<pg.PoolClient> {
     const first = current;
     const failures: string[] = [];
     let cause: unknown;
@@ -68,6 +78,13 @@ export function openPool(
     connect,
     end: async () => void (await Promise.all(pools.map((pool) => pool.end()))),
   };
+}
+
+/** Names of settings have no case. */
+function inLowerCase(settings: SessionSettings): SessionSettings {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [name.toLowerCase(), value]),
+  );
 }
 
 function refuseStandby(client: pg.PoolClient, done: (error?: Error) => void): void {

@@ -43,6 +43,20 @@ export function parseDatabaseUrl(url: string): DatabaseServers {
   };
 }
 
+const OPTION = /(?:^|\s)(?:-c\s*|--)(\w+)=((?:\\.|[^\s\\])*)/g;
+
+/** PostgreSQL's settings in `options` of a URL, as libpq takes them: `-c name=value`. */
+export function readUrlOptions(url: string): Record<string, string> {
+  const [, , , , rest = ''] = PARTS.exec(url) ?? [];
+  const options = new URLSearchParams(rest.split('?', 2)[1]).get('options') ?? '';
+  return Object.fromEntries(
+    [...options.matchAll(OPTION)].map(([, name = '', value = '']) => [
+      name.toLowerCase(),
+      value.replaceAll(/\\(.)/g, '$1'),
+    ]),
+  );
+}
+
 /** A setting for such a URL, which the client library can read too. */
 export function databaseUrlSetting(description: string): TString {
   return urlSetting({ pattern: '^postgres(ql)?://.+', description }, (url) =>

@@ -1,6 +1,7 @@
 import { Kysely, type LogEvent } from 'kysely';
 import { openPool } from './database-pool.ts';
 import { TableLockDialect } from './migration-lock.ts';
+import type { SessionSettings } from './owned-session.ts';
 import type { Database } from './tables.ts';
 
 export interface QueryReport {
@@ -16,8 +17,11 @@ export interface DatabaseOptions {
   connectionsMax: number;
   /** The client gives up a query that takes longer, even if the server hangs. */
   queryTimeoutMs: number;
-  /** PostgreSQL's settings for each session, whatever is stored for the role (role-settings.ts). */
-  settings?: Record<string, string>;
+  /**
+   * PostgreSQL's settings for each transaction, whatever is stored for the role (role-settings.ts). Without
+   * them sessions are as the server makes them, for statements that no transaction may have in it.
+   */
+  settings?: SessionSettings;
   /** Called for each statement, including begin and commit, for metrics. */
   onQuery?: (query: QueryReport) => void;
   /** Called when a connection breaks; the pool replaces it by itself. */
@@ -36,7 +40,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Kysely<Data
     keepAlive: true,
     keepAliveInitialDelayMillis: 5_000,
     query_timeout: options.queryTimeoutMs,
-    ...(options.settings && { options: startupOptions(options.settings) }),
+    settings: options.settings,
     onBrokenConnection: options.onBrokenConnection,
   });
   const { onQuery } = options;
@@ -44,13 +48,6 @@ export function openDatabase(url: string, options: DatabaseOptions): Kysely<Data
     dialect: new TableLockDialect({ pool }),
     ...(onQuery && { log: (event: LogEvent) => onQuery(asReport(event)) }),
   });
-}
-
-/** As libpq takes them: `-c name=value`, with a backslash before a space. */
-function startupOptions(settings: Record<string, string>): string {
-  return Object.entries(settings)
-    .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, '\\$&')}`)
-    .join(' ');
 }
 
 function asReport(event: LogEvent): QueryReport {

@@ -17,19 +17,22 @@ export interface RoleOptions {
   say?: (line: string) => void;
 }
 
-const TABLES = 'increments, ledger, idempotency_keys, dead_letters, parked_messages, streams';
+const TABLES =
+  'increments, ledger, idempotency_keys, dead_letters, parked_messages, streams, kysely_migration';
 
 const GRANTS: Record<DatabaseRole, string[]> = {
   mesh_gateway: [
     'select on increments',
     'select (id, sequence, stored_at) on ledger',
     'select (version, incarnation, sequence, id, stored_at) on parked_messages',
+    'select on kysely_migration',
   ],
   mesh_counter: [
     'select, insert, update on increments',
     'select, insert, update, delete on ledger, idempotency_keys',
     'select, insert, delete on dead_letters, parked_messages',
     'select, insert, update on streams',
+    'select on kysely_migration',
   ],
   mesh_reader: ['select on increments, ledger, streams'],
 };
@@ -53,7 +56,9 @@ export async function grantRoles(db: Kysely<Database>, options: RoleOptions): Pr
     await run(`alter role ${role} reset all`);
     await run(`alter role ${role} in database ${database} reset all`);
     for (const [setting, value] of Object.entries(ROLE_SETTINGS[role])) {
-      await run(`alter role ${role} set ${setting} = '${value}'`);
+      // A list in one pair of quotes would be one name.
+      const list = value.split(', ').map((item) => `'${item}'`);
+      await run(`alter role ${role} set ${setting} = ${list.join(', ')}`);
     }
     if (isSuperuser) await limitTempFiles(db, role);
     await run(`grant connect on database ${database} to ${role}`);

@@ -1,14 +1,12 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { FileMigrationProvider, Migrator } from 'kysely/migration';
 import { openDatabase } from './database.ts';
 import { grantRoles } from './grant-roles.ts';
 import { createMigrationLock, lockMigrations } from './migration-lock.ts';
-import type { DatabaseRole } from './role-settings.ts';
+import { MIGRATIONS, refuseLaterSchema } from './schema-version.ts';
+import { SESSION_SETTINGS, type DatabaseRole } from './role-settings.ts';
 
-/** One file each, in the order of their names. */
-const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 /** A session that keeps a lock on a table must not stop a migration without a word. */
 const LOCK_TIMEOUT = '30s';
 
@@ -28,6 +26,8 @@ export interface MigrateOptions {
  * Brings the tables to this version and makes the roles: `mesh_gateway` reads counters and which messages
  * are committed, `mesh_counter` writes counters and ledgers, `mesh_reader` is for people who look. One
  * transaction. Safe to repeat and to run several times at once.
+ *
+ * @throws LaterSchema if a later version has changed the tables.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
   const { ownerUrl, gatewayPassword, counterPassword, readerPassword, ...others } = options;
@@ -35,13 +35,19 @@ export async function migrate(options: MigrateOptions): Promise<void> {
     name: 'increment-mesh migrate',
     connectionsMax: 1,
     queryTimeoutMs: 120_000,
-    settings: { lock_timeout: LOCK_TIMEOUT },
+    settings: {
+      ...SESSION_SETTINGS,
+      default_transaction_read_only: 'off',
+      lock_timeout: LOCK_TIMEOUT,
+      statement_timeout: '0',
+    },
     onBrokenConnection: () => undefined,
   });
   try {
     await createMigrationLock(db);
     await db.transaction().execute(async (transaction) => {
       await lockMigrations(transaction);
+      await refuseLaterSchema(transaction);
       const provider = new FileMigrationProvider({ fs, path, migrationFolder: MIGRATIONS });
       const { error } = await new Migrator({ db: transaction, provider }).migrateToLatest();
       if (error !== undefined) throw error;

@@ -2,13 +2,35 @@
 export type DatabaseRole = 'mesh_gateway' | 'mesh_counter' | 'mesh_reader';
 
 /**
- * What each role's sessions start with. A role may change its own settings for later sessions, so services
- * send theirs when they connect, and do not depend on what is stored for the role.
+ * What the code relies on in every session: how values are written and read, and which rows it sees. Names
+ * are as PostgreSQL shows them.
+ */
+export const SESSION_SETTINGS = {
+  default_transaction_isolation: 'read committed',
+  // Temporary tables come last, where they hide none of the mesh's.
+  search_path: 'public, pg_temp',
+  row_security: 'on',
+  DateStyle: 'ISO, MDY',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  standard_conforming_strings: 'on',
+};
+
+/**
+ * What each role's sessions run with. They can be changed for a role, a database or a server, so services
+ * send theirs with each transaction (owned-session.ts); what is stored for the role is the second line.
  */
 export const ROLE_SETTINGS: Record<DatabaseRole, Record<string, string>> = {
-  mesh_gateway: { default_transaction_read_only: 'on', statement_timeout: '2s' },
+  mesh_gateway: {
+    ...SESSION_SETTINGS,
+    default_transaction_read_only: 'on',
+    statement_timeout: '2s',
+  },
   mesh_counter: {
-    default_transaction_isolation: 'read committed',
+    ...SESSION_SETTINGS,
+    default_transaction_read_only: 'off',
     synchronous_commit: 'on',
     // A counter service that freezes during a flush holds row locks: the server ends its transaction, so
     // that it can't block the others.
@@ -21,6 +43,7 @@ export const ROLE_SETTINGS: Record<DatabaseRole, Record<string, string>> = {
     tcp_keepalives_count: '3',
   },
   mesh_reader: {
+    ...SESSION_SETTINGS,
     default_transaction_read_only: 'on',
     statement_timeout: '30s',
     // A transaction left open would keep rows from being vacuumed.

@@ -45,6 +45,8 @@ export interface DeadLettersTable {
   stored_at: Date;
   /** Bytes, since text in PostgreSQL can't hold every character of a message. */
   payload: Buffer;
+  /** SQLSTATE and message of the database's refusal; null for other reasons. */
+  error: string | null;
 }
 
 /** Messages of a newer version, which wait for a counter service that understands them; usually empty. */

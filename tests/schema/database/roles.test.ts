@@ -66,8 +66,8 @@ await t.test('no role can do more than its work', async (t) => {
 await t.test('no role can take the connections of the others', async (t) => {
   const servers = await startServers(t, { ownPostgres: true });
   const { urls } = servers;
-  const gateway = await startGateway(t, servers);
   const taken = await connectAll(t, urls.gatewayDatabase);
+  const gateway = await startGateway(t, servers);
   t.equal(taken, LIMITS.mesh_gateway, 'no more than its limit');
   t.equal(await connectAll(t, urls.readerDatabase), LIMITS.mesh_reader);
 

@@ -1,0 +1,64 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { sql, type Kysely } from 'kysely';
+import type { Database } from '../../schema/database/tables.ts';
+import { digest } from '../../schema/digest.ts';
+import { isRefusal } from './database-error.ts';
+import { insertMessages } from './ledger.ts';
+import { upsertCounters } from './upsert-counters.ts';
+
+/** How many counters are tried, and how many other keys: a rule of the database may be about some keys. */
+const COUNTERS_TRIED = 3;
+const KEYS_TRIED = 20;
+
+/**
+ * Writes as a flush does, a message and an increment, and takes it back. If the database takes these, an
+ * error of a flush comes from what was flushed.
+ *
+ * @param keys to try if a new one is refused, besides those of some counters.
+ * @throws the database's error if it takes nothing.
+ */
+export async function probeWrites(
+  database: Kysely<Database>,
+  keys: Iterable<string> = [],
+): Promise<void> {
+  const transaction = await database.startTransaction().execute();
+  try {
+    await sql`set constraints all immediate`.execute(transaction);
+    const id = randomUUID();
+    const message = { id, sequence: randomInt(1, 2 ** 47), storedAtMs: Date.now() };
+    // No stream was made in 1970, so no row of a stream is in the way.
+    await insertMessages(transaction, 0, [
+      { ...message, digest: digest(id), increments: 1, total: 1 },
+    ]);
+    await addToSome(transaction, keys);
+  } finally {
+    // The error that matters is that of the probe; with a lost connection there is nothing to take back.
+    await transaction
+      .rollback()
+      .execute()
+      .catch(() => undefined);
+  }
+}
+
+async function addToSome(db: Kysely<Database>, keys: Iterable<string>): Promise<void> {
+  await sql`savepoint probe`.execute(db);
+  const refusal = await add(db, randomUUID());
+  if (refusal === undefined) return;
+  const counters = await db.selectFrom('increments').select('key').limit(COUNTERS_TRIED).execute();
+  const others = counters.map(({ key }) => key);
+  for (const key of keys) if (others.push(key) === COUNTERS_TRIED + KEYS_TRIED) break;
+  for (const key of others) if ((await add(db, key)) === undefined) return;
+  throw refusal;
+}
+
+/** @returns the database's error. */
+async function add(db: Kysely<Database>, key: string): Promise<Error | undefined> {
+  try {
+    await upsertCounters(db, new Map([[key, 1]]));
+    return undefined;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    await sql`rollback to savepoint probe`.execute(db);
+    return error;
+  }
+}
