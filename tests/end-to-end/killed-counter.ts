@@ -5,13 +5,14 @@ import { makeKeys } from '../support/counters.ts';
 import { send } from '../support/load.ts';
 import { startServers, type Servers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
-import { until } from '../support/until.ts';
+import { isThere, until } from '../support/until.ts';
 
 /** 13 s, and what the measurement is off: the pause between two pulls and the one between two flushes. */
 const AGE_MS_MAX = 13_500;
 /** By then the survivor has taken, committed and purged what the killed one held. */
 const WATCHED_MS = 13_000;
 const TICK_MS = 50;
+const CONNECTIONS = 128;
 
 export interface KillOptions {
   requestsPerSecond: number;
@@ -36,23 +37,27 @@ export async function checkKill(t: Test, options: KillOptions): Promise<void> {
   }
   await delay(options.afterMs);
   victim.kill('SIGKILL');
-  const before = load.sent;
+  const killedAt = Date.now();
   await delay(WATCHED_MS);
   const answered = await load.stop();
 
   const countEarly = async () => {
     const counted = await readUpdated(servers);
-    return answered.slice(0, before).filter(({ key }) => !counted.has(key)).length;
+    return answered.filter(({ key, at }) => at < killedAt && !counted.has(key)).length;
   };
-  await until('all that was sent before the kill', countEarly, (missing) => missing === 0, 30_000);
+  await until(
+    'all that was accepted before the kill',
+    countEarly,
+    (missing) => missing === 0,
+    30_000,
+  );
   t.equal(await survivor.stop(), 0);
 
   const counted = await readUpdated(servers);
-  t.equal(counted.size, answered.length, 'every 200 is counted');
   const ages = answered.map(({ key, at }) => (counted.get(key) ?? Infinity) - at);
   const heldByVictim = ages.filter((age) => age > 10_000).length;
   t.ok(heldByVictim > 0, `the killed one held ${heldByVictim} of ${ages.length}`);
-  const worst = Math.max(...ages);
+  const worst = ages.reduce((most, age) => Math.max(most, age), 0);
   t.ok(worst <= AGE_MS_MAX, `the oldest was committed after ${Math.round(worst)} ms`);
 }
 
@@ -63,38 +68,33 @@ interface Answered {
 }
 
 interface Load {
-  readonly sent: number;
-  /** @returns the increments that were answered 200, in the order of their requests. */
+  /** @returns the increments that were answered 200. */
   stop: () => Promise<Answered[]>;
 }
 
-/** Each request has a key of its own. */
+/** Each request has a key of its own. What is refused by a gateway that can't keep up is left out. */
 function startLoad(url: string, requestsPerSecond: number): Load {
-  const agent = new Agent({ keepAlive: true });
-  const requests: Promise<Answered>[] = [];
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  const requests: Promise<Answered | undefined>[] = [];
   const startedAt = performance.now();
   const timer = setInterval(() => {
     const due = ((performance.now() - startedAt) / 1_000) * requestsPerSecond;
     while (requests.length < due) requests.push(post());
   }, TICK_MS);
 
-  async function post(): Promise<Answered> {
+  async function post(): Promise<Answered | undefined> {
     const [key = ''] = makeKeys(1);
     const body = JSON.stringify({ key, value: 1 });
     const { status } = await send(`${url}/increment`, { method: 'POST', body, agent });
-    if (status !== 200) throw new Error(`an increment is answered ${status}`);
-    return { key, at: Date.now() };
+    return status === 200 ? { key, at: Date.now() } : undefined;
   }
 
   return {
-    get sent() {
-      return requests.length;
-    },
     stop: async () => {
       clearInterval(timer);
       const answered = await Promise.all(requests);
       agent.destroy();
-      return answered;
+      return answered.filter(isThere);
     },
   };
 }
