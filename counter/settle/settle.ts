@@ -11,6 +11,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ACK, IN_PROGRESS } from '../../nats/acknowledgement.ts';
 import type { Log } from '../../telemetry/log.ts';
+import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 import { StoresDisagree } from './compare-stores.ts';
 import { createPendingAcks, type PendingAck } from './pending-acks.ts';
 
@@ -46,6 +47,7 @@ export interface Settler {
 
 export function createSettler({ ackWaitMs, purge, send, log }: SettleOptions): Settler {
   const pending = createPendingAcks(ackWaitMs - MARGIN_MS);
+  const warn = throttleWarnings(log);
   let running: Promise<boolean> | undefined;
   /** Runs only while something is pending. */
   let timer: NodeJS.Timeout | undefined;
@@ -68,7 +70,7 @@ export function createSettler({ ackWaitMs, purge, send, log }: SettleOptions): S
       // Nothing is lost: the messages stay pending, or are delivered again.
       // Where the stores disagree, that is said already.
       if (!(error instanceof StoresDisagree)) {
-        log.warn({ err: error }, 'settled messages could not be purged');
+        warn(`settled messages could not be purged: ${(error as Error).message}; trying again`);
       }
       return false;
     }

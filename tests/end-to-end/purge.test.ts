@@ -94,6 +94,28 @@ void t.test('what a counter holds is committed though the stream is made again',
   await untilTotal(servers.database, 111);
 });
 
+void t.test('what a counter holds is committed though its consumer is deleted', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: FLUSH_INTERVAL_MS });
+  const gateway = await startGateway(t, servers);
+  const counter = await startCounter(t, servers, SETTINGS);
+  const manager = await openManager(t, servers);
+  const increment = (value: number) => post(gateway.url, { key: KEY, value });
+  t.equal((await increment(1)).status, 200);
+  await until('a delivery', servers.inspect, ({ ackPending }) => ackPending === 1);
+  await manager.consumers.delete(INCREMENTS, COUNTER);
+
+  t.equal((await increment(10)).status, 200);
+  await untilTotal(servers.database, 1);
+  t.match(await commandsOn(servers)('status'), {
+    code: 1,
+    output: /✗ The consumer counter is not there, so nothing is counted/,
+  });
+  const url = servers.urls.nats.provisioner;
+  await provision({ url, replicas: 1, flushIntervalMs: FLUSH_INTERVAL_MS });
+  await untilTotal(servers.database, 11);
+  t.equal(await counter.stop(), 0, 'by the same process');
+});
+
 async function openManager(t: Test, servers: Servers): Promise<JetStreamManager> {
   const url = servers.urls.nats.provisioner;
   const connection = await connectToNats({ url, role: 'provisioner' });

@@ -1,4 +1,5 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
+import { isRefusal } from '../../../nats/error-codes.ts';
 import {
   describeFault,
   findConsumerFaults,
@@ -30,18 +31,22 @@ export interface BrokerStatus {
   settings: string[];
 }
 
+const NO_CONSUMER = `The consumer ${COUNTER} is not there, so nothing is counted: \`npm run provision\` makes it`;
+
 export async function readBroker(manager: JetStreamManager): Promise<BrokerStatus> {
   const [{ config, state }, consumer, dead] = await Promise.all([
     manager.streams.info(INCREMENTS),
-    manager.consumers.info(INCREMENTS, COUNTER),
+    manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing),
     manager.streams.info(INCREMENTS_DEAD),
   ]);
   return {
     settings: [
       ...findStreamFaults(config),
       ...findDeadLettersFaults(dead.config),
-      ...findConsumerFaults(consumer),
-    ].map(describeFault),
+      ...(consumer === undefined ? [] : findConsumerFaults(consumer)),
+    ]
+      .map(describeFault)
+      .concat(consumer === undefined ? [NO_CONSUMER] : []),
     stream: {
       messages: state.messages,
       bytes: state.bytes,
@@ -51,14 +56,18 @@ export async function readBroker(manager: JetStreamManager): Promise<BrokerStatu
       replicas: config.num_replicas,
     },
     consumer: {
-      undelivered: consumer.num_pending,
-      ackPending: consumer.num_ack_pending,
-      redelivered: consumer.num_redelivered,
-      pullsWaiting: consumer.num_waiting,
+      undelivered: consumer?.num_pending ?? state.messages,
+      ackPending: consumer?.num_ack_pending ?? 0,
+      redelivered: consumer?.num_redelivered ?? 0,
+      pullsWaiting: consumer?.num_waiting ?? 0,
     },
     deadLetters: {
       messages: dead.state.messages,
       lastAt: dead.state.messages === 0 ? null : dead.state.last_ts,
     },
   };
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (!isRefusal(error, 'no-consumer')) throw error;
 }
