@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { INCREMENTS } from '../../nats/streams.ts';
 
@@ -11,11 +12,22 @@ export interface StreamState {
   messages: number;
   /** No unsettled message was stored before this time (milliseconds since 1970). */
   unsettledSinceMs: number;
+  /** The broker's time of this answer (since 1970); absent if it took so long that the time has passed. */
+  brokerMs?: number;
 }
 
+/** An answer that takes longer has a time that has passed. */
+const ANSWER_MS_MAX = 1_000;
+
 export async function readStreamState(manager: JetStreamManager): Promise<StreamState> {
-  const { created, state } = await manager.streams.info(INCREMENTS);
+  const askedAt = performance.now();
+  const info = await manager.streams.info(INCREMENTS);
+  const isFresh = performance.now() - askedAt <= ANSWER_MS_MAX;
+  const { created, state } = info;
+  // The client's type lacks it.
+  const { ts } = info as { ts?: string };
   return {
+    ...(ts !== undefined && isFresh && { brokerMs: Date.parse(ts) }),
     incarnation: Date.parse(created),
     firstSequence: state.first_seq === 0 ? 1 : state.first_seq,
     lastSequence: state.last_seq,
