@@ -82,6 +82,7 @@ export async function startCounter(
     messagesMax: options.messagesHeldMax,
     keysMax: options.keysHeldMax,
     settler,
+    brokerTimeMs: stores.brokerTimeMs,
     onSkew: stats.skewSeen,
     isSuspect: suspects.has,
     isParkingFull: () => stats.parked?.isFull ?? false,

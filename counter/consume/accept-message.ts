@@ -31,6 +31,8 @@ export interface AcceptOptions {
    * have been delivered before.
    */
   reconnectedAtMs: number;
+  /** Milliseconds since 1970 by the broker's clock; by this machine's without it. */
+  brokerTimeMs?: () => number;
   /** Called with the time from the making of a message to its storage, each by its own clock. */
   onSkew?: (skewMs: number) => void;
   /** Whether the database has refused an increment of a key. */
@@ -56,7 +58,11 @@ export function acceptMessage(
   const { id, body } = readMessage(delivery, options.onSkew);
   if (body.newer !== undefined && options.isParkingFull?.() === true) return false;
 
-  const message = createMessage(delivery, id, body);
+  const message = createMessage(delivery, {
+    id,
+    body,
+    brokerMs: (options.brokerTimeMs ?? Date.now)(),
+  });
   if (needsBody(batch, delivery, body, options)) {
     message.body = body;
   } else {
@@ -102,10 +108,13 @@ function skewOf(delivery: Delivery, id: string): number {
   return delivery.storedAtMs - mintedAt(id);
 }
 
-function createMessage(delivery: Delivery, id: string, body: HeldBody): HeldMessage {
+function createMessage(
+  delivery: Delivery,
+  { id, body, brokerMs }: { id: string; body: HeldBody; brokerMs: number },
+): HeldMessage {
   const now = performance.now();
-  // Never negative, though the server's clock may be ahead.
-  const age = Math.max(0, Date.now() - delivery.storedAtMs);
+  // Never negative, though the clocks of several brokers differ.
+  const age = Math.max(0, brokerMs - delivery.storedAtMs);
   const increments = body.refusal === undefined ? (body.envelope?.increments ?? []) : [];
   return {
     sequence: delivery.sequence,

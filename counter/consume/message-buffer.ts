@@ -28,6 +28,7 @@ export interface MessageBufferOptions {
   messagesMax: number;
   keysMax: number;
   settler: Settler;
+  brokerTimeMs: () => number;
   /** Called with the time from the making of a message to its storage, each by its own clock. */
   onSkew: (skewMs: number) => void;
   /** Whether the database has refused an increment of a key. */
@@ -57,7 +58,7 @@ export interface MessageBuffer {
 }
 
 export function createMessageBuffer(options: MessageBufferOptions): MessageBuffer {
-  const { messagesMax, keysMax, settler, onSkew, isSuspect, isParkingFull } = options;
+  const { messagesMax, keysMax, settler, brokerTimeMs, onSkew, isSuspect, isParkingFull } = options;
   let collecting = createFlushBatch();
   let flushing: FlushBatch | undefined;
 
@@ -73,6 +74,7 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     if (settler.renew(sequence, reply)) return true;
     return acceptMessage(collecting, delivery, {
       reconnectedAtMs,
+      brokerTimeMs,
       onSkew,
       isSuspect,
       isParkingFull,

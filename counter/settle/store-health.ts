@@ -2,9 +2,11 @@
  * Broker and database as a counter service sees them: whether each can be reached, and whether the stream
  * is still the one whose messages it holds.
  */
+import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
+import { createBrokerClock, type Clocks } from '../../nats/broker-clock.ts';
 import type { ConnectionWatch } from '../../nats/connect.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import { checkSchema } from '../../schema/database/schema-version.ts';
@@ -24,6 +26,8 @@ import { readStreamState, type StreamReading, type StreamState } from './stream-
 const PROBE_MS = 1_000;
 /** Another counter service commits what it holds within ack_wait and the time of a flush. */
 const COMMIT_MS_MAX = 5_000;
+/** Smaller differences are usual, and harmless. */
+const CLOCK_AHEAD_S_MAX = 5;
 
 export interface StoresOptions {
   database: Kysely<Database>;
@@ -39,6 +43,8 @@ export interface StoresOptions {
 export interface StoreHealth {
   /** When the connection to the broker was last restored (since 1970); 0 if it was never lost. */
   readonly reconnectedAtMs: number;
+  /** Milliseconds since 1970 by the broker's clock, which has stamped the messages. */
+  brokerTimeMs: () => number;
   /** True from a batch that could not be flushed until a write of ours succeeds. */
   isDatabaseAway: boolean;
   /** Why nothing is pulled until a person has acted; undefined while all is well. */
@@ -73,15 +79,30 @@ export async function openStores(
 ): Promise<StoreHealth> {
   const { database, manager, watch, log } = options;
   const warn = throttleWarnings(log);
+  const clock = createBrokerClock();
   let stream = await waitForStores(options, { warn, signal });
   let provenThrough = stream.firstSequence - 1;
+  setClock(stream);
   let reconnectedAtMs = 0;
   /** Set at the first sight of a disagreement; it stands once it is said. */
   let suspicion: { error: StoresDisagree; since: number; isSaid: boolean } | undefined;
   watch.onChange((isConnected) => {
-    if (isConnected) reconnectedAtMs = Date.now();
+    if (isConnected) reconnectedAtMs = brokerTimeMs();
     log[isConnected ? 'info' : 'warn'](`the broker is ${isConnected ? 'back' : 'away'}`);
   });
+
+  /** Ages of messages go by it: this machine's clock may be hours off, or be set meanwhile. */
+  function brokerTimeMs(): number {
+    return clock.timeMs(readClocks());
+  }
+
+  function setClock({ brokerMs }: StreamState): void {
+    if (brokerMs === undefined) return;
+    clock.set(brokerMs, readClocks());
+    const aheadS = Math.round(clock.aheadMs / 1000);
+    if (Math.abs(aheadS) <= CLOCK_AHEAD_S_MAX) return;
+    warn(`this machine's clock is ${aheadS} s ahead of the broker's, by which ages are measured`);
+  }
 
   async function probeDatabase(): Promise<void> {
     try {
@@ -128,6 +149,7 @@ export async function openStores(
   /** A stream that was made again starts at 1: acks and ledger rows would be for the wrong messages. */
   async function readSameStream(): Promise<StreamReading> {
     const current = await readStreamState(manager);
+    setClock(current);
     if (current.incarnation === stream.incarnation) return current;
     const error = new StoresDisagree(
       'stream-made-again',
@@ -192,6 +214,7 @@ export async function openStores(
     get disagreement() {
       return suspicion?.isSaid === true ? suspicion.error : undefined;
     },
+    brokerTimeMs,
     isDatabaseAway: false,
     probeDatabase,
     look,
@@ -233,6 +256,10 @@ async function waitForStores(
       await delay(PROBE_MS, undefined, { signal });
     }
   }
+}
+
+function readClocks(): Clocks {
+  return { wallMs: Date.now(), monotonicMs: performance.now() };
 }
 
 /** Does what a flush does. That it refuses a value of the probe means nothing for other values. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { findLossyLimits } from '../../nats/settings.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
@@ -15,7 +16,12 @@ export interface StreamState {
   unsettledSinceMs: number;
   /** A limit by which the stream drops messages that were not counted, as `max_age of 10 s`. */
   limitedBy?: string;
+  /** The broker's time of this answer (since 1970); absent if it took so long that the time has passed. */
+  brokerMs?: number;
 }
+
+/** An answer that takes longer has a time that has passed. */
+const ANSWER_MS_MAX = 1_000;
 
 export interface StreamReading extends StreamState {
   /** By the broker's clock, in milliseconds since 1970. */
@@ -23,11 +29,14 @@ export interface StreamReading extends StreamState {
 }
 
 export async function readStreamState(manager: JetStreamManager): Promise<StreamReading> {
+  const askedAt = performance.now();
   const { config, created, state, ts } = await manager.streams.info(INCREMENTS);
   assert(ts !== undefined, 'every nats-server that is new enough for a mesh tells its time');
+  const isFresh = performance.now() - askedAt <= ANSWER_MS_MAX;
   const limitedBy = findLossyLimits(config);
   return {
     ...(limitedBy !== undefined && { limitedBy }),
+    ...(isFresh && { brokerMs: Date.parse(ts) }),
     incarnation: Date.parse(created),
     firstSequence: state.first_seq === 0 ? 1 : state.first_seq,
     lastSequence: state.last_seq,

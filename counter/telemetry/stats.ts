@@ -144,8 +144,8 @@ export function createStats(): Stats {
       stats.messagesNakked += messages;
     },
     purged: record.purged,
-    streamSeen: ({ messages, unsettledSinceMs }: StreamState): void => {
-      const ageMs = messages === 0 ? 0 : Math.max(0, Date.now() - unsettledSinceMs);
+    streamSeen: ({ messages, unsettledSinceMs, brokerMs = Date.now() }: StreamState): void => {
+      const ageMs = messages === 0 ? 0 : Math.max(0, brokerMs - unsettledSinceMs);
       stats.stream = { messages, ageMs };
       activity.streamSeen(stats.stream);
     },

@@ -45,6 +45,7 @@ function judge({ payload }: StoredDeadLetter): { countable: boolean; problem: st
 function asText(deadLetter: StoredDeadLetter, problem: string | null): string {
   const rows = [
     ['reason', deadLetter.reason],
+    ...(deadLetter.error === null ? [] : [['refused with', printable(deadLetter.error)]]),
     ['published to', deadLetter.subject],
     ['as sequence', formatCount(deadLetter.originalSequence)],
     ['at', deadLetter.storedAt],

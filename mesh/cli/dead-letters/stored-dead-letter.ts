@@ -13,6 +13,8 @@ export interface StoredDeadLetter {
   originalSequence: number;
   storedAt: string;
   payload: string;
+  /** SQLSTATE and message of the database's refusal; null for other reasons. */
+  error: string | null;
   /** The payload's size in bytes where it was too large to keep whole. */
   truncatedFrom: number | null;
 }
@@ -71,6 +73,7 @@ async function find(
     originalSequence: Number(header('Sequence')),
     storedAt: header('Time'),
     payload: new TextDecoder().decode(stored.data),
+    error: header('Error') || null,
     truncatedFrom: Number(header('Truncated-From')) || null,
   };
 }
