@@ -1,4 +1,6 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
+import type { Replicas } from '../../../nats/replica-state.ts';
+import { lookAtReplicas } from '../../../nats/replicas.ts';
 import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from '../../../nats/streams.ts';
 
 export interface BrokerStatus {
@@ -20,6 +22,8 @@ export interface BrokerStatus {
     pullsWaiting: number;
   };
   deadLetters: { messages: number; lastAt: string | null };
+  /** Of both streams and the consumer. */
+  replicas: Replicas[];
 }
 
 export async function readBroker(manager: JetStreamManager): Promise<BrokerStatus> {
@@ -28,6 +32,7 @@ export async function readBroker(manager: JetStreamManager): Promise<BrokerStatu
     manager.consumers.info(INCREMENTS, COUNTER),
     manager.streams.info(INCREMENTS_DEAD),
   ]);
+  const isReplicated = config.num_replicas > 1 || dead.config.num_replicas > 1;
   return {
     stream: {
       messages: state.messages,
@@ -47,5 +52,6 @@ export async function readBroker(manager: JetStreamManager): Promise<BrokerStatu
       messages: dead.state.messages,
       lastAt: dead.state.messages === 0 ? null : dead.state.last_ts,
     },
+    replicas: isReplicated ? await lookAtReplicas(manager) : [],
   };
 }
