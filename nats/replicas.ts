@@ -29,6 +29,8 @@ export class ReplicasBehind extends Error {
 }
 
 const POLL_MS = 250;
+/** Enough to see each follower once with everything that its leader has. */
+const LOOK_MS = 3_000;
 
 /** Of both streams and the consumer. Looks that follow each other share `sightings`. */
 export async function readReplicas(
@@ -96,6 +98,16 @@ export async function untilReplicasCurrent(
     if (text !== reported) onWait?.(replicas);
     reported = text;
     await delay(POLL_MS);
+  }
+}
+
+/** What is current, or is not after three seconds. @throws NoLeader */
+export async function lookAtReplicas(manager: JetStreamManager): Promise<Replicas[]> {
+  try {
+    return await untilReplicasCurrent(manager, { timeoutMs: LOOK_MS });
+  } catch (error) {
+    if (error instanceof ReplicasBehind) return error.replicas;
+    throw error;
   }
 }
 

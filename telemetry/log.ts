@@ -13,14 +13,32 @@ export const LogLevel = Type.Union(
 
 export type Log = Logger;
 
+/** What waits for an output that takes nothing; further lines are lost. */
+const WAITING_BYTES_MAX = 1024 * 1024;
+
 /** JSON lines on standard output, with the name of the service and a readable time. */
 export function createLog(service: string, level: string): Log {
-  return pino({
+  const output = openOutput();
+  const options = {
     level,
     base: { service, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     ...(isTracing() && { mixin: readTraceId }),
+  };
+  return pino(options, output);
+}
+
+/** A full disk or a closed pipe ends no service: lines are kept, and later ones lost, until it takes them. */
+function openOutput() {
+  const output = pino.destination({ dest: 1, maxLength: WAITING_BYTES_MAX });
+  let isBroken = false;
+  output.on('error', () => (isBroken = true));
+  output.on('write', () => (isBroken = false));
+  // Before pino's own listener, which would try to write the rest for ever.
+  process.prependListener('exit', () => {
+    if (isBroken) output.destroy();
   });
+  return output;
 }
 
 /** Adds the trace id, by which the lines of a traced request can be found. */

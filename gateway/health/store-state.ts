@@ -69,7 +69,9 @@ const RULES: Record<StoreProblem['failure'], Rule> = {
   silent: {
     graceMs: 2_000,
     reason: `the stream ${INCREMENTS} acknowledges nothing`,
-    remedy: `see whether it has no_ack (\`nats stream info ${INCREMENTS}\`), and whether the disk of its server answers`,
+    remedy:
+      `see whether the disk of its server is or was full, after which nats-server must be restarted (npm ` +
+      `start does that), and whether it has no_ack (\`nats stream info ${INCREMENTS}\`)`,
   },
   'broker-silent': {
     graceMs: 0,

@@ -1,9 +1,8 @@
-import type { JetStreamManager } from '@nats-io/jetstream';
 import { isRefusal } from '../../nats/error-codes.ts';
 import { isCurrent, type Replicas } from '../../nats/replica-state.ts';
 import {
   describeServer,
-  ReplicasBehind,
+  lookAtReplicas,
   setReplicas,
   untilReplicasCurrent,
 } from '../../nats/replicas.ts';
@@ -11,8 +10,6 @@ import { EXIT, type Command } from './command.ts';
 import { Refusal, UsageError } from './errors.ts';
 import { formatTable } from './table.ts';
 
-/** Enough to see each follower once with everything that its leader has. */
-const LOOK_MS = 3_000;
 /** Enough for a new server to copy a full stream. */
 const CATCH_UP_MS_MAX = 30 * 60_000;
 
@@ -34,7 +31,7 @@ compose.yaml.`,
   words: { min: 0, max: 1 },
   run: async ({ servers, words: [word], terminal, print }) => {
     if (word === undefined) {
-      const found = await look(await servers.manager('inspector'));
+      const found = await lookAtReplicas(await servers.manager('inspector'));
       print(found, () => asText(found));
       return found.every(isCurrent) ? EXIT.fine : EXIT.bad;
     }
@@ -49,15 +46,6 @@ compose.yaml.`,
     return EXIT.fine;
   },
 };
-
-async function look(manager: JetStreamManager): Promise<Replicas[]> {
-  try {
-    return await untilReplicasCurrent(manager, { timeoutMs: LOOK_MS });
-  } catch (error) {
-    if (error instanceof ReplicasBehind) return error.replicas;
-    throw error;
-  }
-}
 
 function explain(error: unknown): never {
   if (isRefusal(error, 'too-few-servers')) {

@@ -12,6 +12,7 @@ import { postgresServer } from './postgres-server.ts';
 import { portNames, serviceNames, type ServiceNames } from './program-names.ts';
 import { proxyProgram } from './proxy.ts';
 import { createRunAs } from './run-as.ts';
+import { restartDeadStream } from './restart-dead-stream.ts';
 import type { ServerGroup } from './server-group.ts';
 import {
   counterProgram,
@@ -21,6 +22,7 @@ import {
 } from './services.ts';
 import { TIERS, type Tier } from './stop-steps.ts';
 import { supervise, type Program, type Supervised } from './supervisor.ts';
+import { unlessDiskFails } from './unless-disk-fails.ts';
 
 export interface Mesh {
   /** Resolves when everything serves; rejects when something does not start, or at a stop. */
@@ -53,16 +55,19 @@ export function createMesh(
   let dataFolder: DataFolder | undefined;
   let cancelCleanup = () => {};
   let onChange = () => {};
+  let endWatch = () => Promise.resolve();
 
   return {
     start,
     async stop() {
       stopping.abort();
+      await endWatch();
       for (const tier of TIERS) await Promise.all(running[tier].map((one) => one.stop()));
       leave();
     },
     async stopAtOnce() {
       stopping.abort();
+      void endWatch();
       const all = TIERS.flatMap((tier) => running[tier]);
       await Promise.all(all.map((one) => one.stopAtOnce()));
       leave();
@@ -108,6 +113,15 @@ export function createMesh(
     startServices(context, { names, ports, listeners, nats: nats.urls, database: postgres.urls });
     await Promise.all([...running.gateways, ...running.counters].map(({ ready }) => ready));
     if (proxy !== undefined) await keepRunning('proxy', proxy).ready;
+    if (running.nats.length > 0) {
+      endWatch = await restartDeadStream({
+        url: nats.urls.inspector,
+        tls: meshNatsTls(settings).tls,
+        servers: running.nats,
+        store: folder.path,
+        say,
+      });
+    }
 
     const describe = () =>
       describeMesh({
@@ -119,7 +133,8 @@ export function createMesh(
         natsTls: meshNatsTls(settings).tls,
         postgresUrl: postgres.urls.owner,
       });
-    onChange = () => writeMeshFile(folder.meshFile, describe());
+    const write = () => writeMeshFile(folder.meshFile, describe());
+    onChange = unlessDiskFails(`${folder.meshFile}, by which commands find the mesh,`, write, say);
     stopping.signal.throwIfAborted();
     onChange();
     return { ...running, dataFolder: folder, describe };

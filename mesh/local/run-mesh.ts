@@ -11,6 +11,7 @@ import { createMesh, type Mesh } from './mesh.ts';
 import { readyMessage } from './ready-message.ts';
 import { restartOnChange } from './restart-on-change.ts';
 import { onStopSignals } from './stop-signals.ts';
+import { unlessDiskFails } from './unless-disk-fails.ts';
 
 /**
  * What `npm start` does: runs a whole mesh until a signal stops it and ends this process. Resolves when
@@ -52,7 +53,8 @@ async function run(
   try {
     const running = await mesh.start();
     const what = running.describe();
-    writeClientFiles(running.dataFolder, what);
+    const write = () => writeClientFiles(running.dataFolder, what);
+    unlessDiskFails('the files for psql and the nats CLI', write, say)();
     console.log(readyMessage(what, running.dataFolder.path, options));
     if (options.restartsOnChange) restartOnChange(running, say);
   } catch (error) {

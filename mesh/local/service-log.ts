@@ -11,15 +11,17 @@ const LEVEL_NAMES: Record<number, string> = { 40: 'warn', 50: 'error', 60: 'fata
 
 /**
  * Writes a service's log to a file, and shows its warnings and errors in the terminal, as well as lines
- * that are no log entries, such as the stack of a crash.
+ * that are no log entries, such as the stack of a crash. What can't be written is lost, and that is said:
+ * a full disk must not stop a mesh.
  */
 export function keepLog(
   service: DetachedProcess,
   file: string,
   options: { name: string; say: (line: string) => void },
 ): void {
-  let log = openLogFile(file);
+  let log: number | undefined = openLogFile(file);
   let size = fstatSync(log).size;
+  let lost = 0;
   const streams = [service.stdout, service.stderr].filter((stream) => stream !== null);
   let open = streams.length;
   for (const stream of streams) follow(stream);
@@ -27,21 +29,41 @@ export function keepLog(
   function follow(stream: Readable): void {
     const lines = createInterface({ input: stream, crlfDelay: Infinity });
     lines.on('line', (line) => {
-      size += writeSync(log, `${line}\n`);
-      if (size > LOG_BYTES_MAX) rotate();
+      keep(line);
       const shown = readable(line, options.name);
       if (shown !== undefined) options.say(shown);
     });
     lines.once('close', () => {
       open -= 1;
-      if (open === 0) closeSync(log);
+      if (open === 0) close();
     });
   }
 
+  function keep(line: string): void {
+    try {
+      log ??= openLogFile(file);
+      size += writeSync(log, `${line}\n`);
+      if (size > LOG_BYTES_MAX) rotate();
+    } catch (error) {
+      if (lost++ > 0) return;
+      options.say(
+        `the log ${file} can't be written (${(error as Error).message}): its lines are lost until it can`,
+      );
+      return;
+    }
+    if (lost > 0) options.say(`the log ${file} is written again; ${lost} lines are lost`);
+    lost = 0;
+  }
+
   function rotate(): void {
-    closeSync(log);
+    close();
     log = openLogFile(file);
     size = 0;
+  }
+
+  function close(): void {
+    if (log !== undefined) closeSync(log);
+    log = undefined;
   }
 }
 

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** A process in a group of its own: Ctrl-C in the terminal does not reach it, so that we stop it in order. */
 export interface DetachedProcess {
   readonly pid: number;
+  readonly stdin: ChildProcess['stdin'];
   readonly stdout: ChildProcess['stdout'];
   readonly stderr: ChildProcess['stderr'];
   readonly exited: Promise<Exit>;
@@ -60,6 +61,7 @@ export async function spawnDetached(
   if (beforeRun !== undefined) openGate(child, beforeRun);
   return {
     pid: child.pid!,
+    stdin: child.stdin,
     stdout: child.stdout,
     stderr: child.stderr,
     exited,

@@ -5,7 +5,13 @@ import type { Attempt, Outcome } from './book.ts';
 const ANSWER_MS_MAX = 9_000;
 
 /** Codes of a 503 that say "nothing was stored". */
-const NOT_STORED = new Set(['broker-unavailable', 'too-many-waiting', 'stream-full', 'stream-refused', 'stopping']);
+const NOT_STORED = new Set([
+  'broker-unavailable',
+  'too-many-waiting',
+  'stream-full',
+  'stream-refused',
+  'stopping',
+]);
 
 export interface Post {
   /** The whole of it. */

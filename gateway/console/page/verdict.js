@@ -20,6 +20,10 @@ export function judge(event, ageMs) {
   if (!event.broker_connected) {
     return bad('The broker is away: increments are refused until it is back.');
   }
+  const problem = findStoreProblem(event);
+  if (problem !== undefined) {
+    return bad(`Increments are refused: ${problem.reason}. ${upperFirst(problem.remedy)}.`);
+  }
   if (alive.length === 0) {
     if (event.listening_ms < LISTENING_MS_MIN) return { level: 'unknown', text: 'Listening …' };
     return bad('No counter service runs: increments are accepted and wait in the stream.');
@@ -52,6 +56,26 @@ export function judge(event, ageMs) {
     };
   }
   return { level: 'good', text: 'Counting: every increment is committed within ten seconds.' };
+}
+
+/** Of the gateway that reports, or else of another one. @param {MeshEvent} event */
+function findStoreProblem(event) {
+  const gateways = event.instances
+    .filter((instance) => instance.name === 'gateway' && !isSilent(instance))
+    .toSorted(
+      (left, right) =>
+        Number(right.id === event.reported_by) - Number(left.id === event.reported_by),
+    );
+  for (const gateway of gateways) {
+    if (gateway.name === 'gateway' && gateway.stats.store_problem !== undefined)
+      return gateway.stats.store_problem;
+  }
+  return undefined;
+}
+
+/** @param {string} text */
+function upperFirst(text) {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 /** @param {string} text @returns {Verdict} */

@@ -106,10 +106,13 @@ function describeParked({ parked }: DatabaseStatus): string {
 }
 
 function describeDatabase(database: DatabaseStatus): string {
-  return (
-    `PostgreSQL ${database.version}, about ${plural(database.counters, 'counter')} and ` +
-    `${plural(database.ledgerRows, 'ledger row')}, ${formatBytes(database.bytes)}`
-  );
+  const { version, counters, ledgerRows, bytes } = database;
+  // PostgreSQL's estimates are 0 until it has looked at the tables, and after a crash.
+  const isCounted = counters > 0 || ledgerRows > 0;
+  const rows = isCounted
+    ? `about ${plural(counters, 'counter')} and ${plural(ledgerRows, 'ledger row')}`
+    : 'rows not estimated yet';
+  return `PostgreSQL ${version}, ${rows}, ${formatBytes(bytes)}`;
 }
 
 function verdict(problems: string[]): string {

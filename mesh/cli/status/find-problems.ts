@@ -2,7 +2,10 @@ import { STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
 import type { MeshFile } from '../../local/mesh-file.ts';
 import { PARKED_BYTES_MAX, PARKED_SEEN_MAX } from '../../../schema/database/parked-state.ts';
 import { formatBytes, formatDuration, plural } from '../quantities.ts';
+import { isCurrent } from '../../../nats/replica-state.ts';
+import { describeBehind } from '../../../nats/replicas.ts';
 import type { MeshStatus } from './mesh-status.ts';
+import type { BrokerStatus } from './read-broker.ts';
 import type { DatabaseStatus } from './read-database.ts';
 
 /** Above this there is little time before increments are refused. */
@@ -25,13 +28,71 @@ export function findProblems(
     ...missingServices(status, mesh),
     ...(status.disagreement === null ? [] : [`Nothing is counted: ${status.disagreement}.`]),
     ...broker.settings.map((problem) => `${problem}.`),
+    ...notStoring(status),
+    ...notCommitting(status),
     ...staleness(status),
+    ...(isCurrentEverywhere(broker) ? [] : [replicasBehind(broker)]),
     ...fullness(broker.stream),
     ...('away' in database
       ? [
           `The database is unreachable, so increments wait in the stream, uncounted: ${database.away}`,
         ]
       : parking(database)),
+    ...deadLetters(broker),
+  ];
+}
+
+/** Gateways with the same problem are one sentence. */
+function notStoring({ services }: Pick<MeshStatus, 'services'>): string[] {
+  const pids = new Map<string, number[]>();
+  for (const service of services) {
+    if (service.name !== 'gateway' || service.stats.store_problem === undefined) continue;
+    const { reason, remedy } = service.stats.store_problem;
+    const text = `${reason}, so increments are refused with 503: ${remedy}`;
+    pids.set(text, [...(pids.get(text) ?? []), service.stats.pid]);
+  }
+  return [...pids].map(([text, found]) => `Not stored by ${pluralOf('gateway', found)}: ${text}.`);
+}
+
+function notCommitting({ services }: Pick<MeshStatus, 'services'>): string[] {
+  const counters = services.filter((service) => service.name === 'counter');
+  const failing = counters.filter(({ stats }) => stats.database_connected === false);
+  const unbalanced = counters.filter(({ stats }) => (stats.audit_difference ?? 0) !== 0);
+  const pidsOf = (found: typeof counters) => found.map(({ stats }) => stats.pid);
+  return [
+    ...(failing.length > 0
+      ? [
+          `Flushes fail in ${pluralOf('counter service', pidsOf(failing))}: increments wait in the ` +
+            'stream, uncounted; the log has the cause.',
+        ]
+      : []),
+    ...(unbalanced.length > 0
+      ? ['The books did not balance at the last audit: run `npm run mesh -- audit`.']
+      : []),
+  ];
+}
+
+function pluralOf(noun: string, pids: number[]): string {
+  return `${plural(pids.length, noun)} (pid ${pids.join(', ')})`;
+}
+
+function isCurrentEverywhere({ replicas }: BrokerStatus): boolean {
+  return replicas.every(isCurrent);
+}
+
+function replicasBehind({ replicas }: BrokerStatus): string {
+  return (
+    `Not every replica is current: ${describeBehind(replicas)}. The loss of another server could lose ` +
+    'accepted increments: check that these servers run and reach the others.'
+  );
+}
+
+function deadLetters({ deadLetters: { messages } }: BrokerStatus): string[] {
+  if (messages === 0) return [];
+  const are = messages === 1 ? 'waits' : 'wait';
+  return [
+    `${plural(messages, 'dead letter')} ${are}, uncounted: \`npm run mesh -- dead-letters list\` shows why; ` +
+      'replay or purge them.',
   ];
 }
 

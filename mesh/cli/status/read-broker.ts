@@ -6,6 +6,8 @@ import {
   findDeadLettersFaults,
   findStreamFaults,
 } from '../../../nats/settings.ts';
+import type { Replicas } from '../../../nats/replica-state.ts';
+import { lookAtReplicas } from '../../../nats/replicas.ts';
 import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from '../../../nats/streams.ts';
 
 export interface BrokerStatus {
@@ -29,6 +31,8 @@ export interface BrokerStatus {
   deadLetters: { messages: number; lastAt: string | null };
   /** Settings that break a promise, a sentence each. */
   settings: string[];
+  /** Of both streams and the consumer. */
+  replicas: Replicas[];
 }
 
 const NO_CONSUMER = `The consumer ${COUNTER} is not there, so nothing is counted: \`npm run provision\` makes it`;
@@ -39,6 +43,7 @@ export async function readBroker(manager: JetStreamManager): Promise<BrokerStatu
     manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing),
     manager.streams.info(INCREMENTS_DEAD),
   ]);
+  const isReplicated = config.num_replicas > 1 || dead.config.num_replicas > 1;
   return {
     settings: [
       ...findStreamFaults(config),
@@ -65,6 +70,7 @@ export async function readBroker(manager: JetStreamManager): Promise<BrokerStatu
       messages: dead.state.messages,
       lastAt: dead.state.messages === 0 ? null : dead.state.last_ts,
     },
+    replicas: isReplicated ? await lookAtReplicas(manager) : [],
   };
 }
 

@@ -109,7 +109,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
 
   // Elsewhere: backpressure, increment and pipelining (too many waiting), stopping, and an event loop
   // that is late.
-  const elsewhere = ['overloaded', 'stopping', 'stream-full', 'too-many-waiting'];
+  const elsewhere = ['overloaded', 'stopping', 'stream-full', 'stream-refused', 'too-many-waiting'];
   const reads = ['/counters', '/counters/{key}', '/increments/{id}'];
   t.strictSame(unseen(), [
     ...reads.map((path) => `get ${path} 503 too-many-waiting`),

@@ -13,11 +13,19 @@ const BROKER = {
     replicas: 1,
   },
   consumer: { undelivered: 0, ackPending: 0, redelivered: 0, pullsWaiting: 2 },
-  deadLetters: { messages: 3, lastAt: '2026-01-01T00:00:00Z' },
+  deadLetters: { messages: 0, lastAt: null },
+  replicas: [{ of: 'INCREMENTS', wanted: 1, current: 1, servers: [], behind: [] }],
   settings: [],
 };
-const service = (name: 'gateway' | 'counter', pid: number) =>
-  ({ name, id: '', version: '', started: '', stats: { pid } }) as MeshStatus['services'][number];
+const service = (name: 'gateway' | 'counter', pid: number, stats: object = {}) =>
+  ({
+    name,
+    id: '',
+    version: '',
+    started: '',
+    stats: { pid, ...stats },
+  }) as MeshStatus['services'][number];
+const PROBLEM = { failure: 'refused', reason: 'the stream is sealed', remedy: 'make it again' };
 const FINE = {
   services: [service('gateway', 1), service('counter', 2)],
   broker: BROKER,
@@ -51,7 +59,64 @@ const CASES: {
   mesh?: MeshFile;
   problems: string[];
 }[] = [
-  { when: 'all is well, and dead letters are not a fault', is: FINE, problems: [] },
+  { when: 'all is well', is: FINE, problems: [] },
+  {
+    when: 'a dead letter waits',
+    is: { ...FINE, broker: { ...BROKER, deadLetters: { messages: 1, lastAt: '' } } },
+    problems: [
+      '1 dead letter waits, uncounted: `npm run mesh -- dead-letters list` shows why; replay or purge them.',
+    ],
+  },
+  {
+    when: 'the stream does not store what gateways publish',
+    is: {
+      ...FINE,
+      services: [
+        service('gateway', 1, { store_problem: PROBLEM }),
+        service('gateway', 3, { store_problem: PROBLEM }),
+        service('counter', 2),
+      ],
+    },
+    problems: [
+      'Not stored by 2 gateways (pid 1, 3): the stream is sealed, so increments are refused with 503: make it again.',
+    ],
+  },
+  {
+    when: 'flushes fail, and the books did not balance',
+    is: {
+      ...FINE,
+      services: [
+        service('gateway', 1),
+        service('counter', 2, { database_connected: false, audit_difference: -5 }),
+        service('counter', 4, { database_connected: true, audit_difference: 0 }),
+      ],
+    },
+    problems: [
+      'Flushes fail in 1 counter service (pid 2): increments wait in the stream, uncounted; the log has the cause.',
+      'The books did not balance at the last audit: run `npm run mesh -- audit`.',
+    ],
+  },
+  {
+    when: 'a server of the cluster is away',
+    is: {
+      ...FINE,
+      broker: {
+        ...BROKER,
+        replicas: [
+          {
+            of: 'INCREMENTS',
+            wanted: 3,
+            current: 2,
+            servers: ['nats-1', 'nats-2', 'nats-3'],
+            behind: [{ name: 'nats-2', isAway: true }],
+          },
+        ],
+      },
+    },
+    problems: [
+      'Not every replica is current: INCREMENTS 2 of 3 (nats-2 is away). The loss of another server could lose accepted increments: check that these servers run and reach the others.',
+    ],
+  },
   {
     when: 'messages are gone',
     is: { ...FINE, disagreement: '3 of the messages 1 to 3 left the stream' },

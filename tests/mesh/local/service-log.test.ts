@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import t from 'tap';
@@ -35,6 +37,50 @@ await t.test('a service log is kept whole, and its warnings are shown', async (t
   ]);
   t.equal(readFileSync(file, 'utf8'), lines.map((line) => `${line}\n`).join(''));
 });
+
+await t.test(
+  'a full disk below a service log stops nothing, and is said once',
+  { skip: process.getuid?.() === 0 ? false : 'only root can mount a small disk' },
+  async (t) => {
+    const disk = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);
+    t.teardown(() => {
+      execFileSync('umount', ['-l', disk]);
+      rmSync(disk, { recursive: true });
+    });
+    const service = await spawnDetached(
+      process.execPath,
+      ['-e', 'process.stdin.pipe(process.stdout)'],
+      {
+        stdio: ['pipe', 'pipe', 'ignore'],
+        env: { PATH: process.env.PATH },
+      },
+    );
+    t.teardown(() => service.kill('SIGKILL'));
+    const file = join(disk, 'counter-1.log');
+    const said: string[] = [];
+    keepLog(service, file, { name: 'counter-1', say: (line) => said.push(line) });
+    const write = (line: string) => service.stdin!.write(`${line}\n`);
+    const isKept = (text: string) => () => readFileSync(file, 'utf8').includes(text);
+    write('{"level":30,"msg":"before"}');
+    await until('the first line', isKept('before'));
+
+    const filler = join(disk, 'filler');
+    t.throws(() => writeFileSync(filler, Buffer.alloc(128 * 1024)), { code: 'ENOSPC' });
+    // More than what is left of the page that has the log's end.
+    for (let line = 0; line < 3; line++) write(`{"level":30,"msg":"${'x'.repeat(4_096)}"}`);
+    await until('it is said', () => said.length > 0);
+    write('Error: shown all the same');
+    await until('a line', () => said.length > 1);
+    t.match(said, [/counter-1\.log can't be written \(ENOSPC/, /shown all the same/]);
+
+    rmSync(filler);
+    write('{"level":30,"msg":"after"}');
+    await until('what comes after', isKept('after'));
+    t.match(said[2], /is written again; [234] lines are lost/);
+    t.equal(said.length, 3);
+  },
+);
 
 await t.test('a service whose log can not be kept is not left running', async (t) => {
   const program = counterProgram('counter-1', 1, {
