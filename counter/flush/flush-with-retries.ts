@@ -37,8 +37,9 @@ const TRIES_MAX = 400;
 const PART_INCREMENTS_MAX = 500;
 /** To find what is refused in one part or one message; the role's transaction_timeout is 15 s. */
 const SEPARATE_MS_MAX = 8_000;
-/** So many at least, so that a lock that was waited for refuses nothing. */
-const TRIES_MIN = 1_000;
+/** Fewer tries than this get more time: a slow database must not make dead letters. */
+const TRIES_MIN = 2_000;
+const FEW_TRIES_MS_MAX = 12_000;
 
 export interface RetryOptions {
   database: Kysely<Database>;
@@ -158,8 +159,11 @@ const limitTries: Limit = () => ({
 });
 
 const limitTime: Limit = () => {
-  const until = performance.now() + SEPARATE_MS_MAX;
-  return { mayTry: (tries) => tries < TRIES_MIN || performance.now() < until };
+  const startedAt = performance.now();
+  return {
+    mayTry: (tries) =>
+      performance.now() - startedAt < (tries < TRIES_MIN ? FEW_TRIES_MS_MAX : SEPARATE_MS_MAX),
+  };
 };
 
 async function flushInSmallParts(batch: FlushBatch, options: RetryOptions): Promise<void> {

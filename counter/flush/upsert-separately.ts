@@ -46,7 +46,8 @@ export async function upsertSeparately(
 
   /** @returns why it is refused. */
   async function attempt(part: Tally): Promise<string | undefined> {
-    if (!mayTry(tries++)) return lastRefusal;
+    const isSpent = !mayTry(tries++);
+    if (isSpent && lastRefusal !== '') return lastRefusal;
     try {
       await upsertCounters(db, part);
     } catch (error) {
