@@ -25,10 +25,9 @@ seconds; dead letters; the database.
 It exits with 0 if all is well, and with 1 if something is wrong, which it names: a service that
 does not answer, a gateway whose increments are not stored, flushes that fail, increments older than
 ten seconds, books that did not balance, a replica that is not current, a stream that is nearly full,
-messages of a
-newer version that are parked, messages that are gone, dead letters, a setting of the stream that
-breaks a promise, a database that can't be reached. Exit
-code 3 means that the broker does not answer.`,
+messages of a newer version that are parked, messages that are gone, dead letters, a setting of the
+stream that breaks a promise, a database that can't be reached. Exit code 3 means that the broker does
+not answer.`,
   run: async ({ servers, print }) => {
     const found = await readStatus(servers);
     const status = { problems: findProblems(found, servers.addresses.mesh), ...found };
