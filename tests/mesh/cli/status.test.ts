@@ -38,7 +38,7 @@ void t.test('what the commands tell of a mesh', async (t) => {
         },
       ],
       broker: {
-        stream: { messages: Number, last_sequence: 1, replicas: 1 },
+        stream: { messages: Number, last_sequence: Number, replicas: 1 },
         consumer: { undelivered: 0, pulls_waiting: 1 },
         dead_letters: { messages: 0, last_at: null },
       },
