@@ -39,7 +39,8 @@ await t.test('every query answers under load, and alerts come and go', async (t)
       const values = await until(
         query.place,
         () => prometheus.query(query),
-        (values) => values.length > 0 && values.every(Number.isFinite),
+        // A statement that runs at a start only has no duration later.
+        (values) => values.some(Number.isFinite),
         40_000,
       );
       t.ok(values.length > 0, query.place);
