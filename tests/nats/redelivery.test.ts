@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AckPolicy, jetstream, jetstreamManager, RetentionPolicy } from '@nats-io/jetstream';
@@ -14,12 +15,15 @@ const ACK_WAIT_MS = 3_000;
  * that a mesh takes (nats/server-version.ts) is, may-purge.ts can go.
  */
 void t.test('a purge makes messages that wait for redelivery wait a second ack_wait', async (t) => {
-  const folder = t.testdir();
+  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const settings = join(folder, 'nats.conf');
   writeFileSync(settings, `jetstream { store_dir: "${join(folder, 'store')}" }\n`);
   const connection = await connectToNats({
     url: await startBareServer(t, settings),
     role: 'provisioner',
+    // It starts.
+    onRetry: () => undefined,
   });
   t.teardown(() => connection.close());
   const manager = await jetstreamManager(connection);
