@@ -37,7 +37,8 @@ await t.test('the console shows what the mesh does', async (t) => {
   await t.test('numbers are those of the metrics', async (t) => {
     const load = new AbortController();
     const urls = gateways.map(({ url }) => url);
-    const driven = drive({ urls, keys: makeKeys(50), connections: 4, signal: load.signal });
+    const clients = { connections: 4, pauseMs: 20 };
+    const driven = drive({ ...clients, urls, keys: makeKeys(50), signal: load.signal });
     await until(
       'rates',
       () => figure('increments-rate'),

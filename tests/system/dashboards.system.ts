@@ -28,7 +28,8 @@ await t.test('every query answers under load, and alerts come and go', async (t)
 
   const load = new AbortController();
   const keys = Array.from({ length: 100 }, () => randomUUID());
-  const driven = drive({ urls: [gateway.url], keys, connections: 2, signal: load.signal });
+  const clients = { connections: 2, pauseMs: 20 };
+  const driven = drive({ ...clients, urls: [gateway.url], keys, signal: load.signal });
   t.teardown(() => {
     load.abort();
     return driven;
