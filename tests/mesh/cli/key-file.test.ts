@@ -6,24 +6,22 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { openApiKeys } from '../../../gateway/auth/api-keys.ts';
 import { changeKeys, readKeys } from '../../../mesh/cli/change-keys.ts';
 import type { ApiKey } from '../../../schema/http/api-keys.ts';
 import { until } from '../../support/until.ts';
 import { runCommand } from './run-command.ts';
+import { makeFolder, modeOf } from '../../support/folders.ts';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -181,13 +179,3 @@ function keyOf(name: string): ApiKey {
 }
 
 function ignore(): void {}
-
-function modeOf(path: string): number {
-  return statSync(path).mode & 0o7777;
-}
-
-function makeFolder(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}

@@ -4,19 +4,16 @@ import {
   chownSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openDataFolder, type DataFolder } from '../../../mesh/local/data-folder.ts';
 import { makeOwnFolder } from '../../../mesh/local/own-folder.ts';
+import { makeFolder, modeOf } from '../../support/folders.ts';
 
 const asRoot = { skip: process.getuid?.() !== 0 && 'only as root' };
 const SOMEBODY = 12_345;
@@ -141,14 +138,4 @@ async function refused(t: Test, path: string, message: RegExp): Promise<void> {
 
 function open(path: string): Promise<DataFolder> {
   return openDataFolder(path, { say: () => {}, signal: new AbortController().signal });
-}
-
-function modeOf(path: string): number {
-  return statSync(path).mode & 0o7777;
-}
-
-function makeFolder(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }

@@ -4,14 +4,11 @@ import {
   chmodSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import t, { type Test } from 'tap';
@@ -19,6 +16,7 @@ import { ACCOUNTS, createRunAs } from '../../../mesh/local/run-as.ts';
 import { giveFolder } from '../../../mesh/servers/give-folder.ts';
 import { until } from '../../support/until.ts';
 import { increment, makeDataDir, startMesh, total } from '../mesh-process.ts';
+import { makeFolder } from '../../support/folders.ts';
 
 const asRoot = { skip: process.getuid?.() !== 0 && 'only as root' };
 const SMALL = {
@@ -76,7 +74,7 @@ void t.test('npm start as root runs each kind as a user of its own', asRoot, asy
 });
 
 void t.test('what is closed to the user is said once, and the folder named', asRoot, async (t) => {
-  const folder = makeFolder(t);
+  const folder = makeOpenFolder(t);
   mkdirSync(join(folder, 'closed'), { mode: 0o700 });
   writeFileSync(join(folder, 'closed', 'file'), '');
   const lines: string[] = [];
@@ -91,7 +89,7 @@ void t.test('what is closed to the user is said once, and the folder named', asR
 });
 
 void t.test('a store is given without following a link', asRoot, (t) => {
-  const folder = makeFolder(t);
+  const folder = makeOpenFolder(t);
   const store = join(folder, 'store');
   mkdirSync(join(store, 'inner'), { recursive: true });
   writeFileSync(join(store, 'inner', 'block'), '');
@@ -112,9 +110,9 @@ function readAs(account: { uid: number; gid: number }, file: string): void {
   execFileSync('cat', [file], { ...account, cwd: '/', encoding: 'utf8', stdio: 'pipe' });
 }
 
-function makeFolder(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
+/** One that other users can pass. */
+function makeOpenFolder(t: Test): string {
+  const folder = makeFolder(t);
   chmodSync(folder, 0o711);
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
