@@ -1,3 +1,4 @@
+const LENGTH_MAX = 100;
 /** A program that does not run at all notices everything, and so nothing. */
 const BROKEN = /\b(ReferenceError|StartError|ERR_MODULE_NOT_FOUND)\b/;
 
@@ -9,5 +10,6 @@ export function findFailedAssertion(output: string): string | undefined {
   if (BROKEN.test(output)) return undefined;
   const failures = [...output.matchAll(/^( *)not ok \d+ - (.*?)(?: # time=.*)?$/gm)];
   // TAP shows an assertion before the test that it belongs to, which is indented less.
-  return (failures.find(([, indent]) => indent === '') ?? failures[0])?.[2];
+  const [, , name] = failures.find(([, indent]) => indent === '') ?? failures[0] ?? [];
+  return name?.slice(0, LENGTH_MAX);
 }
