@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { longestFirst } from './runner/longest-first.ts';
 import { runTestFiles } from './runner/run-test-files.ts';
+import { isUnitTest } from './runner/share-processes.ts';
 
 /**
  * Runs test files, the longest first, each with a process of its own and short ones together, and prints a closing line that
@@ -29,7 +30,12 @@ const { values, positionals } = parseArgs({
 const ending = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
 const patterns = positionals.length > 0 ? positionals : ['tests/**/*.test.ts'];
-const { passed, failed, skipped } = await runTestFiles(longestFirst(patterns.flatMap(find)), {
+const files = longestFirst(patterns.flatMap(find));
+if (!files.every(isUnitTest)) {
+  const { describeServers } = await import('./runner/describe-servers.ts');
+  console.log(await describeServers());
+}
+const { passed, failed, skipped } = await runTestFiles(files, {
   jobs: Number(values.jobs),
   timeoutS: Number(values.timeout),
   signal: ending.signal,

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { isOldServer, SERVER_VERSION_MIN } from '../../nats/server-version.ts';
 import { isAsFetched, noteFetched } from './fetched-program.ts';
 import { fetchFromDebian } from './nats-server-debian.ts';
-import { fetchRelease } from './nats-server-release.ts';
+import { buildWithGo } from './nats-server-go.ts';
+import { fetchRelease, VERSION } from './nats-server-release.ts';
 import type { NatsServerSource } from './nats-server-source.ts';
 import { runProgram } from './run-program.ts';
 import { isExecutable, onPath } from './search-path.ts';
@@ -29,7 +30,8 @@ export interface SearchOptions {
 export async function findNatsServer(options: SearchOptions = {}): Promise<string> {
   const environment = options.environment ?? process.env;
   const cacheFolder = options.cacheFolder ?? projectCache();
-  const cached = join(cacheFolder, `nats-server-${process.platform}-${process.arch}`);
+  // Another version is fetched once this one is no longer pinned.
+  const cached = join(cacheFolder, `nats-server-${VERSION}-${process.platform}-${process.arch}`);
   const tried: string[] = [];
 
   // What the user names is used or refused, never silently ignored.
@@ -51,7 +53,7 @@ export async function findNatsServer(options: SearchOptions = {}): Promise<strin
   }
   if (tried.length === 0) tried.push(`no nats-server on the PATH, none in ${cacheFolder}`);
 
-  for (const source of options.sources ?? [fetchRelease, fetchFromDebian]) {
+  for (const source of options.sources ?? [fetchRelease, buildWithGo, fetchFromDebian]) {
     try {
       options.say?.(`fetching nats-server from ${source.name} (once) …`);
       await source.fetch(cached, options.signal);

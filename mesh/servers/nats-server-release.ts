@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import type { NatsServerSource } from './nats-server-source.ts';
 import { runProgram } from './run-program.ts';
 
-const VERSION = '2.14.5';
+/** The version of compose.yaml too. */
+export const VERSION = '2.14.5';
 
 /** With the checksums of the official image's build file. */
 const ARCHIVES: Record<string, { name: string; sha256: string }> = {

@@ -36,8 +36,10 @@ void t.test(
       '{"error":{"err_code":10109,"description":"invalid operation on sealed stream"}}';
     const DISK = '{"error":{"err_code":10077,"description":"no space left on device"}}';
     let answers: string[] = [];
+    const ids = new Set<string | undefined>();
     broker.subscribe('increments.http', {
       callback: (_error, message) => {
+        ids.add(message.headers?.get('Nats-Msg-Id'));
         const answer = answers.shift() ?? '';
         // Stored, but the acknowledgement is lost.
         if (answer !== 'lost') message.respond(answer);
@@ -56,6 +58,7 @@ void t.test(
     for (const doubtful of ['lost', 'not json', DISK]) {
       t.strictSame(await publish(doubtful, FULL, SEALED, stored), { sequence: 7 }, doubtful);
     }
+    t.strictSame([...ids], ['id'], 'by which the stream drops the copies of all attempts');
   },
 );
 
@@ -65,10 +68,12 @@ void t.test('what no server took in time is known not to be stored', async (t) =
   t.teardown(() => gateway.close());
   const publisher = createPublisher(gateway, watchConnection(gateway));
   const message = { subject: 'increments.http', id: 'id', body: 'body' };
-  await t.rejects(publisher.publish(message, performance.now() + 300), {
+  const startedAt = performance.now();
+  await t.rejects(publisher.publish(message, startedAt + 300), {
     name: 'NothingStored',
     failure: 'away',
   });
+  t.ok(performance.now() - startedAt < 2_500, 'in time');
 });
 
 void t.test('an acknowledgement can not be forged by who knows the inbox', async (t) => {

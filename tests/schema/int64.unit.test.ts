@@ -67,6 +67,7 @@ void t.test('what was read is written as it was', (t) => {
 });
 
 void t.test('sums are exact, whatever the order and size', (t) => {
+  t.equal(addExact(Number.MAX_SAFE_INTEGER, 2), 2n ** 53n + 1n, 'of two plain numbers too');
   fc.assert(
     fc.property(fc.array(fc.bigInt({ min: 1n, max: INT64_MAX }), { maxLength: 50 }), (values) => {
       const asParsed = values.map((value) =>

@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
-import { copyMutated, MUTATIONS } from './mutations.ts';
+import { copyEdited } from '../mutations/copy-edited.ts';
+import { editsOf } from '../mutations/mutation.ts';
+import { TORTURE_MUTATIONS } from '../mutations/torture-mutations.ts';
 import { report } from './report.ts';
 import { torture } from './torture.ts';
 
@@ -9,21 +11,21 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '1' },
-    /** Only mutations whose name has this. */
+    /** Only mutations whose promise has this. */
     only: { type: 'string', default: '' },
   },
 });
 const durationMs = Number(values.minutes) * 60_000;
 
 let escaped = 0;
-for (const mutation of MUTATIONS.filter(({ name }) => name.includes(values.only))) {
-  const { root, remove } = copyMutated(mutation);
+for (const mutation of TORTURE_MUTATIONS.filter(({ promise }) => promise.includes(values.only))) {
+  const { root, remove } = copyEdited(editsOf(mutation));
   try {
     const verdict = await torture({ seed: Number(values.seed), durationMs, root });
     // A wrong count is what it must be caught by, not anything that happens to go wrong beside it.
     const isCaught = verdict.wrongCounts > 0;
     if (!isCaught) escaped++;
-    console.log(`${isCaught ? 'caught' : 'NOT CAUGHT'}: ${mutation.name}`);
+    console.log(`${isCaught ? 'caught' : 'NOT CAUGHT'}: ${mutation.promise}`);
     const found = Map.groupBy(verdict.wrong, ({ what }) => what);
     for (const [what, each] of found) console.log(`  ${each.length} times: ${what}`);
     if (!isCaught) console.log(report(verdict));

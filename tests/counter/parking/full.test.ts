@@ -3,13 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { auditBooks } from '../../../counter/maintenance/audit.ts';
 import { readParkedState } from '../../../schema/database/parked-state.ts';
+import { copyEdited } from '../../mutations/copy-edited.ts';
 import { makeKeys, readCounter, untilCounted } from '../../support/counters.ts';
 import { copyNextVersion } from '../../support/next-version.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter } from '../../support/services.ts';
 import { openStreams } from '../../support/stream.ts';
 import { until } from '../../support/until.ts';
-import { copyMutated } from '../../torture/mutations.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '300' };
 /** Several of them fill the room, and each is more than one flush leaves of it. */
@@ -20,18 +20,18 @@ void t.test(
   async (t) => {
     const servers = await startServers(t, { flushIntervalMs: 300 });
     const streams = await openStreams(t, servers);
-    const { root, remove } = copyMutated({
-      name: 'little room',
-      file: 'schema/database/parked-state.ts',
-      edits: [
-        { find: '4096 * 1024 * 1024', replacement: '256 * 1024' },
-        {
-          file: 'counter/consume/pull-loop.ts',
-          find: 'NOT_PARKED_DELAY_MS = 60_000',
-          replacement: 'NOT_PARKED_DELAY_MS = 5_000',
-        },
-      ],
-    });
+    const { root, remove } = copyEdited([
+      {
+        file: 'schema/database/parked-state.ts',
+        find: '4096 * 1024 * 1024',
+        replacement: '256 * 1024',
+      },
+      {
+        file: 'counter/consume/pull-loop.ts',
+        find: 'NOT_PARKED_DELAY_MS = 60_000',
+        replacement: 'NOT_PARKED_DELAY_MS = 5_000',
+      },
+    ]);
     t.teardown(remove);
     const [key = '', other = ''] = makeKeys(2);
     const counter = await startCounter(t, servers, FAST, root);

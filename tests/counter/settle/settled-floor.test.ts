@@ -1,9 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { sql, type Kysely } from 'kysely';
 import t from 'tap';
 import { compareStores } from '../../../counter/settle/compare-stores.ts';
-import type { StreamState } from '../../../counter/settle/stream-state.ts';
+import { createPurger } from '../../../counter/settle/purge-settled.ts';
+import { findSettledFloor } from '../../../counter/settle/settled-floor.ts';
+import { readStreamState, type StreamState } from '../../../counter/settle/stream-state.ts';
+import { connectToNats } from '../../../nats/connect.ts';
+import type { Database } from '../../../schema/database/tables.ts';
+import { createLog } from '../../../telemetry/log.ts';
 import { startServers } from '../../support/servers.ts';
+import { openStreams } from '../../support/stream.ts';
 import { until } from '../../support/until.ts';
 
 const INCARNATION = 1_800_000_000_000;
@@ -20,18 +27,7 @@ void t.test('a comparison that meets pruning finds no fault in either store', as
   };
   const incarnation = String(INCARNATION);
   await database.insertInto('streams').values({ incarnation, pruned_through: '4' }).execute();
-  await database
-    .insertInto('ledger')
-    .values({
-      id: randomUUID(),
-      incarnation,
-      sequence: '5',
-      stored_at: new Date(),
-      digest: randomUUID(),
-      increments: 1,
-      total: '1',
-    })
-    .execute();
+  await settle(database, incarnation, [5]);
 
   const comparison = await database.transaction().execute(async (pruner) => {
     // Whatever looks into the ledger now waits until the pruner has committed.
@@ -53,3 +49,54 @@ void t.test('a comparison that meets pruning finds no fault in either store', as
   });
   t.equal(await comparison.outcome, 'agree');
 });
+
+void t.test('a purge ends before the first message that is not settled', async (t) => {
+  const servers = await startServers(t);
+  const { database } = servers;
+  const streams = await openStreams(t, servers);
+  const url = servers.urls.nats.counter;
+  const connection = await connectToNats({ url, role: 'counter' });
+  t.teardown(() => connection.close());
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  for (let count = 0; count < 5; count++) await streams.store('not JSON');
+  const readProven = async () => {
+    const stream = await readStreamState(manager);
+    return { stream, floor: await findSettledFloor(database, stream) };
+  };
+  const { stream } = await readProven();
+  const purger = createPurger({
+    ackWaitMs: 12_000,
+    stores: { readProven },
+    manager,
+    onPurged: () => undefined,
+    log: createLog('counter', 'silent'),
+  });
+  const incarnation = String(stream.incarnation);
+
+  await settle(database, String(stream.incarnation - 1), [1, 2, 3, 4, 5]);
+  t.equal(await purger.purge(), 0, 'what is settled of another stream');
+  await settle(database, incarnation, [1, 2, 4]);
+  t.equal(await purger.purge(), 2);
+  t.match(await servers.inspect(), { messages: 3, lastSequence: 5 });
+  t.equal(await purger.purge(), 2, 'nothing is left to purge');
+  await settle(database, incarnation, [3]);
+  t.equal(await purger.purge(), 4, 'once the hole is filled');
+  t.match(await servers.inspect(), { messages: 1, lastSequence: 5 });
+});
+
+async function settle(
+  database: Kysely<Database>,
+  incarnation: string,
+  sequences: number[],
+): Promise<void> {
+  const rows = sequences.map((sequence) => ({
+    id: randomUUID(),
+    incarnation,
+    sequence: String(sequence),
+    stored_at: new Date(),
+    digest: randomUUID(),
+    increments: 1,
+    total: '1',
+  }));
+  await database.insertInto('ledger').values(rows).execute();
+}

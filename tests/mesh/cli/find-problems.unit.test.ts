@@ -110,6 +110,7 @@ const CASES: {
             servers: ['nats-1', 'nats-2', 'nats-3'],
             behind: [{ name: 'nats-2', isAway: true }],
           },
+          { of: 'INCREMENTS_DEAD', wanted: 3, current: 3, servers: [], behind: [] },
         ],
       },
     },

@@ -10,9 +10,11 @@ import {
 import { dirname, join } from 'node:path';
 import t from 'tap';
 import { findNatsServer } from '../../../mesh/servers/find-nats-server.ts';
+import { buildWithGo } from '../../../mesh/servers/nats-server-go.ts';
+import { VERSION } from '../../../mesh/servers/nats-server-release.ts';
 import type { NatsServerSource } from '../../../mesh/servers/nats-server-source.ts';
 
-const CACHED = `nats-server-${process.platform}-${process.arch}`;
+const CACHED = `nats-server-${VERSION}-${process.platform}-${process.arch}`;
 
 /** A program that only knows its version, which is all that the search asks for. */
 function fake(path: string, version: string): string {
@@ -102,6 +104,28 @@ await t.test('a cache that others can change is refused', async (t) => {
   if (process.getuid?.() !== 0) return;
   chownSync(cached, 12_345, 12_345);
   await t.rejects(search(), { name: 'StartError', message: /belongs to another user \(12345\)/ });
+});
+
+await t.test('Go compiles the pinned version, where it is installed', async (t) => {
+  const folder = t.testdir({ bin: {} });
+  const go = join(folder, 'bin', 'go');
+  writeFileSync(
+    go,
+    `#!/bin/sh
+test "$*" = "install github.com/nats-io/nats-server/v2@v${VERSION}" || exit 1
+printf '#!/bin/sh\\necho "nats-server: v${VERSION}"\\n' > "$GOBIN/nats-server"
+chmod +x "$GOBIN/nats-server"
+`,
+  );
+  chmodSync(go, 0o755);
+  const { PATH } = process.env;
+  t.teardown(() => (process.env.PATH = PATH));
+  const cacheFolder = join(folder, 'cache');
+  const search = () => findNatsServer({ environment: {}, cacheFolder, sources: [buildWithGo] });
+  process.env.PATH = folder;
+  await t.rejects(search(), { message: /the Go module \S+ of nats-server: go: spawn go ENOENT/ });
+  process.env.PATH = `${dirname(go)}:${PATH}`;
+  t.equal(await search(), join(cacheFolder, CACHED));
 });
 
 await t.test('a search in vain says all that was tried and what helps', async (t) => {

@@ -5,6 +5,7 @@ import { sql, type Kysely } from 'kysely';
 import t, { type Test } from 'tap';
 import { openDatabase } from '../../../schema/database/database.ts';
 import { ROLE_SETTINGS } from '../../../schema/database/role-settings.ts';
+import { SUPERUSER } from '../../../schema/database/set-up-server.ts';
 import type { Database } from '../../../schema/database/tables.ts';
 import { untilCounted } from '../../support/counters.ts';
 import { post, send } from '../../support/load.ts';
@@ -181,4 +182,8 @@ async function setForDatabase(
       await sql.raw(`alter ${who} "${name}" set ${setting} = '${value}'`).execute(database);
     }
   }
+  // The test's own sessions go on finding the tables, in new sessions too.
+  await sql
+    .raw(`alter role ${SUPERUSER} in database "${name}" set search_path = public`)
+    .execute(database);
 }

@@ -1,0 +1,37 @@
+import t, { type Test } from 'tap';
+import { createFlushClock, STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
+
+/** A flush starts up to a quarter second before its time. */
+const JITTER_MS_MAX = 250;
+
+function isDueAt(t: Test, dueAgeMs: number, ageMs: number, name: string): void {
+  t.ok(dueAgeMs <= ageMs && dueAgeMs >= ageMs - JITTER_MS_MAX, `${name}: ${dueAgeMs} ms`);
+}
+
+void t.test('a flush is due at the interval', (t) => {
+  isDueAt(t, createFlushClock(3_000).dueAgeMs(), 3_000, 'short');
+  isDueAt(t, createFlushClock(9_000).dueAgeMs(), 9_000, 'the default');
+  t.end();
+});
+
+void t.test('the longer flushes take, the sooner the next one starts', (t) => {
+  const clock = createFlushClock(9_000);
+  clock.record(1_000);
+  isDueAt(t, clock.dueAgeMs(), 7_500, 'twice the time, and half a second');
+  clock.record(3_000);
+  isDueAt(t, clock.dueAgeMs(), 3_500, 'by the longest');
+  clock.record(10);
+  isDueAt(t, clock.dueAgeMs(), 3_500, 'though the last was short');
+  t.ok(clock.dueAgeMs() + 2 * 3_000 < STALENESS_MS_MAX, 'in time, if it takes twice as long');
+  for (let count = 0; count < 9; count++) clock.record(10);
+  isDueAt(t, clock.dueAgeMs(), 9_000, 'until ten were short');
+  t.end();
+});
+
+void t.test('a batch is collected for half a second, however slow the database is', (t) => {
+  const clock = createFlushClock(9_000);
+  clock.record(60_000);
+  t.equal(clock.dueAgeMs(), 500);
+  t.equal(createFlushClock(300).dueAgeMs(), 300, 'or for a shorter interval');
+  t.end();
+});
