@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 import { auditBooks } from './audit.ts';
@@ -7,19 +6,13 @@ import type { Book } from './book.ts';
 import { checkLetters, readLetters } from './dead-letters.ts';
 import type { Sampler } from './sampler.ts';
 import type { Harm } from './fault-injector.ts';
+import type { Inspection } from './inspection.ts';
 import { verifyCounts, type Wrong } from './verify.ts';
 
 /** Beyond the longest time-out of anything, so that what is not quiet then never will be. */
 const QUIET_MS_MAX = 90_000;
 /** After the stream is empty, for what is still on its way somewhere; longer than a flush. */
 const AFTERMATH_MS = 2_000;
-
-/** What the judge must see of a mesh. */
-export interface Inspection {
-  database: Kysely<Database>;
-  inspector: JetStreamManager;
-  inspect: () => Promise<{ messages: number; ackPending: number }>;
-}
 
 export interface Verdict {
   seed: number;
