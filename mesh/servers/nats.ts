@@ -38,7 +38,7 @@ export interface ClusterMember {
   serverName: string;
   routePort: number;
   monitorPort: number;
-  /** Of all servers in the cluster, with or without this one. */
+  /** Of all servers in the cluster, including this one. */
   routePorts: number[];
   /** By which the servers of the cluster trust each other. */
   password: string;

@@ -59,7 +59,8 @@ export async function startBrokers(folder: string, count: number): Promise<Broke
     const shared = { folder: join(folder, name), port, passwords: PASSWORDS };
     if (count === 1) return shared;
     const ours = proxies.filter(({ dialer }) => dialer === name);
-    const routePorts = ours.map(({ proxy }) => proxy.port);
+    // Its own too, or the last would have none and not start.
+    const routePorts = [routePort, ...ours.map(({ proxy }) => proxy.port)];
     return {
       ...shared,
       cluster: { serverName: name, routePort, monitorPort, routePorts, password: 'routes' },
