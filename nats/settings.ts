@@ -16,6 +16,11 @@ export interface NeededSetting {
   isLossy?: true;
   /** The server does not change it, so the stream or the consumer must be made again. */
   isFixed?: true;
+  /**
+   * Messages that the consumer has passed over because of it stay in the stream, and it does not come back to
+   * them when the setting is right again: it must be made again.
+   */
+  isSkipping?: true;
 }
 
 /** A setting that is not as it must be. */
@@ -76,7 +81,7 @@ export const CONSUMER_NEEDS: NeededSetting[] = [
   { name: 'deliver_subject', needs: null, promise: DELIVERED, isFixed: true },
   { name: 'filter_subject', needs: null, promise: DELIVERED },
   { name: 'filter_subjects', needs: null, promise: DELIVERED },
-  { name: 'max_deliver', needs: null, promise: DELIVERED },
+  { name: 'max_deliver', needs: null, promise: DELIVERED, isSkipping: true },
   { name: 'max_ack_pending', needs: ACK_PENDING_MAX, promise: DELIVERED },
   { name: 'max_batch', needs: null, promise: DELIVERED },
   { name: 'max_bytes', needs: null, promise: DELIVERED },

@@ -1,9 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConsumerConfig, JetStreamManager, StreamConfig } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
+import { lookAtStores } from '../../counter/settle/compare-stores.ts';
+import { readStreamState } from '../../counter/settle/stream-state.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { isThere, until } from '../support/until.ts';
 import type { Fault } from './fault.ts';
+import { readLoss, type Loss } from './losses.ts';
 import type { TestCluster } from './test-cluster.ts';
 
 /** Until somebody notices. */
@@ -11,6 +14,9 @@ const UNNOTICED_MS = { least: 200, most: 8_000 };
 /** JetStream does not answer while a leader is elected. */
 const DONE_MS_MAX = 60_000;
 const HOUR_MS = 3_600_000;
+
+/** Longer than counter services wait for each other to commit what they hold. */
+const COMMITTED_MS = 12_000;
 
 /** None of them lets the broker drop what is not counted: that would be a loss by definition. */
 const STREAM_CHANGES: Partial<StreamConfig>[] = [
@@ -25,6 +31,7 @@ const CONSUMER_CHANGES: Partial<ConsumerConfig>[] = [
   { max_ack_pending: 20 },
   { max_batch: 3 },
   { max_deliver: 2 },
+  { filter_subject: 'increments.none' },
 ];
 
 /** What operators do to a mesh that runs, and take back. */
@@ -70,6 +77,7 @@ export const operatorFaults: Fault[] = [
       });
     },
   },
+  { kind: 'stream purged, and the loss accepted', aim: () => ['mesh'], inflict: purge },
 ];
 
 type Step = (manager: JetStreamManager) => Promise<unknown>;
@@ -88,5 +96,24 @@ async function changeFor(
       () => false,
     );
   await until('a change that is taken back', isMended, isThere, DONE_MS_MAX);
+  return true;
+}
+
+/** What counter services hold is counted all the same; the rest is named, and given up. */
+async function purge({ manager, database, ...arena }: TestCluster): Promise<boolean> {
+  await manager.streams.purge(INCREMENTS).catch(() => undefined);
+  await delay(COMMITTED_MS);
+  let inDoubt: Loss | undefined;
+  const acceptLoss = async () => {
+    const look = lookAtStores(database, () => readStreamState(manager));
+    const seen = await look.catch(() => undefined);
+    const { code, output } = await arena.runCommand('accept-loss --yes');
+    const named = readLoss(output) ?? inDoubt;
+    if (code === 0 && named !== undefined) arena.losses.push(named);
+    // It may have been accepted, and then the next try has nothing to name.
+    inDoubt = readLoss(seen?.found?.message ?? '') ?? inDoubt;
+    return code === 0;
+  };
+  await until('a loss that is accepted', acceptLoss, isThere, DONE_MS_MAX);
   return true;
 }

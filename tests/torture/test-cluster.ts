@@ -9,12 +9,15 @@ import { connectToNats, type NatsRole } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { openDatabase } from '../../schema/database/database.ts';
+import { OWNER } from '../../schema/database/set-up-server.ts';
 import type { Database } from '../../schema/database/tables.ts';
+import { runCommand, type CommandResult } from '../mesh/cli/run-command.ts';
 import { PASSWORDS } from '../support/passwords.ts';
 import { startBrokers, type Broker } from './brokers.ts';
 import { startDatabaseServer, type DatabaseServer } from './database-server.ts';
 import type { Inspection } from './inspection.ts';
 import { keepService, type KeptService } from './kept-service.ts';
+import type { Loss } from './losses.ts';
 import { joinConnections, startProxy, type Connections } from './proxy.ts';
 
 /** So short that a minute holds many flushes; ack_wait is three seconds more. */
@@ -54,6 +57,10 @@ export interface TestCluster extends Inspection {
   provisionerUrl: string;
   /** What `npm run provision` does to NATS. */
   provision: () => Promise<void>;
+  /** Of `npm run mesh --`, as an operator runs it. */
+  runCommand: (line: string) => Promise<CommandResult>;
+  /** What operators gave up. */
+  losses: Loss[];
   /** Longer than a gateway waits for NATS. */
   answerMsMax: number;
   close: () => Promise<void>;
@@ -94,7 +101,7 @@ export async function openTestCluster(root: string, natsNodes: number): Promise<
       });
     await provisionAll();
 
-    const database = await openJudge(postgres, endings);
+    const { database, ownerUrl } = await openJudge(postgres, endings);
     const inspector = await openManager(urls, 'inspector', endings);
     const publishDeadlineMs = PUBLISH_DEADLINE_MS[isCluster ? 'cluster' : 'alone'];
     const surroundings = {
@@ -124,6 +131,9 @@ export async function openTestCluster(root: string, natsNodes: number): Promise<
       manager: await openManager(urls, 'provisioner', endings),
       provisionerUrl: urls.provisioner,
       provision: provisionAll,
+      runCommand: (line) =>
+        runCommand(`${line} --nats-url ${urls.provisioner} --database-url ${ownerUrl}`, {}),
+      losses: [],
       answerMsMax: publishDeadlineMs + ANSWER_MARGIN_MS,
       close,
     };
@@ -137,7 +147,7 @@ export async function openTestCluster(root: string, natsNodes: number): Promise<
 async function openJudge(
   postgres: DatabaseServer,
   endings: (() => unknown)[],
-): Promise<Kysely<Database>> {
+): Promise<{ database: Kysely<Database>; ownerUrl: string }> {
   const proxy = await startProxy('bytes', () => postgres.port);
   const database = openDatabase(databaseUrl('postgres', PASSWORDS.superuser, proxy.port), {
     name: 'test',
@@ -146,7 +156,7 @@ async function openJudge(
     onBrokenConnection: () => undefined,
   });
   endings.push(proxy.close, () => database.destroy());
-  return database;
+  return { database, ownerUrl: databaseUrl(OWNER, PASSWORDS.owner, proxy.port) };
 }
 
 async function openManager(

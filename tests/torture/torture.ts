@@ -36,9 +36,9 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
   const random = createRandom(seed);
   const arena = await openTestCluster(root, natsNodes);
   try {
-    const { database, gateways, counters, provisionerUrl, answerMsMax } = arena;
+    const { database, gateways, counters, provisionerUrl, answerMsMax, losses } = arena;
     const book = openBook(random.fork());
-    const sampler = startSampler(database);
+    const sampler = startSampler(database, losses);
     const ending = new AbortController();
     const shared = { book, onAccepted: sampler.accepted, ending: ending.signal };
     const sending = Promise.all([
@@ -62,7 +62,7 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
 
     const harms = await tormenting;
     await sending;
-    const verdict = await reachVerdict(arena, book, { seed, harms, sampler });
+    const verdict = await reachVerdict(arena, book, { seed, harms, sampler, losses });
     const ends = [...gateways, ...counters].flatMap(({ unexpectedEnds }) => unexpectedEnds);
     return { ...verdict, problems: [...verdict.problems, ...ends] };
   } finally {
