@@ -17,8 +17,8 @@ export interface NeededSetting {
   /** The server does not change it, so the stream or the consumer must be made again. */
   isFixed?: true;
   /**
-   * Messages that the consumer has passed over because of it stay in the stream, and it does not come back to
-   * them when the setting is right again: it must be made again.
+   * Messages that the consumer has passed over because of it stay in the stream, and it comes back to them late
+   * or never when the setting is right again: it must be made again.
    */
   isSkipping?: true;
 }
@@ -87,7 +87,7 @@ export const CONSUMER_NEEDS: NeededSetting[] = [
   { name: 'max_bytes', needs: null, promise: DELIVERED },
   { name: 'max_expires', needs: null, promise: DELIVERED },
   { name: 'pause_until', needs: null, promise: DELIVERED },
-  { name: 'headers_only', needs: null, promise: DELIVERED },
+  { name: 'headers_only', needs: null, promise: DELIVERED, isSkipping: true },
   { name: 'inactive_threshold', needs: null, promise: 'the consumer stays' },
   { name: 'priority_groups', needs: null, promise: DELIVERED },
   { name: 'priority_policy', needs: null, promise: DELIVERED },

@@ -32,6 +32,7 @@ const CONSUMER_CHANGES: Partial<ConsumerConfig>[] = [
   { max_batch: 3 },
   { max_deliver: 2 },
   { filter_subject: 'increments.none' },
+  { headers_only: true },
 ];
 
 /** What operators do to a mesh that runs, and take back. */
