@@ -124,8 +124,8 @@ function tooFewServers(
 }
 
 /**
- * A consumer whose settings the server does not change is made again: what it had delivered and is not
- * counted is delivered again, and counted once.
+ * A consumer whose settings the server does not change, or that may have passed messages over, is made again:
+ * what it had delivered and is not counted is delivered again, and counted once.
  */
 async function applyConsumer(manager: JetStreamManager, options: StreamOptions): Promise<void> {
   const config = { ...asConfig(CONSUMER_NEEDS), ...counterConsumer(options) };
@@ -134,7 +134,7 @@ async function applyConsumer(manager: JetStreamManager, options: StreamOptions):
       const existing = await find(manager.consumers.info(INCREMENTS, COUNTER));
       if (existing === undefined) return manager.consumers.add(INCREMENTS, config);
       const faults = findConsumerFaults(existing);
-      if (faults.some(({ isFixed }) => isFixed === true)) {
+      if (faults.some(({ isFixed, isSkipping }) => isFixed === true || isSkipping === true)) {
         await manager.consumers.delete(INCREMENTS, COUNTER);
         return manager.consumers.add(INCREMENTS, config);
       }

@@ -16,6 +16,8 @@ export interface Delivery {
   reply: string;
   sequence: number;
   deliveryCount: number;
+  /** The message has a body, says its header, and it was not delivered: see `headers_only` of consumers. */
+  isWithoutBody?: true;
   /** The stream's timestamp, in milliseconds since 1970 with a fraction. */
   storedAtMs: number;
   /** The W3C trace context of the publisher. */
@@ -119,6 +121,7 @@ function readDelivery(message: Msg, reply: string, headers: MsgHdrs | undefined)
   const tokens = reply.split('.');
   const offset = tokens.length === 9 ? 4 : 6;
   const traceparent = headers?.get('traceparent') ?? '';
+  const isWithoutBody = message.data.length === 0 && Number(headers?.get('Nats-Msg-Size') ?? 0) > 0;
   return {
     data: message.data,
     subject: message.subject,
@@ -126,6 +129,7 @@ function readDelivery(message: Msg, reply: string, headers: MsgHdrs | undefined)
     deliveryCount: Number(tokens[offset]),
     sequence: Number(tokens[offset + 1]),
     storedAtMs: Number(tokens[offset + 3]) / 1e6,
+    ...(isWithoutBody && { isWithoutBody }),
     ...(traceparent !== '' && { traceparent }),
   };
 }

@@ -16,6 +16,11 @@ export interface NeededSetting {
   isLossy?: true;
   /** The server does not change it, so the stream or the consumer must be made again. */
   isFixed?: true;
+  /**
+   * Messages that the consumer has passed over because of it stay in the stream, and it comes back to them late
+   * or never when the setting is right again: it must be made again.
+   */
+  isSkipping?: true;
 }
 
 /** A setting that is not as it must be. */
@@ -76,13 +81,13 @@ export const CONSUMER_NEEDS: NeededSetting[] = [
   { name: 'deliver_subject', needs: null, promise: DELIVERED, isFixed: true },
   { name: 'filter_subject', needs: null, promise: DELIVERED },
   { name: 'filter_subjects', needs: null, promise: DELIVERED },
-  { name: 'max_deliver', needs: null, promise: DELIVERED },
+  { name: 'max_deliver', needs: null, promise: DELIVERED, isSkipping: true },
   { name: 'max_ack_pending', needs: ACK_PENDING_MAX, promise: DELIVERED },
   { name: 'max_batch', needs: null, promise: DELIVERED },
   { name: 'max_bytes', needs: null, promise: DELIVERED },
   { name: 'max_expires', needs: null, promise: DELIVERED },
   { name: 'pause_until', needs: null, promise: DELIVERED },
-  { name: 'headers_only', needs: null, promise: DELIVERED },
+  { name: 'headers_only', needs: null, promise: DELIVERED, isSkipping: true },
   { name: 'inactive_threshold', needs: null, promise: 'the consumer stays' },
   { name: 'priority_groups', needs: null, promise: DELIVERED },
   { name: 'priority_policy', needs: null, promise: DELIVERED },

@@ -1,12 +1,16 @@
+import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import { nakAfter } from '../../nats/acknowledgement.ts';
 import { connectionChange, type ConnectionWatch } from '../../nats/connect.ts';
 import type { Delivery, PullEnd, Puller } from '../../nats/pull.ts';
+import { COUNTER } from '../../nats/streams.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 import type { MessageBuffer } from './message-buffer.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
+import { createWithheldBodies } from './withheld-bodies.ts';
 
 const PULL_MESSAGES_MAX = 500;
 /** Far below the server's limit of 64 MB of pending bytes for a connection. */
@@ -31,6 +35,7 @@ const REFUSED_MS = 1_000;
 const NOT_PARKED_DELAY_MS = 60_000;
 
 export interface PullLoopOptions {
+  manager: JetStreamManager;
   puller: Puller;
   watch: ConnectionWatch;
   stores: StoreHealth;
@@ -54,6 +59,7 @@ export interface PullLoopOptions {
 export async function pullUntilStopped(options: PullLoopOptions): Promise<void> {
   const { puller, watch, stores, buffer, stopping, stats, log } = options;
   const warn = throttleWarnings(log);
+  const delayOfWithheld = createWithheldBodies(options.manager);
 
   /** False where the stream may have been removed or made again since the last pull. */
   let isSure = false;
@@ -78,6 +84,22 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
   function take(delivery: Delivery): void {
     stats.received(delivery.deliveryCount > 1);
     options.onDelivery(delivery);
+    if (delivery.isWithoutBody === true) void takeWithoutBody(delivery);
+    else accept(delivery);
+  }
+
+  /** A malformed message becomes a dead letter, but not one whose body can still be had. */
+  async function takeWithoutBody(delivery: Delivery): Promise<void> {
+    const delayMs = await delayOfWithheld(performance.now());
+    if (delayMs === undefined) return accept(delivery);
+    warn(
+      `messages come without their bodies and are not counted: if the consumer ${COUNTER} has headers_only, ` +
+        '`npm run provision` corrects it; trying again',
+    );
+    options.send(delivery.reply, nakAfter(delayMs));
+  }
+
+  function accept(delivery: Delivery): void {
     if (stores.disagreement !== undefined) return;
     if (buffer.accept(delivery, stores.reconnectedAtMs)) {
       log.debug({ sequence: delivery.sequence, deliveries: delivery.deliveryCount }, 'taken');

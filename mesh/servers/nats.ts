@@ -28,6 +28,8 @@ export interface NatsOptions {
   account?: Account | undefined;
   /** Without it, the server runs alone. */
   cluster?: ClusterMember;
+  /** More of its flags. */
+  flags?: string[];
 }
 
 /** What a server in a cluster needs beyond one that runs alone. */
@@ -84,8 +86,9 @@ export async function launchNats(
   if (options.account !== undefined) giveFolder(options.folder, options.account);
   const log = openLogFile(logFile(options));
   const config = options.cluster === undefined ? 'server.conf' : 'cluster.conf';
+  const flags = ['-c', configuration(config), ...(options.flags ?? [])];
   try {
-    return await spawnDetached(binary, ['-c', configuration(config)], {
+    return await spawnDetached(binary, flags, {
       ...options.account,
       beforeRun,
       stdio: ['ignore', log, log],

@@ -8,6 +8,7 @@ import { untilTotal } from '../support/counters.ts';
 import { post, send } from '../support/load.ts';
 import { startServers, type Servers } from '../support/servers.ts';
 import { startCounter, startGateway, launchService } from '../support/services.ts';
+import { openStreams } from '../support/stream.ts';
 import { until } from '../support/until.ts';
 
 const KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
@@ -49,6 +50,25 @@ void t.test('a setting that is changed while the mesh runs is named by all of it
   await provision({ url: servers.urls.nats.provisioner, replicas: 1, flushIntervalMs: 9_000 });
   await until('ready again', ready, ({ status }) => status === 200);
   t.equal(errors().length, 2, 'said once each');
+});
+
+void t.test('what comes without its body is counted once that is taken back', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: 300 });
+  const gateway = await startGateway(t, servers);
+  const counter = await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+  const streams = await openStreams(t, servers);
+  const manager = await openManager(t, servers);
+  await manager.consumers.update(INCREMENTS, COUNTER, { headers_only: true });
+  t.equal((await post(gateway.url, { key: KEY, value: 1 })).status, 200);
+  const warnings = () => counter.log.filter(({ msg }) => msg.includes('has headers_only'));
+  await until('a warning', warnings, ({ length }) => length > 0);
+  await provision({ url: servers.urls.nats.provisioner, replicas: 1, flushIntervalMs: 300 });
+  await untilTotal(servers.database, 1);
+  t.strictSame(await streams.readDeadLetters(), [], 'nothing is a dead letter');
+
+  await streams.store('', { 'Nats-Msg-Size': '5' });
+  const letters = () => streams.readDeadLetters();
+  await until('a dead letter of who only says so', letters, ({ length }) => length === 1);
 });
 
 void t.test('a mesh on the stream of another is not ready', async (t) => {

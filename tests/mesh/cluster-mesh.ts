@@ -1,7 +1,6 @@
 import type { Test } from 'tap';
 import { INCREMENTS } from '../../nats/streams.ts';
-import { openInspection } from '../torture/inspection.ts';
-import type { Inspection } from '../torture/verdict.ts';
+import { openInspection, type Inspection } from '../torture/inspection.ts';
 import { makeDataDir, startMesh, type MeshProcess } from './mesh-process.ts';
 import { isThere, until } from '../support/until.ts';
 

@@ -4,7 +4,8 @@ import { openBook } from '../torture/book.ts';
 import { attemptPost } from '../torture/attempt.ts';
 import { createRandom } from '../support/random.ts';
 import { startSampler } from '../torture/sampler.ts';
-import { reachVerdict, type Inspection, type Verdict } from '../torture/verdict.ts';
+import type { Inspection } from '../torture/inspection.ts';
+import { reachVerdict, type Verdict } from '../torture/verdict.ts';
 import { SEED } from '../support/seed.ts';
 import { isThere, until } from '../support/until.ts';
 

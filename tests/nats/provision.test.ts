@@ -1,10 +1,13 @@
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
-import { connectToNats } from '../../nats/connect.ts';
+import { connectToNats, watchConnection } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
+import { createPuller } from '../../nats/pull.ts';
 import { findConsumerFaults, findStreamFaults } from '../../nats/settings.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { startServers, type Servers } from '../support/servers.ts';
+import { openStreams } from '../support/stream.ts';
+import { until } from '../support/until.ts';
 
 const OPTIONS = { replicas: 1, flushIntervalMs: 9_000 };
 
@@ -90,6 +93,24 @@ void t.test('a consumer of another kind is made again', async (t) => {
   t.strictSame(findConsumerFaults(consumer, 12_000), []);
 });
 
+void t.test('what the consumer has passed over is delivered once it is provisioned', async (t) => {
+  const servers = await startServers(t);
+  const manager = await openManager(t, servers);
+  const { store } = await openStreams(t, servers);
+  const skipping = [{ filter_subject: 'increments.none' }, { max_deliver: 1, ack_wait: 100e6 }];
+  for (const settings of skipping) {
+    const sequence = await store('{}');
+    await manager.consumers.update(INCREMENTS, COUNTER, settings);
+    await take(servers);
+    await until('no delivery', servers.inspect, ({ ackPending }) => ackPending === 0);
+    t.strictSame(await take(servers), [], 'passed over');
+
+    await provision({ url: servers.urls.nats.provisioner, ...OPTIONS });
+    t.match(await take(servers), [sequence], Object.keys(settings).join());
+    await manager.streams.purge(INCREMENTS);
+  }
+});
+
 void t.test('what a stream can only get when it is made is refused by name', async (t) => {
   const servers = await startServers(t);
   const url = servers.urls.nats.provisioner;
@@ -106,6 +127,17 @@ void t.test('what a stream can only get when it is made is refused by name', asy
   await manager.streams.update(INCREMENTS, { sealed: true } as object);
   await t.rejects(provision({ url, ...OPTIONS }), /INCREMENTS has sealed true and must have none/);
 });
+
+/** Takes what is delivered and acknowledges nothing. @returns the sequences. */
+async function take(servers: Servers): Promise<number[]> {
+  const connection = await connectToNats({ url: servers.urls.nats.counter, role: 'counter' });
+  const puller = createPuller(connection, watchConnection(connection));
+  const taken: number[] = [];
+  const limits = { messagesMax: 10, bytesMax: 1024 * 1024, expiresMs: 1_000 };
+  await puller.pull(limits, ({ sequence }) => taken.push(sequence));
+  await connection.close();
+  return taken;
+}
 
 async function openManager(t: Test, servers: Servers): Promise<JetStreamManager> {
   const url = servers.urls.nats.provisioner;

@@ -1,4 +1,5 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { headers } from '@nats-io/transport-node';
 import type { Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
 import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
@@ -8,7 +9,7 @@ import type { Servers } from './servers.ts';
 /** Access to the streams with the provisioner's role, which may send under a source of its own. */
 export interface StreamAccess {
   /** Stores a message as a foreign source would, under `increments.replay`. */
-  store: (body: string) => Promise<number>;
+  store: (body: string, headers?: Record<string, string>) => Promise<number>;
   /** Stores many, without waiting for each: acknowledgements come for the last of every thousand. */
   storeMany: (count: number, makeBody: (index: number) => string) => Promise<void>;
   /** The names of a stored message's headers. */
@@ -59,7 +60,11 @@ export async function openStreams(t: Test, servers: Servers): Promise<StreamAcce
   return {
     readHeaderNames: async (seq) =>
       (await manager.streams.getMessage(INCREMENTS, { seq }))?.header.keys() ?? [],
-    store: async (body) => (await client.publish('increments.replay', body)).seq,
+    store: async (body, named = {}) => {
+      const sent = headers();
+      for (const [name, value] of Object.entries(named)) sent.set(name, value);
+      return (await client.publish('increments.replay', body, { headers: sent })).seq;
+    },
     storeMany: async (count, makeBody) => {
       for (let index = 0; index < count; index++) {
         const isAwaited = index % 1_000 === 999 || index === count - 1;

@@ -57,7 +57,8 @@ export interface DuplicateKey {
 export interface MalformedMessage {
   mark: string;
   reason: string;
-  accepted: number;
+  /** The places of those that were stored. */
+  accepted: number[];
   unknown: number;
 }
 

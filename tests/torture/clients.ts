@@ -17,6 +17,8 @@ export interface ClientsOptions {
   random: Random;
   gateways: { name: string; url: string }[];
   connections: number;
+  /** How long to wait for an answer; see attemptPost. */
+  answerMsMax?: number;
   /** Told of each accepted message. */
   onAccepted: (sequence: number) => void;
   /** Ends what is begun anew; what is being retried is retried to its end. */
@@ -133,6 +135,7 @@ async function runClient(
       body,
       headers: { ...(once !== undefined && { 'idempotency-key': once }), ...headers },
       agent,
+      ...(options.answerMsMax !== undefined && { answerMsMax: options.answerMsMax }),
     });
     const { attempt, status } = answered;
     book.addAttempt(increments, attempt);

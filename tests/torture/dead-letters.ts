@@ -1,6 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { INCREMENTS_DEAD } from '../../nats/streams.ts';
 import type { Book, Increment } from './book.ts';
+import { isInLoss, mayBeGone, type Loss } from './losses.ts';
 import { describeFence, type Wrong } from './verify.ts';
 
 export interface Letter {
@@ -36,7 +37,7 @@ export async function readLetters(manager: JetStreamManager): Promise<Letter[]> 
 export function checkLetters(
   letters: Letter[],
   book: Book,
-  countOf: (increment: Increment) => number,
+  { countOf, losses = [] }: { countOf: (increment: Increment) => number; losses?: Loss[] },
 ): Wrong[] {
   const wrong: Wrong[] = [];
   const ofPoison = new Map<string, number>();
@@ -58,13 +59,15 @@ export function checkLetters(
 
   for (const { mark, accepted, unknown } of book.poisons.values()) {
     const found = ofPoison.get(mark) ?? 0;
-    if (found < accepted || found > accepted + unknown) {
-      note(`${mark} was stored ${accepted} to ${accepted + unknown} times, found ${found}`);
+    const least = accepted.filter((sequence) => !isInLoss(losses, sequence)).length;
+    const most = accepted.length + unknown;
+    if (found < least || found > most) {
+      note(`${mark} was stored ${least} to ${most} times, found ${found}`);
     }
   }
   for (const increment of book.increments) {
     const found = ofIncrement.get(increment) ?? 0;
-    const wasAccepted = increment.attempts.some(({ outcome }) => outcome === 'accepted');
+    const wasAccepted = !mayBeGone(losses, increment.attempts);
     const mayBeLost = increment.letterReasons.length > 0;
     if (mayBeLost && wasAccepted && countOf(increment) === 0 && found === 0) {
       note('neither counted nor a dead letter', increment);

@@ -1,13 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestCluster } from './test-cluster.ts';
+import { clusterFaults } from './cluster-faults.ts';
 import type { Fault, Target } from './fault.ts';
 import { momentFaults } from './moment-faults.ts';
 import { networkFaults } from './network-faults.ts';
+import { operatorFaults } from './operator-faults.ts';
 import { processFaults } from './process-faults.ts';
 import type { Random } from '../support/random.ts';
 import type { Sampler } from './sampler.ts';
 
-export const FAULTS: Fault[] = [...processFaults, ...momentFaults, ...networkFaults];
+const FAULTS: Fault[] = [...processFaults, ...momentFaults, ...networkFaults];
+const FAULTS_OF_CLUSTER: Fault[] = [...FAULTS, ...clusterFaults, ...operatorFaults];
 
 /** Faults that overlap find what single ones don't; more would leave too little alive to be hurt. */
 const LANES = 2;
@@ -37,6 +40,7 @@ export async function injectFaults(
   const { random, sampler, ending } = options;
   const harms: Harm[] = [];
   const hurt = new Set<Target>();
+  const faults = arena.brokers.length > 1 ? FAULTS_OF_CLUSTER : FAULTS;
   const deck: Fault[] = [];
   await Promise.all(Array.from({ length: LANES }, () => runLane(random.fork())));
   return harms;
@@ -75,7 +79,7 @@ export async function injectFaults(
   }
 
   function draw(): Fault {
-    if (deck.length === 0) deck.push(...random.shuffle(FAULTS));
+    if (deck.length === 0) deck.push(...random.shuffle(faults));
     return deck.pop() as Fault;
   }
 }

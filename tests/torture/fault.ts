@@ -1,3 +1,4 @@
+import type { Broker } from './brokers.ts';
 import type { TestCluster, Member } from './test-cluster.ts';
 import type { Random } from '../support/random.ts';
 
@@ -15,7 +16,13 @@ export interface Fault {
   inflict: (arena: TestCluster, random: Random, targets: Target[]) => Promise<boolean>;
 }
 
-export type Target = 'nats' | 'postgres' | Member;
+/** `nats` is all of NATS, `mesh` what operators have set. */
+export type Target = 'nats' | 'mesh' | 'postgres' | 'standby' | Broker | Member;
+
+/** One at a time: of three, two must go on. */
+export function oneBroker(arena: TestCluster, random: Random): Target[] {
+  return ['nats', random.pick(arena.brokers)];
+}
 
 export function oneGateway(arena: TestCluster, random: Random): Target[] {
   return [random.pick(arena.gateways)];
@@ -27,7 +34,12 @@ export function oneCounter(arena: TestCluster, random: Random): Target[] {
 
 /** The service among the targets of a fault that aims at one. */
 export function memberOf(targets: Target[]): Member {
-  const member = targets.find((target) => typeof target !== 'string');
-  if (member === undefined) throw new Error('the fault aims at no service');
-  return member;
+  for (const target of targets) if (typeof target !== 'string' && 'url' in target) return target;
+  throw new Error('the fault aims at no service');
+}
+
+/** The nats-server among them. */
+export function brokerOf(targets: Target[]): Broker {
+  for (const target of targets) if (typeof target !== 'string' && 'routes' in target) return target;
+  throw new Error('the fault aims at no nats-server');
 }

@@ -16,13 +16,15 @@ export interface Frame {
 /** Takes what was read from a socket and returns the messages that are complete with it. */
 export type Splitter = (chunk: Buffer) => Frame[];
 
-export type Protocol = 'nats' | 'postgres';
+/** Bytes are not read at all: whatever comes is a message. */
+export type Protocol = 'nats' | 'postgres' | 'bytes';
 
 /** Enough to see which statement it is. */
 const STATEMENT_HEAD_BYTES = 160;
 
 /** Makes the splitter of one direction of one connection. */
 export function createSplitter(protocol: Protocol, toServer: boolean): Splitter {
+  if (protocol === 'bytes') return (bytes) => [{ toServer, head: '', bytes }];
   let rest: Buffer = Buffer.alloc(0);
   let isFirst = true;
   return (chunk) => {

@@ -1,9 +1,17 @@
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { Kysely } from 'kysely';
 import { natsUrlOf, type MeshFile } from '../../mesh/local/mesh-file.ts';
 import { connectToNats } from '../../nats/connect.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { openDatabase } from '../../schema/database/database.ts';
-import type { Inspection } from './verdict.ts';
+import type { Database } from '../../schema/database/tables.ts';
+
+/** What the judge must see of a mesh. */
+export interface Inspection {
+  database: Kysely<Database>;
+  inspector: JetStreamManager;
+  inspect: () => Promise<{ messages: number; ackPending: number }>;
+}
 
 /** What a judge sees of a mesh that `npm start` runs; it keeps its addresses from start to start. */
 export async function openInspection(

@@ -3,7 +3,7 @@ import { report } from './report.ts';
 import { tortureSupervisor } from './supervisor.ts';
 import { torture } from './torture.ts';
 
-// The process of `npm run torture -- --seed N --minutes M`.
+// The process of `npm run torture -- --seed N --minutes M --nats 3`.
 
 /** How often the supervisor is killed, after the rest. */
 const SUPERVISOR_ROUNDS_PER_MINUTE = 1;
@@ -12,6 +12,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     minutes: { type: 'string', default: '3' },
+    nats: { type: 'string', default: '1' },
   },
 });
 const seed = Number(values.seed);
@@ -21,8 +22,14 @@ if (!Number.isSafeInteger(seed) || !(minutes > 0)) {
   process.exit(2);
 }
 
+const natsNodes = Number(values.nats);
+if (natsNodes !== 1 && natsNodes !== 3) {
+  console.error('--nats takes 1 or 3, the number of nats-servers');
+  process.exit(2);
+}
+
 console.log(`torture with seed ${seed} for ${minutes} minute(s) …`);
-const verdict = await torture({ seed, durationMs: minutes * 60_000 });
+const verdict = await torture({ seed, durationMs: minutes * 60_000, natsNodes });
 console.log(report(verdict));
 
 const rounds = Math.max(1, Math.round(minutes * SUPERVISOR_ROUNDS_PER_MINUTE));

@@ -54,7 +54,7 @@ export async function sendMalformedMessages(options: MalformedMessagesOptions): 
     try {
       const { seq } = await client.publish(SUBJECT, text);
       Object.assign(attempt, { outcome: 'accepted', said: 'PubAck', sequence: seq });
-      if (poison) poison.accepted++;
+      poison?.accepted.push(seq);
       options.onAccepted(seq);
     } catch {
       if (poison) poison.unknown++;
@@ -146,7 +146,7 @@ function besideGood(book: Book, { poison, bad }: { poison: MalformedMessage; bad
 }
 
 function makePoison(reason: string, random: Random): MalformedMessage {
-  return { mark: `poison-${random.uuid()}`, reason, accepted: 0, unknown: 0 };
+  return { mark: `poison-${random.uuid()}`, reason, accepted: [], unknown: 0 };
 }
 
 function encode({ key, value }: Increment): string {

@@ -1,7 +1,7 @@
 /*
  * The worst moments: what passes between a service and its server just when something is decided.
  */
-import type { Fate, Proxy, Watcher, Wire } from './proxy.ts';
+import type { Connections, Fate, Watcher, Wire } from './proxy.ts';
 
 /** A busy mesh has each of these moments every flush interval. */
 const MOMENT_MS_MAX = 6_000;
@@ -16,7 +16,7 @@ const OUTSIDE_TRANSACTION = /^Q (begin|start|rollback)/i;
 export type Act = () => Fate;
 
 /** Waits for the moment and acts once. @returns false where it did not come in time. */
-export function strike(proxy: Proxy, watcher: Watcher): Promise<boolean> {
+export function strike(connections: Connections, watcher: Watcher): Promise<boolean> {
   return new Promise((resolve) => {
     const end = (struck: boolean) => {
       clearTimeout(timer);
@@ -24,7 +24,7 @@ export function strike(proxy: Proxy, watcher: Watcher): Promise<boolean> {
       resolve(struck);
     };
     const timer = setTimeout(() => end(false), MOMENT_MS_MAX);
-    const stopWatching = proxy.watch((frame, wire) => {
+    const stopWatching = connections.watch((frame, wire) => {
       const fate = watcher(frame, wire);
       if (fate !== undefined) end(true);
       return fate;

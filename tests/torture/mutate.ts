@@ -11,6 +11,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '1' },
+    nats: { type: 'string', default: '1' },
     /** Only mutations whose promise has this. */
     only: { type: 'string', default: '' },
   },
@@ -21,7 +22,8 @@ let escaped = 0;
 for (const mutation of TORTURE_MUTATIONS.filter(({ promise }) => promise.includes(values.only))) {
   const { root, remove } = copyEdited(editsOf(mutation));
   try {
-    const verdict = await torture({ seed: Number(values.seed), durationMs, root });
+    const [seed, natsNodes] = [Number(values.seed), Number(values.nats)];
+    const verdict = await torture({ seed, durationMs, root, natsNodes });
     // A wrong count is what it must be caught by, not anything that happens to go wrong beside it.
     const isCaught = verdict.wrongCounts > 0;
     if (!isCaught) escaped++;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { memberOf, oneCounter, oneGateway, type Fault } from './fault.ts';
-import type { Proxy } from './proxy.ts';
+import type { Connections } from './proxy.ts';
 import type { Random } from '../support/random.ts';
 
 /** Up to more than ack_wait, so that what a cut-off counter holds is delivered to another. */
@@ -25,14 +25,22 @@ export const networkFaults: Fault[] = [
   },
 ];
 
-/** Refused at once, or swallowed; what was swallowed arrives late, or never. */
-async function cutOff(proxy: Proxy, random: Random): Promise<boolean> {
-  const isSwallowed = random.chance(0.6);
+/**
+ * Refused at once, or swallowed; what was swallowed arrives late, or never.
+ *
+ * @param options.isOneWay then it is swallowed, as nothing can be refused where an answer can't come.
+ */
+export async function cutOff(
+  connections: Connections,
+  random: Random,
+  { awayMs = AWAY_MS, isOneWay = false } = {},
+): Promise<boolean> {
+  const isSwallowed = isOneWay || random.chance(0.6);
   const arrivesLate = random.chance(0.5);
-  if (isSwallowed) proxy.stall();
-  else proxy.refuse();
-  await delay(random.between(AWAY_MS.least, AWAY_MS.most));
-  if (!arrivesLate) proxy.cut();
-  proxy.open();
+  if (isSwallowed) connections.stall();
+  else connections.refuse();
+  await delay(random.between(awayMs.least, awayMs.most));
+  if (!arrivesLate) connections.cut();
+  connections.open();
   return true;
 }

@@ -1,13 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestCluster } from './test-cluster.ts';
-import { memberOf, oneCounter, oneGateway, type Fault } from './fault.ts';
+import { brokerOf, memberOf, oneBroker, oneCounter, oneGateway, type Fault } from './fault.ts';
+import type { Target } from './fault.ts';
+import { findChildren, signal } from './process-tree.ts';
 import type { Random } from '../support/random.ts';
 
 /** Short of what a client notices up to beyond ack_wait and every time-out of a database role. */
 const FREEZE_MS = { least: 200, most: 7_000 };
 const SERVER_FREEZE_MS = { least: 200, most: 3_500 };
+/** Up to beyond the election of another leader, which takes 4 to 9 seconds. */
+export const ONE_OF_THREE_AWAY_MS = { least: 200, most: 12_000 };
 /** Beyond the hour for which message rows are kept, up to more than a day. */
 const CLOCK_OFF_MS = { least: 2 * 3_600_000, most: 30 * 3_600_000 };
 
@@ -29,7 +31,7 @@ export const processFaults: Fault[] = [
       return true;
     },
   },
-  { kind: 'nats-server killed', aim: () => ['nats'], inflict: killNats },
+  { kind: 'nats-server killed', aim: oneBroker, inflict: killNats },
   { kind: 'PostgreSQL killed', aim: () => ['postgres'], inflict: killPostgres },
   {
     kind: 'gateway frozen',
@@ -49,12 +51,12 @@ export const processFaults: Fault[] = [
   },
   {
     kind: 'nats-server frozen',
-    aim: () => ['nats'],
-    inflict: ({ servers }, random) => {
-      const freeze = () => servers.nats.kill('SIGSTOP');
-      const thaw = () => servers.nats.kill('SIGCONT');
-      const lengthMs = random.between(SERVER_FREEZE_MS.least, SERVER_FREEZE_MS.most);
-      return forAWhile(lengthMs, freeze, thaw);
+    aim: oneBroker,
+    inflict: ({ brokers }, random, targets) => {
+      const { kill } = brokerOf(targets);
+      const { least, most } = brokers.length > 1 ? ONE_OF_THREE_AWAY_MS : SERVER_FREEZE_MS;
+      const thaw = () => kill('SIGCONT');
+      return forAWhile(random.between(least, most), () => kill('SIGSTOP'), thaw);
     },
   },
   { kind: 'PostgreSQL frozen', aim: () => ['postgres'], inflict: freezePostgres },
@@ -69,7 +71,7 @@ export const processFaults: Fault[] = [
   },
 ];
 
-async function forAWhile(
+export async function forAWhile(
   lengthMs: number,
   begin: () => unknown,
   end: () => unknown,
@@ -80,47 +82,36 @@ async function forAWhile(
   return true;
 }
 
-async function killNats({ servers }: TestCluster): Promise<boolean> {
-  servers.nats.kill('SIGKILL');
-  await servers.restartNats();
-  return true;
+/** One that runs alone is started again at once; of three, the others go on meanwhile. */
+function killNats({ brokers }: TestCluster, random: Random, targets: Target[]): Promise<boolean> {
+  const { kill, restart } = brokerOf(targets);
+  const { least, most } = ONE_OF_THREE_AWAY_MS;
+  const awayMs = brokers.length > 1 ? random.between(least, most) : 0;
+  return forAWhile(
+    awayMs,
+    () => kill('SIGKILL'),
+    () => restart(),
+  );
 }
 
-async function killPostgres({ servers }: TestCluster): Promise<boolean> {
-  servers.postgres.kill('SIGKILL');
-  await servers.restartPostgres();
+async function killPostgres({ postgres }: TestCluster): Promise<boolean> {
+  postgres.kill('SIGKILL');
+  await postgres.restart();
   return true;
 }
 
 /** Its backends are processes of their own, and go on working if only the main one stops. */
-function freezePostgres({ servers }: TestCluster, random: Random): Promise<boolean> {
+function freezePostgres({ postgres }: TestCluster, random: Random): Promise<boolean> {
   const frozen: number[] = [];
   const freeze = () => {
-    servers.postgres.kill('SIGSTOP');
-    frozen.push(...findChildren(servers.postgres.pid));
+    postgres.kill('SIGSTOP');
+    frozen.push(...findChildren(postgres.pid));
     frozen.forEach((pid) => signal(pid, 'SIGSTOP'));
   };
   const thaw = () => {
     frozen.forEach((pid) => signal(pid, 'SIGCONT'));
-    servers.postgres.kill('SIGCONT');
+    postgres.kill('SIGCONT');
   };
   const lengthMs = random.between(SERVER_FREEZE_MS.least, SERVER_FREEZE_MS.most);
   return forAWhile(lengthMs, freeze, thaw);
-}
-
-/** While the parent is stopped, none of its children is replaced by a stranger of the same pid. */
-function findChildren(pid: number): number[] {
-  const text =
-    process.platform === 'linux'
-      ? readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-      : execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' });
-  return text.trim().split(/\s+/).filter(Boolean).map(Number);
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }

@@ -13,18 +13,25 @@ export interface Wire {
 /** Looks at a message before it passes, and decides about it or leaves it to others. */
 export type Watcher = (frame: Frame, wire: Wire) => Fate | undefined;
 
-/** Stands between one service and one server. */
-export interface Proxy {
-  readonly port: number;
+/** Which way nothing passes. */
+export type Way = 'to server' | 'from server' | 'both';
+
+/** What can be done to connections. */
+export interface Connections {
   /** Shows every message to the watcher until the returned function is called. */
   watch: (watcher: Watcher) => () => void;
-  /** Nothing passes and nothing breaks, as when a switch dies. */
-  stall: () => void;
+  /** Nothing passes and nothing breaks, as when a switch dies; one way, as when a firewall errs. */
+  stall: (way?: Way) => void;
   /** Connections break, and new ones too. */
   refuse: () => void;
   /** Everything passes again; what was stalled arrives late, unless it is cut. */
   open: () => void;
   cut: () => void;
+}
+
+/** Stands between one service and one server. */
+export interface Proxy extends Connections {
+  readonly port: number;
   close: () => Promise<void>;
 }
 
@@ -33,25 +40,27 @@ interface Connection extends Wire {
   server: Socket;
 }
 
-export async function startProxy(protocol: Protocol, serverPort: number): Promise<Proxy> {
+/** @param serverPort is asked at each connection, so that another server can take over. */
+export async function startProxy(protocol: Protocol, serverPort: () => number): Promise<Proxy> {
   const port = await findFreePort();
   const connections = new Set<Connection>();
   const watchers = new Set<Watcher>();
   // One side of a connection can outlast the other, and a paused one would for ever.
   const sockets = new Set<Socket>();
-  let state: 'open' | 'stalled' | 'refusing' = 'open';
+  let isRefusing = false;
+  let stalled: Way | undefined;
 
   const listener = createServer((client) => {
-    if (state === 'refusing') {
+    if (isRefusing) {
       client.resetAndDestroy();
       return;
     }
-    const server = connect(serverPort, '127.0.0.1');
+    const server = connect(serverPort(), '127.0.0.1');
     const connection: Connection = { client, server, cut: () => cutConnection(connection) };
     connections.add(connection);
     relay(connection, true);
     relay(connection, false);
-    if (state === 'stalled') pause(connection);
+    if (stalled !== undefined) pause(connection, stalled);
   });
   await listen(listener, port);
 
@@ -90,7 +99,8 @@ export async function startProxy(protocol: Protocol, serverPort: number): Promis
   }
 
   function open(): void {
-    state = 'open';
+    isRefusing = false;
+    stalled = undefined;
     for (const { client, server } of connections) {
       client.resume();
       server.resume();
@@ -103,12 +113,12 @@ export async function startProxy(protocol: Protocol, serverPort: number): Promis
       watchers.add(watcher);
       return () => watchers.delete(watcher);
     },
-    stall: () => {
-      state = 'stalled';
-      connections.forEach(pause);
+    stall: (way = 'both') => {
+      stalled = way;
+      for (const connection of connections) pause(connection, way);
     },
     refuse: () => {
-      state = 'refusing';
+      isRefusing = true;
       cut();
     },
     open,
@@ -120,9 +130,23 @@ export async function startProxy(protocol: Protocol, serverPort: number): Promis
   };
 }
 
-function pause({ client, server }: Connection): void {
-  client.pause();
-  server.pause();
+/** What is done to one is done to all. */
+export function joinConnections(all: Connections[]): Connections {
+  return {
+    watch: (watcher) => {
+      const endings = all.map(({ watch }) => watch(watcher));
+      return () => endings.forEach((end) => end());
+    },
+    stall: (way) => all.forEach(({ stall }) => stall(way)),
+    refuse: () => all.forEach(({ refuse }) => refuse()),
+    open: () => all.forEach(({ open }) => open()),
+    cut: () => all.forEach(({ cut }) => cut()),
+  };
+}
+
+function pause({ client, server }: Connection, way: Way): void {
+  if (way !== 'from server') client.pause();
+  if (way !== 'to server') server.pause();
 }
 
 /** A reset, as a crashed machine or a firewall gives it; what is in a buffer is lost. */

@@ -25,6 +25,7 @@ export function report(verdict: Verdict): string {
     '',
     `${verdict.increments} increments were sent, ${verdict.counted} counted, ` +
       `${verdict.letters} became dead letters; the ledger refused ${verdict.copiesRefused} copies and whole messages`,
+    ...describeLost(verdict.lost),
     `quiet ${inSeconds(verdict.quietAfterMs)} after the last request; ` +
       `worst staleness ${inSeconds(worst.stalenessMs)}, meanwhile:`,
     ...harmsDuring(worst.seenAt - worst.stalenessMs, worst.seenAt, harms),
@@ -40,6 +41,11 @@ export function report(verdict: Verdict): string {
         ...harmsAround(history, harms),
       ]),
   ].join('\n');
+}
+
+function describeLost({ named, found }: Verdict['lost']): string[] {
+  if (named === 0) return [];
+  return [`${named} messages were purged and named as lost; ${found} of them had been accepted`];
 }
 
 function describeHarms(harms: Harm[]): string[] {

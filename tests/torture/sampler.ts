@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
+import { isInLoss, type Loss } from './losses.ts';
 
 const SAMPLE_MS = 200;
 
@@ -20,8 +21,10 @@ export interface Sampler {
 /**
  * Measures from outside: from the answer that the client got to the committed row, as any other
  * connection sees it.
+ *
+ * @param losses messages that nobody waits for any more.
  */
-export function startSampler(database: Kysely<Database>): Sampler {
+export function startSampler(database: Kysely<Database>, losses: Loss[] = []): Sampler {
   const waiting = new Map<number, number>();
   const watches = new Set<{ since: number; sawLater: boolean; resolve: () => void }>();
   const worst = { stalenessMs: 0, seenAt: 0 };
@@ -34,6 +37,9 @@ export function startSampler(database: Kysely<Database>): Sampler {
       // PostgreSQL is away half of the time here, which the waiting itself shows.
       const settled = await findSettled(database, [...waiting.keys()]).catch(() => []);
       settled.forEach(seen);
+      for (const sequence of waiting.keys()) {
+        if (isInLoss(losses, sequence)) waiting.delete(sequence);
+      }
       for (const watch of watches) if (isOver(watch)) watch.resolve();
     }
   }

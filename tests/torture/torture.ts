@@ -27,25 +27,29 @@ export interface TortureOptions {
   durationMs: number;
   /** Where the services' code is: this project, unless it is to be shown that the torture can fail. */
   root?: string;
+  /** One nats-server, or three and a standby for PostgreSQL. */
+  natsNodes?: number;
 }
 
 export async function torture(options: TortureOptions): Promise<Verdict> {
-  const { seed, durationMs, root = PROJECT } = options;
+  const { seed, durationMs, root = PROJECT, natsNodes = 1 } = options;
   const random = createRandom(seed);
-  const arena = await openTestCluster(root);
+  const arena = await openTestCluster(root, natsNodes);
   try {
-    const { database, gateways, counters, servers } = arena;
+    const { database, gateways, counters, provisionerUrl, answerMsMax, losses } = arena;
     const book = openBook(random.fork());
-    const sampler = startSampler(database);
+    const sampler = startSampler(database, losses);
     const ending = new AbortController();
     const shared = { book, onAccepted: sampler.accepted, ending: ending.signal };
     const sending = Promise.all([
-      runClients({ ...shared, random: random.fork(), gateways, connections: CONNECTIONS }),
-      sendMalformedMessages({
+      runClients({
         ...shared,
         random: random.fork(),
-        url: servers.nats.urls.provisioner,
+        gateways,
+        connections: CONNECTIONS,
+        answerMsMax,
       }),
+      sendMalformedMessages({ ...shared, random: random.fork(), url: provisionerUrl }),
     ]);
     const tormenting = injectFaults(arena, {
       random: random.fork(),
@@ -58,7 +62,7 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
 
     const harms = await tormenting;
     await sending;
-    const verdict = await reachVerdict(arena, book, { seed, harms, sampler });
+    const verdict = await reachVerdict(arena, book, { seed, harms, sampler, losses });
     const ends = [...gateways, ...counters].flatMap(({ unexpectedEnds }) => unexpectedEnds);
     return { ...verdict, problems: [...verdict.problems, ...ends] };
   } finally {

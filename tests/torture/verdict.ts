@@ -1,25 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 import { auditBooks } from './audit.ts';
 import type { Book } from './book.ts';
 import { checkLetters, readLetters } from './dead-letters.ts';
+import { checkLosses, type Loss } from './losses.ts';
 import type { Sampler } from './sampler.ts';
 import type { Harm } from './fault-injector.ts';
+import type { Inspection } from './inspection.ts';
 import { verifyCounts, type Wrong } from './verify.ts';
 
 /** Beyond the longest time-out of anything, so that what is not quiet then never will be. */
 const QUIET_MS_MAX = 90_000;
 /** After the stream is empty, for what is still on its way somewhere; longer than a flush. */
 const AFTERMATH_MS = 2_000;
-
-/** What the judge must see of a mesh. */
-export interface Inspection {
-  database: Kysely<Database>;
-  inspector: JetStreamManager;
-  inspect: () => Promise<{ messages: number; ackPending: number }>;
-}
 
 export interface Verdict {
   seed: number;
@@ -35,6 +29,8 @@ export interface Verdict {
   increments: number;
   counted: number;
   letters: number;
+  /** Messages that operators gave up, and those of them that were accepted and are not counted. */
+  lost: { named: number; found: number };
   /** Stored copies that the ledger recognised. */
   copiesRefused: number;
   /** From an answer to the committed row, at most, and when that was seen. */
@@ -46,18 +42,20 @@ export interface Verdict {
 export async function reachVerdict(
   scene: Inspection,
   book: Book,
-  run: { seed: number; harms: Harm[]; sampler: Sampler },
+  run: { seed: number; harms: Harm[]; sampler: Sampler; losses?: Loss[] },
 ): Promise<Verdict> {
   const { database, inspector } = scene;
+  const { losses = [] } = run;
   const { isQuiet, quietAfterMs } = await untilQuiet(scene);
   await run.sampler.stop();
-  const { wrong: wrongCounts, countOf } = await verifyCounts(database, book);
+  const { wrong: wrongCounts, countOf, gone } = await verifyCounts(database, book, losses);
   const letters = await readLetters(inspector);
-  const wrong = [...wrongCounts, ...checkLetters(letters, book, countOf)];
+  const wrong = [...wrongCounts, ...checkLetters(letters, book, { countOf, losses })];
   const problems = [
     ...(isQuiet ? [] : [`no quiet within ${QUIET_MS_MAX} ms: something stays in the stream`]),
     ...book.problems,
     ...wrong.map(({ what }) => what),
+    ...checkLosses(losses, gone),
     ...(await auditBooks(database)),
   ];
   return {
@@ -70,6 +68,7 @@ export async function reachVerdict(
     increments: book.increments.length,
     counted: book.increments.reduce((sum, increment) => sum + countOf(increment), 0),
     letters: letters.length,
+    lost: { named: losses.reduce((sum, { count }) => sum + count, 0), found: gone.size },
     copiesRefused: await countCopies(database),
     worst: run.sampler.worst,
     quietAfterMs,

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
+import { mayBeGone, type Loss } from './losses.ts';
 import { readDigits, type Book, type DuplicateKey, type Increment } from './book.ts';
 
 /** Something that ended wrong, with everything that is known about it. */
@@ -13,10 +14,16 @@ export interface Wrong {
 export interface Verification {
   wrong: Wrong[];
   countOf: (increment: Increment) => number;
+  /** Sequences of accepted messages that are not counted, and need not be. */
+  gone: Set<number>;
 }
 
 /** Compares the table with the book, digit by digit. */
-export async function verifyCounts(database: Kysely<Database>, book: Book): Promise<Verification> {
+export async function verifyCounts(
+  database: Kysely<Database>,
+  book: Book,
+  losses: Loss[] = [],
+): Promise<Verification> {
   const rows = await database.selectFrom('increments').select(['key', 'value']).execute();
   const counts = new Map<Increment, number>();
   const wrong: Wrong[] = [];
@@ -29,13 +36,20 @@ export async function verifyCounts(database: Kysely<Database>, book: Book): Prom
     });
   }
   const countOf = (increment: Increment) => counts.get(increment) ?? 0;
+  const gone = new Set<number>();
   for (const fence of book.fences) {
     const what = judge(fence, countOf);
     const keys = fence.increments.map(({ key }) => key);
-    if (what !== undefined) wrong.push({ what, keys, history: describeFence(fence, countOf) });
+    const attempts = fence.increments.flatMap((increment) => increment.attempts);
+    if (what === NOT_COUNTED && mayBeGone(losses, attempts)) {
+      for (const { sequence } of attempts) if (sequence !== undefined) gone.add(sequence);
+    } else if (what !== undefined)
+      wrong.push({ what, keys, history: describeFence(fence, countOf) });
   }
-  return { wrong, countOf };
+  return { wrong, countOf, gone };
 }
+
+const NOT_COUNTED = 'accepted and not counted';
 
 /** Once, if anything behind the fence was answered 200; never, if all was refused; else either. */
 function judge(fence: DuplicateKey, countOf: (increment: Increment) => number): string | undefined {
@@ -49,7 +63,7 @@ function judge(fence: DuplicateKey, countOf: (increment: Increment) => number): 
   if (fence.isBatch && counts.some((count) => count !== first)) return 'a batch was taken apart';
   if (fence.isNeverCounted) return counted > 0 ? 'counted what can never count' : undefined;
   if (counted > 1) return `counted ${counted} times`;
-  if (counted === 0 && outcomes.includes('accepted')) return 'accepted and not counted';
+  if (counted === 0 && outcomes.includes('accepted')) return NOT_COUNTED;
   // An attempt that was refused was not stored, and neither was anything else of this fence.
   const isRefused = outcomes.every((outcome) => outcome === 'refused');
   if (counted > 0 && isRefused) return 'refused as not stored, and counted';
