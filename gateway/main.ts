@@ -1,6 +1,7 @@
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import type { Kysely } from 'kysely';
+import { describeClock } from '../nats/broker-clock.ts';
 import { sendHeartbeats } from '../nats/send-heartbeats.ts';
 import {
   CannotConnect,
@@ -44,11 +45,6 @@ const DATABASE_QUERY_TIMEOUT_MS = 2_000;
 const READINESS_NOTICE_MS = 500;
 /** How long a start waits for the stream, which may be made later. */
 const STREAM_MS_MAX = 1_000;
-/**
- * Far below the half hour at which counter services refuse an id, far above the error of a synchronized
- * clock.
- */
-const CLOCK_AHEAD_S_MAX = 60;
 
 async function main(): Promise<void> {
   const config = readGatewayConfig(process.env);
@@ -120,6 +116,7 @@ async function main(): Promise<void> {
     waiting: () => queues.waiting,
     isBrokerConnected: () => watch.isConnected,
     readStoreProblem: store.readProblem,
+    readClockAheadMs: () => stream.clockAheadMs,
   };
   const recordPackSize = createMetrics(stats, observe);
   const { service, readHeartbeat } = createReport(stats, observe);
@@ -216,10 +213,8 @@ async function followStream(stream: StreamWatch, log: Log): Promise<void> {
       return;
     }
     log.info(`the stream ${INCREMENTS} is there`);
-    const aheadS = Math.round(stream.clockAheadMs / 1000);
-    if (Math.abs(aheadS) > CLOCK_AHEAD_S_MAX) {
-      log.warn(`this machine's clock is ${aheadS} s ahead of the broker's, by which ids are made`);
-    }
+    const wrong = describeClock(stream.clockAheadMs);
+    if (wrong !== undefined) log.warn(`${wrong}, by which ids are made`);
   };
   await connectionChange(stream, STREAM_MS_MAX);
   report(stream.isConnected);

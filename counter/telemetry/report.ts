@@ -35,6 +35,7 @@ export function createReport(
       acks_pending: held.pending,
       oldest_held_ms: Math.round(held.oldestAgeMs),
       worst_staleness_ms: Math.round(stats.worstStalenessMs()),
+      clock_ahead_ms: Math.round(stats.clockAheadMs),
       database_connected: held.isDatabaseConnected,
       ...(stats.auditDifference !== undefined && { audit_difference: stats.auditDifference }),
     };

@@ -8,7 +8,11 @@ import type { Stats } from './stats.ts';
 /** What a gateway reports of itself: to the nats CLI on request, and to consoles once a second. */
 export function createReport(
   stats: Stats,
-  observe: { waiting: () => number; readStoreProblem: () => StoreProblem | undefined },
+  observe: {
+    waiting: () => number;
+    readClockAheadMs: () => number;
+    readStoreProblem: () => StoreProblem | undefined;
+  },
 ): { service: DiscoverableService; readHeartbeat: () => Heartbeat } {
   const identity = identify();
   const host = hostname();
@@ -21,6 +25,7 @@ export function createReport(
       messages_published: stats.messagesStored,
       responses: { ...stats.responses },
       increments_waiting: observe.waiting(),
+      clock_ahead_ms: Math.round(observe.readClockAheadMs()),
       ...(problem !== undefined && { store_problem: problem }),
     };
   };

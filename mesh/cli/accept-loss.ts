@@ -6,7 +6,7 @@ import {
   type Proof,
   type StoresDisagree,
 } from '../../counter/settle/compare-stores.ts';
-import { readStreamState, type StreamState } from '../../counter/settle/stream-state.ts';
+import { streamReaders, type StreamState } from '../../counter/settle/stream-state.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import { EXIT, type Command } from './command.ts';
@@ -36,7 +36,7 @@ it that are not counted are gone, too.
     const { servers, print, options } = context;
     const manager = await servers.manager('provisioner');
     const database = await servers.database();
-    const { found, stream, proof } = await lookAtStores(database, () => readStreamState(manager));
+    const { found, stream, proof } = await lookAtStores(database, streamReaders(manager));
     if (found === undefined) {
       print({ accepted: false, reason: null }, () => 'Stream and database agree: nothing is gone.');
       return EXIT.fine;
@@ -67,10 +67,11 @@ function describeLoss(
     return `${plural(removed, 'message')}, up to sequence ${removed}, left the stream and are not in this database.`;
   }
   if (kind === 'stream-went-back') {
-    return (
-      `The stream ends at ${stream.lastSequence}, and message ${proof.last} is counted: the stream is made ` +
-      `again, and ${plural(stream.messages, 'message')} in it, counted or not, ${stream.messages === 1 ? 'is' : 'are'} gone.`
-    );
+    const place =
+      proof.last > stream.lastSequence
+        ? `The stream ends at ${stream.lastSequence}, and message ${proof.last} is counted`
+        : `Message ${proof.last} is counted, and the stream has another one in its place`;
+    return `${place}: the stream is made again, and ${plural(stream.messages, 'message')} in it, counted or not, ${stream.messages === 1 ? 'is' : 'are'} gone.`;
   }
   return (
     `${countMissing(stream, proof)} of the messages ${proof.prunedThrough + 1} to ${removed} left the ` +

@@ -13,6 +13,8 @@ export const GatewayStats = Type.Object({
   /** Answers of any kind, by HTTP status. */
   responses: Type.Record(Type.String(), Count),
   increments_waiting: Count,
+  /** How far its machine's clock is ahead of the broker's; negative if it is behind. */
+  clock_ahead_ms: Type.Optional(Type.Number()),
   /** Why the stream does not store what this gateway publishes; absent while it does. */
   store_problem: Type.Optional(
     Type.Object({
@@ -45,6 +47,8 @@ export const CounterStats = Type.Object({
   last_flush_ms: Milliseconds,
   /** Age of the oldest increment at a commit, the maximum of the last minute. */
   worst_staleness_ms: Milliseconds,
+  /** How far its machine's clock is ahead of the broker's; negative if it is behind. */
+  clock_ahead_ms: Type.Optional(Type.Number()),
   /** False from a batch that could not be committed until the database answers again. */
   database_connected: Type.Optional(Type.Boolean()),
   /** What the counters hold minus what the messages added, at the last audit; absent before it. */
