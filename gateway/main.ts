@@ -14,6 +14,7 @@ import { HEARTBEAT_SUBJECT, openChannel, RATE_LIMIT_SUBJECT } from '../nats/chan
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
+import { UNSTATED_SYNC } from '../nats/sync-setting.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { readDatabaseId } from '../schema/database/database-id.ts';
 import { openDatabase } from '../schema/database/database.ts';
@@ -39,6 +40,7 @@ import { tracePublisher } from './telemetry/tracing.ts';
 import { listenForRisk } from './health/reported-risk.ts';
 import { createReadiness, STREAM_AWAY } from './health/readiness.ts';
 import { watchStore } from './health/store-watch.ts';
+import { findUnwiseSettings } from './unwise-settings.ts';
 
 const DATABASE_QUERY_TIMEOUT_MS = 2_000;
 /** A load balancer needs this long to see that /readyz is 503 before connections are refused. */
@@ -65,6 +67,9 @@ async function main(): Promise<void> {
       'authentication is off: whoever reaches this gateway may read and write, and all share one scope of idempotency keys',
     );
   }
+  findUnwiseSettings(config).forEach((line) => log.warn(line));
+  const isSyncStated = config.NATS_SYNC !== undefined;
+  if (!isSyncStated) log.warn(UNSTATED_SYNC);
   let isStopping = false;
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
@@ -117,6 +122,7 @@ async function main(): Promise<void> {
     isBrokerConnected: () => watch.isConnected,
     readStoreProblem: store.readProblem,
     readClockAheadMs: () => stream.clockAheadMs,
+    isSyncStated,
   };
   const recordPackSize = createMetrics(stats, observe);
   const { service, readHeartbeat } = createReport(stats, observe);

@@ -1,4 +1,5 @@
 import { sql, type Kysely } from 'kysely';
+import { readDatabaseId } from '../../schema/database/database-id.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { StreamReaders, StreamState } from './stream-state.ts';
 
@@ -55,7 +56,9 @@ export async function compareStores(
   provenThrough = 0,
 ): Promise<number> {
   const proof = await readProof(db, stream, provenThrough);
-  if (proof === undefined && stream.firstSequence === 1) {
+  const { found } = await compareLast(db, stream, { ...readers, proof, provenThrough });
+  if (found !== undefined) throw found;
+  if (proof === undefined) {
     await db
       .insertInto('streams')
       .values({ incarnation: String(stream.incarnation), pruned_through: '0' })
@@ -63,9 +66,7 @@ export async function compareStores(
       .execute();
     return 0;
   }
-  const { found } = await compareLast(stream, proof, { ...readers, provenThrough });
-  if (found !== undefined) throw found;
-  return Math.max(proof?.last ?? 0, stream.firstSequence - 1);
+  return Math.max(proof.last, stream.firstSequence - 1);
 }
 
 /** The same without a change, for commands; with what was compared. */
@@ -75,16 +76,23 @@ export async function lookAtStores(
 ): Promise<{ found: StoresDisagree | undefined; stream: StreamState; proof: Proof | undefined }> {
   const stream = await readers.readStream();
   const proof = await readProof(db, stream);
-  return { ...(await compareLast(stream, proof, { ...readers, provenThrough: 0 })), proof };
+  return { ...(await compareLast(db, stream, { ...readers, proof, provenThrough: 0 })), proof };
 }
 
 async function compareLast(
+  db: Kysely<Database>,
   stream: StreamState,
-  proof: Proof | undefined,
-  { readStream, readStoredMs, provenThrough }: StreamReaders & { provenThrough: number },
+  {
+    readStream,
+    readStoredMs,
+    proof,
+    provenThrough,
+  }: StreamReaders & { proof: Proof | undefined; provenThrough: number },
 ): Promise<{ found: StoresDisagree | undefined; stream: StreamState }> {
-  if (proof === undefined)
-    return { found: findDisagreement(stream, proof, { provenThrough }), stream };
+  if (proof === undefined) {
+    const databaseId = await readDatabaseId(db);
+    return { found: findDisagreement(stream, proof, { databaseId }), stream };
+  }
   const { last } = proof;
   // Another counter service may have committed a message that was stored since: read the stream again.
   const lastSequence =
@@ -148,17 +156,25 @@ const SAME_MS = 2;
 /**
  * Pure: the rules, and what is said of each.
  *
+ * @param look.databaseId the identity of the database.
  * @param look.storedMs when the stream's message with the last settled sequence was stored; absent if it is
  * not there any more.
  */
 export function findDisagreement(
   stream: StreamState,
   proof: Proof | undefined,
-  { provenThrough = 0, storedMs }: { provenThrough?: number; storedMs?: number } = {},
+  {
+    provenThrough = 0,
+    storedMs,
+    databaseId,
+  }: { provenThrough?: number; storedMs?: number; databaseId?: string } = {},
 ): StoresDisagree | undefined {
   const removed = stream.firstSequence - 1;
   if (proof === undefined) {
-    return removed === 0 ? undefined : new StoresDisagree('other-database', foreign(removed));
+    // What a database knows of a stream outweighs its identity, which changes where it is restored by a dump.
+    const isOthers = stream.countedBy !== undefined && stream.countedBy !== databaseId;
+    if (removed === 0 && !isOthers) return undefined;
+    return new StoresDisagree('other-database', foreign(removed));
   }
   if (proof.last > stream.lastSequence) {
     return new StoresDisagree(
@@ -221,8 +237,9 @@ export function streamHasAnother(sequence: number): StoresDisagree {
 }
 
 function foreign(removed: number): string {
+  const done = removed > 0 ? `has removed ${removed} messages as counted` : 'names its database';
   return (
-    `the stream has removed ${removed} messages as counted, and this database never knew the stream: another ` +
+    `the stream ${done}, and this database never knew the stream: another ` +
     'mesh counts it in a database of its own, or this database is an older or an empty one. Give this mesh ' +
     'the database that counts the stream, or NATS servers (NATS_URL) of its own'
   );

@@ -45,7 +45,7 @@ export interface StoresOptions {
   ackWaitMs: number;
   /** Called once, when the stream turns out to be another one. */
   onMadeAgain: (error: StoresDisagree) => void;
-  stats: Pick<Stats, 'risk' | 'clockAheadMs'>;
+  stats: Pick<Stats, 'risk' | 'disagreement' | 'clockAheadMs'>;
   log: Log;
 }
 
@@ -190,6 +190,7 @@ export async function openStores(
     if (agreement.suspicion?.isSaid === true) log.info('stream and database agree again');
     agreement = afterAgreed(agreement, current);
     stats.risk = undefined;
+    stats.disagreement = undefined;
     return last;
   }
 
@@ -199,6 +200,7 @@ export async function openStores(
     const graceMs = options.ackWaitMs + COMMIT_MS_MAX;
     agreement = afterDisagreed(agreement, error, { now: performance.now(), graceMs });
     if (agreement.suspicion?.isSaid !== true) return;
+    stats.disagreement = error.message;
     if (!wasSaid) log.error(`nothing is counted: ${error.message}`);
     void reportRisk(error, options);
   }

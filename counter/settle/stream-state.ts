@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { CLOCK_ANSWER_MS_MAX } from '../../nats/broker-clock.ts';
 import { findLossyLimits } from '../../nats/settings.ts';
-import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { COUNTED_BY, COUNTER, INCREMENTS } from '../../nats/streams.ts';
 
 /** What a counter service needs to know of the stream. */
 export interface StreamState {
@@ -17,6 +17,8 @@ export interface StreamState {
   unsettledSinceMs: number;
   /** A limit by which the stream drops messages that were not counted, as `max_age of 10 s`. */
   limitedBy?: string;
+  /** The identity of the database that counts it; absent where that was never written. */
+  countedBy?: string;
 }
 
 export interface StreamReading extends StreamState {
@@ -31,7 +33,9 @@ export async function readStreamState(manager: JetStreamManager): Promise<Stream
   const { config, created, state, ts } = await manager.streams.info(INCREMENTS);
   assert(ts !== undefined, 'every nats-server that is new enough for a mesh tells its time');
   const limitedBy = findLossyLimits(config);
+  const countedBy = config.metadata?.[COUNTED_BY];
   return {
+    ...(countedBy !== undefined && { countedBy }),
     ...(limitedBy !== undefined && { limitedBy }),
     incarnation: Date.parse(created),
     firstSequence: state.first_seq === 0 ? 1 : state.first_seq,

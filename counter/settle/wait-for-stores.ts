@@ -18,7 +18,7 @@ const PROBE_MS = 1_000;
 export interface WaitOptions {
   database: Kysely<Database>;
   manager: JetStreamManager;
-  stats: Pick<Stats, 'risk'>;
+  stats: Pick<Stats, 'risk' | 'disagreement'>;
   log: Log;
 }
 
@@ -42,11 +42,13 @@ export async function waitForStores(
       await compareStores(database, stream, readers);
       if (said !== '') log.info('stream and database agree now');
       stats.risk = undefined;
+      stats.disagreement = undefined;
       return stream;
     } catch (error) {
       if (error instanceof StoresDisagree) {
         if (said !== error.kind) log.error(`nothing is counted: ${error.message}`);
         said = error.kind;
+        stats.disagreement = error.message;
         await reportRisk(error, { database, stats });
       } else
         warn(`stream or database can't be used: ${describeDatabaseError(error)}; trying again`);

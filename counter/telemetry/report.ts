@@ -6,6 +6,9 @@ import type { CounterActivity, CounterStats, Heartbeat } from '../../schema/mess
 import type { Held } from './metrics.ts';
 import type { Stats } from './stats.ts';
 
+/** As long as a heartbeat may have it. */
+const PROBLEM_LENGTH_MAX = 1_000;
+
 /** What a counter service reports of itself: to the nats CLI on request, and to consoles once a second. */
 export function createReport(
   stats: Stats,
@@ -48,6 +51,11 @@ export function createReport(
     return stats.risk === undefined ? {} : { risk: stats.risk };
   }
 
+  function readCountingProblem(): Pick<CounterActivity, 'counting_problem'> {
+    const problem = stats.disagreement ?? stats.consumerStop;
+    return problem === undefined ? {} : { counting_problem: problem.slice(0, PROBLEM_LENGTH_MAX) };
+  }
+
   return {
     readHeartbeat: () => ({
       name: 'counter',
@@ -64,6 +72,7 @@ export function createReport(
         database_connected: readHeld().isDatabaseConnected,
         ...(stats.parked !== undefined && { parked_messages: stats.parked.messages }),
         ...readRisk(),
+        ...readCountingProblem(),
       },
     }),
     service: {

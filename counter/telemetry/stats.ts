@@ -43,6 +43,9 @@ export interface Stats extends Recorders {
   readonly settingFaults: readonly SettingFault[];
   /** How far this machine's clock is ahead of the broker's, in milliseconds. */
   clockAheadMs: number;
+  /** Why nothing is counted: stream and database disagree, or the consumer delivers nothing. */
+  disagreement: string | undefined;
+  consumerStop: string | undefined;
   /** Why gateways on this database must not accept increments; undefined if they may. */
   risk: { text: string; database: string } | undefined;
 }
@@ -114,6 +117,8 @@ export function createStats(): Stats {
     activity,
     settingFaults: NO_FAULTS,
     clockAheadMs: 0,
+    disagreement: undefined as string | undefined,
+    consumerStop: undefined as string | undefined,
     risk: undefined as Stats['risk'],
 
     received: (isRedelivered: boolean): void => {

@@ -11,6 +11,7 @@ export function createReport(
   observe: {
     waiting: () => number;
     readClockAheadMs: () => number;
+    isSyncStated: boolean;
     readStoreProblem: () => StoreProblem | undefined;
   },
 ): { service: DiscoverableService; readHeartbeat: () => Heartbeat } {
@@ -26,6 +27,7 @@ export function createReport(
       responses: { ...stats.responses },
       increments_waiting: observe.waiting(),
       clock_ahead_ms: Math.round(observe.readClockAheadMs()),
+      is_sync_stated: observe.isSyncStated,
       ...(problem !== undefined && { store_problem: problem }),
     };
   };

@@ -7,7 +7,8 @@ import {
   type StoresDisagree,
 } from '../../counter/settle/compare-stores.ts';
 import { streamReaders, type StreamState } from '../../counter/settle/stream-state.ts';
-import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { COUNTED_BY, COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { readDatabaseId } from '../../schema/database/database-id.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import { EXIT, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
@@ -50,7 +51,8 @@ it that are not counted are gone, too.
       print({ accepted: false, reason: found.message }, () => 'Nothing was changed.');
       return EXIT.bad;
     }
-    if (found.kind === 'stream-went-back') await makeStreamAgain(manager);
+    if (found.kind === 'stream-went-back')
+      await makeStreamAgain(manager, await readDatabaseId(database));
     else await giveUp(database, stream);
     print({ accepted: true, reason: found.message }, () => `${loss} Accepted: counting goes on.`);
     return EXIT.fine;
@@ -94,10 +96,11 @@ async function giveUp(database: Kysely<Database>, stream: StreamState): Promise<
 }
 
 /** With the settings that it and its consumer had; a new stream gets new rows in the ledger. */
-async function makeStreamAgain(manager: JetStreamManager): Promise<void> {
+async function makeStreamAgain(manager: JetStreamManager, databaseId: string): Promise<void> {
   const { config } = await manager.streams.info(INCREMENTS);
   const { config: consumer } = await manager.consumers.info(INCREMENTS, COUNTER);
   await manager.streams.delete(INCREMENTS);
-  await manager.streams.add(config);
+  const metadata = { ...config.metadata, [COUNTED_BY]: databaseId };
+  await manager.streams.add({ ...config, metadata });
   await manager.consumers.add(INCREMENTS, consumer);
 }

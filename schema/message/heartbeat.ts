@@ -15,6 +15,8 @@ export const GatewayStats = Type.Object({
   increments_waiting: Count,
   /** How far its machine's clock is ahead of the broker's; negative if it is behind. */
   clock_ahead_ms: Type.Optional(Type.Number()),
+  /** Whether an operator has stated that the brokers sync each message to disk. */
+  is_sync_stated: Type.Optional(Type.Boolean()),
   /** Why the stream does not store what this gateway publishes; absent while it does. */
   store_problem: Type.Optional(
     Type.Object({
@@ -80,6 +82,8 @@ export const CounterActivity = Type.Object({
   ),
   /** Messages of a newer version that no counter service counts; absent before they were looked for. */
   parked_messages: Type.Optional(Count),
+  /** Why nothing is counted until a person has acted; absent while that is not so. */
+  counting_problem: Type.Optional(Type.String({ maxLength: 1_000 })),
   /**
    * Why accepted increments may be lost, so that gateways are not ready. Where it concerns one database
    * only, with that.

@@ -110,6 +110,12 @@ void t.test('what a counter holds is committed though its consumer is deleted', 
 
   t.equal((await increment(10)).status, 200);
   await untilTotal(servers.database, 1);
+  const missing = /^The consumer counter is not there, so nothing is counted/;
+  await until(
+    'an error',
+    () => errorsOf(counter),
+    (said) => said.some((line) => missing.test(line)),
+  );
   t.match(await commandsOn(servers)('status'), {
     code: 1,
     output: /✗ The consumer counter is not there, so nothing is counted/,

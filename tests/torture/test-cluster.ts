@@ -102,6 +102,7 @@ async function openMember(
     clockAheadMs: CLOCK_AHEAD_MS[name] ?? 0,
     environment: {
       NATS_URL: throughPort(servers.nats.urls[role], nats.port),
+      NATS_SYNC: 'always',
       DATABASE_URL: throughPort(database, postgres.port),
       OTEL_EXPORTER_PROMETHEUS_PORT: String(await findFreePort()),
       PORT: String(port),

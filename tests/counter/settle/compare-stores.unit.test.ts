@@ -39,7 +39,14 @@ void t.test('what stream and database say of one another', (t) => {
     const found = findDisagreement(STREAM, proof && { ...PROOF, ...proof }, look);
     t.equal(found?.kind, kind, name);
   }
-  t.equal(findDisagreement({ ...STREAM, firstSequence: 1 }, undefined), undefined, 'a new stream');
+  const newStream = { ...STREAM, firstSequence: 1 };
+  t.equal(findDisagreement(newStream, undefined), undefined, 'a new stream');
+  const others = { ...newStream, countedBy: 'other' };
+  const look = { databaseId: 'own' };
+  t.equal(findDisagreement(others, undefined, look)?.kind, 'other-database', 'of another mesh');
+  const own = { ...newStream, countedBy: 'own' };
+  t.equal(findDisagreement(own, undefined, look), undefined, 'a new stream of this mesh');
+  t.equal(findDisagreement({ ...STREAM, countedBy: 'other' }, PROOF), undefined, 'after a move');
   t.end();
 });
 
