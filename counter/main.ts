@@ -15,6 +15,7 @@ import { isTracing } from '../telemetry/tracing.ts';
 import { startCounter, type CounterService } from './app.ts';
 import { CounterConfig, STOP_MS_MAX } from './config.ts';
 import { readConsumerAckWait } from './startup/check-consumer.ts';
+import { findUnwiseSettings } from './startup/unwise-settings.ts';
 import { createDeadLetterSender } from './maintenance/send-dead-letters.ts';
 import { StoresDisagree } from './settle/compare-stores.ts';
 import { createMetrics, type Held } from './telemetry/metrics.ts';
@@ -37,6 +38,7 @@ const NOTHING_HELD: Held = {
 async function main(): Promise<void> {
   const config = readEnvironment(CounterConfig, process.env);
   const log = createLog('counter', config.LOG_LEVEL);
+  findUnwiseSettings(config).forEach((line) => log.warn(line));
   const stopTelemetry = await startTelemetry('counter');
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];

@@ -1,6 +1,7 @@
 import proxyAddr from '@fastify/proxy-addr';
 import { Type, type Static } from 'typebox';
 import { natsUrlSetting } from '../nats/nats-url.ts';
+import { NatsSyncSetting } from '../nats/sync-setting.ts';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
 import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { isLoopback } from '../schema/settings/loopback.ts';
@@ -36,6 +37,7 @@ export const GatewayConfig = Type.Object({
     "The broker, with the gateway's user and password: nats://user:password@host:4222",
   ),
   ...NatsTlsSettings,
+  ...NatsSyncSetting,
   DATABASE_URL: databaseUrlSetting(
     'PostgreSQL for reads: postgres://mesh_gateway:password@host:5432/increments',
   ),

@@ -1,6 +1,7 @@
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import type { Kysely } from 'kysely';
+import { describeClock } from '../nats/broker-clock.ts';
 import { sendHeartbeats } from '../nats/send-heartbeats.ts';
 import {
   CannotConnect,
@@ -13,6 +14,7 @@ import { HEARTBEAT_SUBJECT, openChannel, RATE_LIMIT_SUBJECT } from '../nats/chan
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
+import { UNSTATED_SYNC } from '../nats/sync-setting.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { readDatabaseId } from '../schema/database/database-id.ts';
 import { openDatabase } from '../schema/database/database.ts';
@@ -38,17 +40,13 @@ import { tracePublisher } from './telemetry/tracing.ts';
 import { listenForRisk } from './health/reported-risk.ts';
 import { createReadiness, STREAM_AWAY } from './health/readiness.ts';
 import { watchStore } from './health/store-watch.ts';
+import { findUnwiseSettings } from './unwise-settings.ts';
 
 const DATABASE_QUERY_TIMEOUT_MS = 2_000;
 /** A load balancer needs this long to see that /readyz is 503 before connections are refused. */
 const READINESS_NOTICE_MS = 500;
 /** How long a start waits for the stream, which may be made later. */
 const STREAM_MS_MAX = 1_000;
-/**
- * Far below the half hour at which counter services refuse an id, far above the error of a synchronized
- * clock.
- */
-const CLOCK_AHEAD_S_MAX = 60;
 
 async function main(): Promise<void> {
   const config = readGatewayConfig(process.env);
@@ -69,6 +67,9 @@ async function main(): Promise<void> {
       'authentication is off: whoever reaches this gateway may read and write, and all share one scope of idempotency keys',
     );
   }
+  findUnwiseSettings(config).forEach((line) => log.warn(line));
+  const isSyncStated = config.NATS_SYNC !== undefined;
+  if (!isSyncStated) log.warn(UNSTATED_SYNC);
   let isStopping = false;
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
@@ -120,6 +121,8 @@ async function main(): Promise<void> {
     waiting: () => queues.waiting,
     isBrokerConnected: () => watch.isConnected,
     readStoreProblem: store.readProblem,
+    readClockAheadMs: () => stream.clockAheadMs,
+    isSyncStated,
   };
   const recordPackSize = createMetrics(stats, observe);
   const { service, readHeartbeat } = createReport(stats, observe);
@@ -216,10 +219,8 @@ async function followStream(stream: StreamWatch, log: Log): Promise<void> {
       return;
     }
     log.info(`the stream ${INCREMENTS} is there`);
-    const aheadS = Math.round(stream.clockAheadMs / 1000);
-    if (Math.abs(aheadS) > CLOCK_AHEAD_S_MAX) {
-      log.warn(`this machine's clock is ${aheadS} s ahead of the broker's, by which ids are made`);
-    }
+    const wrong = describeClock(stream.clockAheadMs);
+    if (wrong !== undefined) log.warn(`${wrong}, by which ids are made`);
   };
   await connectionChange(stream, STREAM_MS_MAX);
   report(stream.isConnected);

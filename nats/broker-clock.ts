@@ -6,6 +6,12 @@ export interface Clocks {
   monotonicMs: number;
 }
 
+/** An answer that takes longer has a time that has passed. */
+export const CLOCK_ANSWER_MS_MAX = 1_000;
+
+/** Smaller differences are usual, and harmless. */
+export const CLOCK_AHEAD_MS_MAX = 2_000;
+
 /** If the two clocks differ by more than this, one was set or the machine has slept. */
 const CLOCKS_APART_MS_MAX = 10_000;
 
@@ -45,4 +51,11 @@ export function createBrokerClock(): BrokerClock {
       return Math.abs(apartMs) <= CLOCKS_APART_MS_MAX;
     },
   };
+}
+
+/** Undefined for a clock that is right. @param aheadMs by how much it is ahead of the broker's. */
+export function describeClock(aheadMs: number): string | undefined {
+  if (Math.abs(aheadMs) <= CLOCK_AHEAD_MS_MAX) return undefined;
+  const seconds = Math.round(Math.abs(aheadMs) / 1000);
+  return `this machine's clock is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the broker's`;
 }

@@ -21,6 +21,7 @@ import {
 } from './settings.ts';
 import {
   ackWaitMs,
+  COUNTED_BY,
   COUNTER,
   counterConsumer,
   deadLettersStream,
@@ -73,6 +74,29 @@ export async function provision(options: ProvisionOptions): Promise<void> {
 }
 
 /**
+ * Writes into the stream which database counts it, where that was never written: counter services of another
+ * mesh then see at once that the stream is not theirs.
+ */
+export async function claimStream(
+  { url, tls }: Pick<ConnectOptions, 'url' | 'tls'>,
+  databaseId: string,
+): Promise<void> {
+  const connection = await connectToNats({ url, role: 'provisioner', ...(tls && { tls }) });
+  try {
+    const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
+    await retryWhileLeaderless(async () => {
+      const { config } = await manager.streams.info(INCREMENTS);
+      const { metadata = {} } = config;
+      if (metadata[COUNTED_BY] !== undefined) return;
+      const claimed = { ...config, metadata: { ...metadata, [COUNTED_BY]: databaseId } };
+      await manager.streams.update(INCREMENTS, claimed);
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+/**
  * Applies all settings that a promise rests on, then reads back and compares them.
  *
  * Updates a stream that exists, and does not add it again: NATS accepts an identical `add`, but first
@@ -89,8 +113,10 @@ async function applyStream(
       if (existing === undefined) return manager.streams.add(config);
       refuseReplicasOfOne(config, existing);
       refuseFaults(findFaults(existing.config).filter(({ isFixed }) => isFixed === true));
-      const { num_replicas } = existing.config;
-      return manager.streams.update(config.name, { num_replicas, ...config });
+      const { num_replicas, metadata: { [COUNTED_BY]: countedBy } = {} } = existing.config;
+      const claim = countedBy !== undefined && { [COUNTED_BY]: countedBy };
+      const metadata = { ...config.metadata, ...claim };
+      return manager.streams.update(config.name, { num_replicas, ...config, metadata });
     });
     const applied = await retryWhileLeaderless(() => manager.streams.info(config.name));
     refuseFaults(findFaults(applied.config));

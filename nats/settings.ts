@@ -31,6 +31,9 @@ export interface SettingFault extends Omit<NeededSetting, 'needs'> {
   found: string;
 }
 
+/** The time until which the consumer delivers nothing. */
+const PAUSE = 'pause_until';
+
 const KEPT = 'the stream keeps every accepted increment until it is counted';
 const ACCEPTED = 'gateways can store every increment, and know that it is stored';
 const OWN = 'the stream has what gateways stored, and nothing else';
@@ -86,7 +89,7 @@ export const CONSUMER_NEEDS: NeededSetting[] = [
   { name: 'max_batch', needs: null, promise: DELIVERED },
   { name: 'max_bytes', needs: null, promise: DELIVERED },
   { name: 'max_expires', needs: null, promise: DELIVERED },
-  { name: 'pause_until', needs: null, promise: DELIVERED },
+  { name: PAUSE, needs: null, promise: DELIVERED },
   { name: 'headers_only', needs: null, promise: DELIVERED, isSkipping: true },
   { name: 'inactive_threshold', needs: null, promise: 'the consumer stays' },
   { name: 'priority_groups', needs: null, promise: DELIVERED },
@@ -104,6 +107,13 @@ export const CONSUMER_NEEDS: NeededSetting[] = [
     promise: 'a counter service keeps what it holds until its flush',
   },
 ];
+
+/** Why counter services get nothing; undefined if they do. @param faults of the consumer. */
+export function findConsumerStop(faults: SettingFault[] | undefined): string | undefined {
+  if (faults === undefined) return NO_CONSUMER;
+  const pause = faults.find(({ name }) => name === PAUSE);
+  return pause === undefined ? undefined : describeFault(pause);
+}
 
 /** Where the server writes -1 for none. */
 const UNLIMITED = ['max_msgs', 'max_msgs_per_subject', 'max_msg_size', 'max_deliver'];
@@ -157,8 +167,14 @@ export function compareSettings(
   });
 }
 
+/** One sentence without its end. */
+export const NO_CONSUMER = `The consumer ${COUNTER} is not there, so nothing is counted: \`npm run provision\` makes it`;
+
 /** One sentence without its end: what is set, what must be, and why. */
 export function describeFault({ of, name, found, needs, promise, isFixed }: SettingFault): string {
+  if (name === PAUSE) {
+    return `${capitalize(of)} is paused until ${found}, so nothing is counted: \`npm run provision\` resumes it`;
+  }
   const remedy =
     isFixed === true && of !== `the consumer ${COUNTER}`
       ? 'it can only be set when the stream is made: once it is empty, `nats stream rm` and `npm run provision`'
@@ -180,7 +196,7 @@ function valueOf(name: string, value: unknown, nowMs: number): unknown {
   if (value === undefined || value === false || value === 0 || value === -1) return null;
   if (typeof value === 'number') return DURATIONS.includes(name) ? `${value / 1e9} s` : value;
   if (typeof value === 'string') {
-    if (name === 'pause_until') return Date.parse(value) > nowMs ? value : null;
+    if (name === PAUSE) return Date.parse(value) > nowMs ? value : null;
     return NONES.includes(`${name} ${value}`) || value === '' ? null : value;
   }
   if (Array.isArray(value)) return value.length === 0 ? null : value;

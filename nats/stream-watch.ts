@@ -8,7 +8,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { createInbox, headers, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
-import { createBrokerClock, type Clocks } from './broker-clock.ts';
+import { CLOCK_ANSWER_MS_MAX, createBrokerClock, type Clocks } from './broker-clock.ts';
 import type { ConnectionWatch } from './connect.ts';
 import { listen } from './listen.ts';
 import { HTTP_SUBJECT, INCREMENTS } from './streams.ts';
@@ -28,8 +28,6 @@ const TRACE_SUBJECT = 'mesh.trace';
 const CHECK_MS = 2_000;
 /** While the stream is away. A new leader is elected within seconds, and clients are waiting. */
 const SEARCH_MS = 250;
-/** An answer that takes longer has a time that has passed. */
-const ANSWER_MS_MAX = 1_000;
 /** A broker that leaves so many messages in a row without an answer is silent. */
 const UNANSWERED_MAX = 2;
 
@@ -69,13 +67,13 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
 
   function pauseMs(): number {
     if (!clock.isSet) return SEARCH_MS;
-    return unanswered > 0 ? ANSWER_MS_MAX : CHECK_MS;
+    return unanswered > 0 ? CLOCK_ANSWER_MS_MAX : CHECK_MS;
   }
 
   /** Waits for a slow answer: asking again too soon would discard every answer of a busy broker. */
   function isProbePending(): boolean {
     if (probe === undefined) return false;
-    return performance.now() - probe.sentAt.monotonicMs < ANSWER_MS_MAX;
+    return performance.now() - probe.sentAt.monotonicMs < CLOCK_ANSWER_MS_MAX;
   }
 
   /** Each server on the way sends its part; the one that would have stored the message names the stream. */
@@ -87,7 +85,10 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
     probe = undefined;
     unanswered = 0;
     // By both clocks: the process may have been frozen, or the machine asleep.
-    if (now.wallMs - wallMs > ANSWER_MS_MAX || now.monotonicMs - monotonicMs > ANSWER_MS_MAX)
+    if (
+      now.wallMs - wallMs > CLOCK_ANSWER_MS_MAX ||
+      now.monotonicMs - monotonicMs > CLOCK_ANSWER_MS_MAX
+    )
       return;
     const wasAway = !clock.isSet;
     clock.set(brokerMs, now);

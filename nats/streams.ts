@@ -11,6 +11,8 @@ import { nanos } from '@nats-io/transport-node';
 
 export const INCREMENTS = 'INCREMENTS';
 export const INCREMENTS_DEAD = 'INCREMENTS_DEAD';
+/** The stream's metadata name with this the database that counts it. */
+export const COUNTED_BY = 'counted_by';
 /** The one durable consumer, which all counter services share. */
 export const COUNTER = 'counter';
 

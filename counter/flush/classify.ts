@@ -7,6 +7,7 @@
  * which is parked: its row has its own id, if that can be read, and makes repeats of its copies.
  */
 import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
+import { streamHasAnother } from '../settle/compare-stores.ts';
 import { FlushConflict } from './flush-conflict.ts';
 import type { KnownMessage } from './ledger.ts';
 
@@ -57,7 +58,8 @@ export interface Classified {
 /**
  * @param knownIds ids of `firsts` that were not inserted, because the id or the sequence has a row.
  * @param rows the ledger's rows for all messages that are not fresh.
- * @throws FlushConflict if the tally can't be used, or if a row was pruned between the two statements.
+ * @throws FlushConflict if the tally can't be used, or if a row was pruned between the two statements;
+ * StoresDisagree if the place of a message has another one's row.
  */
 export function classify(
   { firsts, repeats, refused }: Omit<Deduplicated, 'unnamed'>,
@@ -74,11 +76,17 @@ export function classify(
   // After a commit whose reply was lost, a part of the tally is counted already, and can't be taken out.
   if (tallied.length > 0 && known.some(isTallied)) throw new FlushConflict('tally-split');
 
-  const appliedSequences = new Set(
-    rows.filter((row) => row.incarnation === incarnation).map(({ sequence }) => sequence),
+  const applied = new Map(
+    rows
+      .filter((row) => row.incarnation === incarnation)
+      .map((row) => [row.sequence, row.digest] as const),
   );
+  const replaced = known.find(
+    ({ sequence, digest }) => (applied.get(sequence) ?? digest) !== digest,
+  );
+  if (replaced !== undefined) throw streamHasAnother(replaced.sequence);
   const digests = new Map(rows.map(({ id, digest }) => [id, digest]));
-  const repeated = known.filter(({ sequence }) => !appliedSequences.has(sequence));
+  const repeated = known.filter(({ sequence }) => !applied.has(sequence));
   const reused = repeated.filter(({ id, digest }) => digests.get(id) !== digest);
   for (const { id, body } of reused) {
     if (!digests.has(id)) throw new FlushConflict('ledger-row-pruned');

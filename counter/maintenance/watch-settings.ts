@@ -1,9 +1,12 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
+import { isRefusal } from '../../nats/error-codes.ts';
 import type { ConnectionWatch } from '../../nats/connect.ts';
 import {
   describeFault,
   findConsumerFaults,
+  findConsumerStop,
   findStreamFaults,
+  NO_CONSUMER,
   type SettingFault,
 } from '../../nats/settings.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
@@ -11,7 +14,7 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Stats } from '../telemetry/stats.ts';
 
 /** Anyone with rights may change a setting at any time; what the stream then loses is not seen otherwise. */
-const LOOK_MS = 15_000;
+const LOOK_MS = 5_000;
 
 export interface SettingsWatchOptions {
   manager: JetStreamManager;
@@ -30,30 +33,39 @@ export interface SettingsWatchOptions {
  */
 export function watchSettings(options: SettingsWatchOptions): () => void {
   const { manager, watch, ackWaitMsMin, stats, log } = options;
-  let said = new Map<string, SettingFault>();
+  /** What is wrong, and the line for when it is right again. */
+  let said = new Map<string, string>();
 
   async function look(): Promise<void> {
     if (!watch.isConnected) return;
     try {
       const { config } = await manager.streams.info(INCREMENTS);
-      const consumer = await manager.consumers.info(INCREMENTS, COUNTER);
-      say([...findStreamFaults(config), ...findConsumerFaults(consumer, ackWaitMsMin)]);
+      const consumer = await manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing);
+      const ofConsumer = consumer && findConsumerFaults(consumer, ackWaitMsMin);
+      const faults = [...findStreamFaults(config), ...(ofConsumer ?? [])];
+      stats.settingsSeen(faults);
+      stats.consumerStop = findConsumerStop(ofConsumer);
+      say(faults, ofConsumer === undefined);
     } catch (error) {
       log.debug({ err: error }, 'the settings of the stream could not be read');
     }
   }
 
-  function say(faults: SettingFault[]): void {
-    const found = new Map(faults.map((fault) => [describeFault(fault), fault]));
+  function say(faults: SettingFault[], isConsumerMissing: boolean): void {
+    const found = new Map(
+      faults.map((fault) => [describeFault(fault), `${fault.of}: ${fault.name} has changed again`]),
+    );
+    if (isConsumerMissing) found.set(NO_CONSUMER, `the consumer ${COUNTER} is there again`);
     for (const text of found.keys()) if (!said.has(text)) log.error(text);
-    for (const [text, { of, name }] of said) {
-      if (!found.has(text)) log.info(`${of}: ${name} has changed again`);
-    }
+    for (const [text, isOver] of said) if (!found.has(text)) log.info(isOver);
     said = found;
-    stats.settingsSeen(faults);
   }
 
   const timer = setInterval(() => void look(), LOOK_MS);
   void look();
   return () => clearInterval(timer);
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (!isRefusal(error, 'no-consumer')) throw error;
 }

@@ -1,12 +1,13 @@
 import { sql, type Kysely } from 'kysely';
+import { readDatabaseId } from '../../schema/database/database-id.ts';
 import type { Database } from '../../schema/database/tables.ts';
-import type { StreamState } from './stream-state.ts';
+import type { StreamReaders, StreamState } from './stream-state.ts';
 
 /**
  * How stream and database can disagree:
  *   messages-gone      messages left the stream before they were counted, or the database forgot them;
  *   database-went-back the database knew messages that it does not know any more;
- *   stream-went-back   the stream ends before what the database has counted;
+ *   stream-went-back   the stream ends before what the database has counted, or has another message there;
  *   other-database     the stream's messages were counted in a database that is not this one;
  *   stream-made-again  the stream is another one than before.
  */
@@ -31,8 +32,9 @@ export class StoresDisagree extends Error {
 /** What the database knows of a stream: sequences, and counts of messages. */
 export interface Proof {
   prunedThrough: number;
-  /** The last settled sequence. */
+  /** The last settled sequence, and when its message was stored (milliseconds since 1970). */
   last: number;
+  lastStoredMs: number;
   /** Whether the sequence that was proven before is still known. */
   isProvenKnown: boolean;
   /** How many of the removed messages are settled, above what was pruned or proven before. */
@@ -43,42 +45,63 @@ export interface Proof {
  * Compares what the broker has removed and stored with what the database knows.
  *
  * @param provenThrough every removed message up to this sequence was found settled before.
+ * @returns the last sequence that the database has settled, or the last removed one, if that is later: up to
+ * there the two are sure to speak of the same messages.
  * @throws StoresDisagree
  */
 export async function compareStores(
   db: Kysely<Database>,
   stream: StreamState,
-  readAgain: () => Promise<StreamState>,
+  readers: StreamReaders,
   provenThrough = 0,
-): Promise<void> {
+): Promise<number> {
   const proof = await readProof(db, stream, provenThrough);
-  if (proof === undefined && stream.firstSequence === 1) {
+  const { found } = await compareLast(db, stream, { ...readers, proof, provenThrough });
+  if (found !== undefined) throw found;
+  if (proof === undefined) {
     await db
       .insertInto('streams')
       .values({ incarnation: String(stream.incarnation), pruned_through: '0' })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
-    return;
+    return 0;
   }
-  // Another counter service may have committed a message that was stored since: read the stream again.
-  const isBehind = proof !== undefined && proof.last > stream.lastSequence;
-  const lastSequence = isBehind ? (await readAgain()).lastSequence : stream.lastSequence;
-  const found = findDisagreement({ ...stream, lastSequence }, proof, provenThrough);
-  if (found !== undefined) throw found;
+  return Math.max(proof.last, stream.firstSequence - 1);
 }
 
 /** The same without a change, for commands; with what was compared. */
 export async function lookAtStores(
   db: Kysely<Database>,
-  readStream: () => Promise<StreamState>,
+  readers: StreamReaders,
 ): Promise<{ found: StoresDisagree | undefined; stream: StreamState; proof: Proof | undefined }> {
-  let stream = await readStream();
+  const stream = await readers.readStream();
   const proof = await readProof(db, stream);
-  // What is counted was stored before.
-  if (proof !== undefined && proof.last > stream.lastSequence) {
-    stream = { ...stream, lastSequence: (await readStream()).lastSequence };
+  return { ...(await compareLast(db, stream, { ...readers, proof, provenThrough: 0 })), proof };
+}
+
+async function compareLast(
+  db: Kysely<Database>,
+  stream: StreamState,
+  {
+    readStream,
+    readStoredMs,
+    proof,
+    provenThrough,
+  }: StreamReaders & { proof: Proof | undefined; provenThrough: number },
+): Promise<{ found: StoresDisagree | undefined; stream: StreamState }> {
+  if (proof === undefined) {
+    const databaseId = await readDatabaseId(db);
+    return { found: findDisagreement(stream, proof, { databaseId }), stream };
   }
-  return { found: findDisagreement(stream, proof), stream, proof };
+  const { last } = proof;
+  // Another counter service may have committed a message that was stored since: read the stream again.
+  const lastSequence =
+    last > stream.lastSequence ? (await readStream()).lastSequence : stream.lastSequence;
+  const current = { ...stream, lastSequence };
+  const mayBeStored = last >= stream.firstSequence && last <= lastSequence;
+  const storedMs = mayBeStored ? await readStoredMs(last) : undefined;
+  const look = { provenThrough, ...(storedMs !== undefined && { storedMs }) };
+  return { found: findDisagreement(current, proof, look), stream: current };
 }
 
 /** Undefined if the database does not know the stream. */
@@ -92,22 +115,27 @@ async function readProof(
   const { rows } = await sql<{
     pruned: string;
     last: string | null;
+    lastStoredAt: Date | null;
     isProvenKnown: boolean;
     settled: string;
   }>`
     select pruned_through as pruned,
-      (select max(sequence) from ledger where incarnation = ${incarnation}) as last,
+      last.sequence as last, last.stored_at as "lastStoredAt",
       exists (select from ledger where incarnation = ${incarnation}
         and sequence = ${provenThrough}) as "isProvenKnown",
       (select count(*) from ledger where incarnation = ${incarnation}
         and sequence > greatest(pruned_through, ${provenThrough})
         and sequence <= ${removed}) as settled
-    from streams where incarnation = ${incarnation}`.execute(db);
+    from streams left join lateral (
+      select sequence, stored_at from ledger where ledger.incarnation = streams.incarnation
+      order by sequence desc limit 1) as last on true
+    where streams.incarnation = ${incarnation}`.execute(db);
   const [row] = rows;
   if (row === undefined) return undefined;
   return {
     prunedThrough: Number(row.pruned),
     last: Number(row.last ?? 0),
+    lastStoredMs: row.lastStoredAt?.getTime() ?? 0,
     isProvenKnown: row.isProvenKnown,
     settled: Number(row.settled),
   };
@@ -122,18 +150,41 @@ export function countMissing(
   return Math.max(0, firstSequence - 1 - Math.max(prunedThrough, provenThrough)) - settled;
 }
 
-/** Pure: the rules, and what is said of each. */
+/** Two readings of the time of one message differ by less: one is rounded to the millisecond. */
+const SAME_MS = 2;
+
+/**
+ * Pure: the rules, and what is said of each.
+ *
+ * @param look.databaseId the identity of the database.
+ * @param look.storedMs when the stream's message with the last settled sequence was stored; absent if it is
+ * not there any more.
+ */
 export function findDisagreement(
   stream: StreamState,
   proof: Proof | undefined,
-  provenThrough = 0,
+  {
+    provenThrough = 0,
+    storedMs,
+    databaseId,
+  }: { provenThrough?: number; storedMs?: number; databaseId?: string } = {},
 ): StoresDisagree | undefined {
   const removed = stream.firstSequence - 1;
   if (proof === undefined) {
-    return removed === 0 ? undefined : new StoresDisagree('other-database', foreign(removed));
+    // What a database knows of a stream outweighs its identity, which changes where it is restored by a dump.
+    const isOthers = stream.countedBy !== undefined && stream.countedBy !== databaseId;
+    if (removed === 0 && !isOthers) return undefined;
+    return new StoresDisagree('other-database', foreign(removed));
   }
   if (proof.last > stream.lastSequence) {
-    return new StoresDisagree('stream-went-back', streamWentBack(proof.last, stream.lastSequence));
+    return new StoresDisagree(
+      'stream-went-back',
+      streamEndsBefore(proof.last, stream.lastSequence),
+    );
+  }
+  // It went back, and has grown past that sequence since.
+  if (storedMs !== undefined && Math.abs(storedMs - proof.lastStoredMs) >= SAME_MS) {
+    return streamHasAnother(proof.last);
   }
   if (provenThrough > proof.prunedThrough && !proof.isProvenKnown) {
     return new StoresDisagree('database-went-back', databaseWentBack(provenThrough));
@@ -145,6 +196,7 @@ export function findDisagreement(
 }
 
 const ACCEPT_LOSS = '`npm run mesh -- accept-loss`';
+const WENT_BACK = 'the stream went back in time (restored from an older copy?)';
 
 function messagesGone(
   missing: number,
@@ -169,17 +221,25 @@ function databaseWentBack(proven: number): string {
   );
 }
 
-function streamWentBack(last: number, end: number): string {
+function streamEndsBefore(last: number, end: number): string {
   return (
-    `PostgreSQL has counted message ${last}, but the stream ends at ${end}: ` +
-    'the stream went back in time (restored from an older copy?). New messages would get ' +
-    `sequences that are settled already. To make the stream again: ${ACCEPT_LOSS}`
+    `PostgreSQL has counted message ${last}, but the stream ends at ${end}: ${WENT_BACK}. New messages would ` +
+    `get sequences that are settled already. To make the stream again: ${ACCEPT_LOSS}`
+  );
+}
+
+export function streamHasAnother(sequence: number): StoresDisagree {
+  return new StoresDisagree(
+    'stream-went-back',
+    `PostgreSQL has counted message ${sequence}, and the stream has another one in its place: ${WENT_BACK}, and ` +
+      `new messages got sequences that are settled already. To make the stream again: ${ACCEPT_LOSS}`,
   );
 }
 
 function foreign(removed: number): string {
+  const done = removed > 0 ? `has removed ${removed} messages as counted` : 'names its database';
   return (
-    `the stream has removed ${removed} messages as counted, and this database never knew the stream: another ` +
+    `the stream ${done}, and this database never knew the stream: another ` +
     'mesh counts it in a database of its own, or this database is an older or an empty one. Give this mesh ' +
     'the database that counts the stream, or NATS servers (NATS_URL) of its own'
   );

@@ -63,7 +63,7 @@ export function createPurger({ ackWaitMs, stores, manager, ...options }: PurgerO
     const situation = {
       floor,
       deliveredThrough: stream.lastSequence,
-      oldestAgeMs: stream.readAtMs - stream.unsettledSinceMs + (now - askedAt),
+      oldestAgeMs: stream.brokerMs - stream.unsettledSinceMs + (now - askedAt),
       recentSequence: firstDeliveries.lowestRecent(now),
       postponedMs: now - postponedSince,
     };

@@ -1,33 +1,42 @@
 /*
  * Broker and database as a counter service sees them: whether each can be reached, and whether the stream
- * is still the one whose messages it holds.
+ * is still the one whose messages it holds. What follows from what it reads is in agreement.ts.
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
+import { errors } from '@nats-io/transport-node';
 import type { Kysely } from 'kysely';
-import { createBrokerClock, type Clocks } from '../../nats/broker-clock.ts';
+import { createBrokerClock, describeClock, type Clocks } from '../../nats/broker-clock.ts';
 import type { ConnectionWatch } from '../../nats/connect.ts';
 import type { Database } from '../../schema/database/tables.ts';
-import { checkSchema } from '../../schema/database/schema-version.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
-import { readDatabaseId } from '../../schema/database/database-id.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 import type { Stats } from '../telemetry/stats.ts';
-import { checkDurability } from '../startup/check-database.ts';
-import { isDataError } from '../flush/database-error.ts';
-import { probeWrites } from '../flush/probe-writes.ts';
 import { confirmReplication } from '../flush/replication.ts';
-import { findSettledFloor } from './settled-floor.ts';
+import {
+  afterAgreed,
+  afterDisagreed,
+  afterMadeAgain,
+  findCommitObstacle,
+  findDisagreementSaid,
+  startAgreement,
+} from './agreement.ts';
 import { compareStores, StoresDisagree } from './compare-stores.ts';
-import { readStreamState, type StreamReading, type StreamState } from './stream-state.ts';
+import { reportRisk } from './report-risk.ts';
+import { findSettledFloor } from './settled-floor.ts';
+import {
+  readStreamState,
+  streamReaders,
+  type StreamReading,
+  type StreamState,
+} from './stream-state.ts';
+import { checkDatabase, waitForStores } from './wait-for-stores.ts';
 
 const PROBE_MS = 1_000;
 /** Another counter service commits what it holds within ack_wait and the time of a flush. */
 const COMMIT_MS_MAX = 5_000;
-/** Smaller differences are usual, and harmless. */
-const CLOCK_AHEAD_S_MAX = 5;
 
 export interface StoresOptions {
   database: Kysely<Database>;
@@ -36,7 +45,7 @@ export interface StoresOptions {
   ackWaitMs: number;
   /** Called once, when the stream turns out to be another one. */
   onMadeAgain: (error: StoresDisagree) => void;
-  stats: Pick<Stats, 'risk'>;
+  stats: Pick<Stats, 'risk' | 'disagreement' | 'clockAheadMs'>;
   log: Log;
 }
 
@@ -56,8 +65,7 @@ export interface StoreHealth {
    */
   look: () => Promise<boolean>;
   /**
-   * The incarnation to write the ledger rows of held messages under. What is held is committed, even where
-   * other messages are gone.
+   * The incarnation to write the ledger rows of held messages under.
    *
    * @param storedAtMs when the latest of them was stored, in stream time.
    * @throws StoresDisagree if they may be taken for other messages.
@@ -77,15 +85,16 @@ export async function openStores(
   options: StoresOptions,
   signal: AbortSignal,
 ): Promise<StoreHealth> {
-  const { database, manager, watch, log } = options;
+  const { database, manager, watch, stats, log } = options;
   const warn = throttleWarnings(log);
   const clock = createBrokerClock();
-  let stream = await waitForStores(options, { warn, signal });
-  let provenThrough = stream.firstSequence - 1;
-  setClock(stream);
+  const { readStoredMs } = streamReaders(manager);
+  const readers = {
+    readStream: () => readStreamState(manager).then(setClock),
+    readStoredMs: (sequence: number) => readStoredMs(sequence).catch(ignoreDenied),
+  };
+  let agreement = startAgreement(await waitForStores(options, { readers, warn, signal }));
   let reconnectedAtMs = 0;
-  /** Set at the first sight of a disagreement; it stands once it is said. */
-  let suspicion: { error: StoresDisagree; since: number; isSaid: boolean } | undefined;
   watch.onChange((isConnected) => {
     if (isConnected) reconnectedAtMs = brokerTimeMs();
     log[isConnected ? 'info' : 'warn'](`the broker is ${isConnected ? 'back' : 'away'}`);
@@ -96,12 +105,22 @@ export async function openStores(
     return clock.timeMs(readClocks());
   }
 
-  function setClock({ brokerMs }: StreamState): void {
-    if (brokerMs === undefined) return;
-    clock.set(brokerMs, readClocks());
-    const aheadS = Math.round(clock.aheadMs / 1000);
-    if (Math.abs(aheadS) <= CLOCK_AHEAD_S_MAX) return;
-    warn(`this machine's clock is ${aheadS} s ahead of the broker's, by which ages are measured`);
+  function setClock(stream: StreamReading): StreamReading {
+    if (stream.isLate) return stream;
+    clock.set(stream.brokerMs, readClocks());
+    stats.clockAheadMs = clock.aheadMs;
+    const wrong = describeClock(clock.aheadMs);
+    if (wrong !== undefined) warn(`${wrong}, by which the ages of increments are measured`);
+    return stream;
+  }
+
+  /** An older configuration of the broker does not grant it. */
+  function ignoreDenied(error: unknown): undefined {
+    if (!((error as Error).cause instanceof errors.PermissionViolationError)) throw error;
+    warn(
+      'the broker does not let this counter service read messages by their sequence, so a stream that is ' +
+        'restored from an older copy may go unnoticed: grant it what nats/roles.conf does',
+    );
   }
 
   async function probeDatabase(): Promise<void> {
@@ -116,95 +135,93 @@ export async function openStores(
   }
 
   async function look(): Promise<boolean> {
-    let current: StreamState;
     try {
-      current = await readSameStream();
+      await compare(await readSameStream());
     } catch (error) {
       if (!(error instanceof StoresDisagree)) {
-        warn(`the stream can't be used: ${describeDatabaseError(error)}; trying again`);
+        warn(
+          `stream and database can't be compared: ${describeDatabaseError(error)}; trying again`,
+        );
+        await delay(PROBE_MS);
+        return false;
       }
-      await delay(PROBE_MS);
-      return false;
     }
-    // A database that is away is noticed where something is flushed.
-    await compare(current).catch(() => undefined);
     if (stores.disagreement === undefined) return true;
     await delay(PROBE_MS);
     return false;
   }
 
-  /** While the broker is away, the messages held belong to the stream that was seen last. */
   async function readIncarnation(storedAtMs: number): Promise<number> {
-    // A broker that does not answer must not stop the commit of what was received.
-    const current = watch.isConnected ? await readSameStream().catch(() => undefined) : undefined;
-    if (current !== undefined) await compare(current).catch(rethrowOthers);
-    const found = suspicion?.error;
-    const isMixed = found?.kind === 'stream-made-again' && storedAtMs >= newIncarnation;
-    if (found?.kind === 'stream-went-back' || (found !== undefined && isMixed)) throw found;
-    return stream.incarnation;
+    // A broker that is away or does not answer must not stop the commit of what was received.
+    if (watch.isConnected) await readSameStream().catch(() => undefined);
+    const obstacle = findCommitObstacle(agreement, storedAtMs);
+    if (obstacle !== undefined) throw obstacle;
+    return agreement.incarnation;
   }
-
-  let newIncarnation = Infinity;
 
   /** A stream that was made again starts at 1: acks and ledger rows would be for the wrong messages. */
   async function readSameStream(): Promise<StreamReading> {
-    const current = await readStreamState(manager);
-    setClock(current);
-    if (current.incarnation === stream.incarnation) return current;
+    const current = await readers.readStream();
+    if (current.incarnation === agreement.incarnation) return current;
     const error = new StoresDisagree(
       'stream-made-again',
       'the stream was made again while this counter service ran: it commits what it holds and ends, and ' +
         'its next start takes the new stream',
     );
-    if (newIncarnation === Infinity) options.onMadeAgain(error);
-    newIncarnation = current.incarnation;
-    suspicion = { error, since: performance.now(), isSaid: true };
+    const isFirst = agreement.madeAgain === undefined;
+    agreement = afterMadeAgain(agreement, error, current.incarnation);
+    if (isFirst) options.onMadeAgain(error);
     throw error;
   }
 
-  /** @throws StoresDisagree, also where it is only suspected: nothing may be removed then. */
-  async function compare(current: StreamState): Promise<void> {
+  /**
+   * @returns the last settled sequence.
+   * @throws StoresDisagree, also where it is only suspected: nothing may be removed then.
+   */
+  async function compare(current: StreamState): Promise<number> {
+    let last: number;
     try {
-      await compareStores(database, current, readSameStream, provenThrough);
+      const same = { ...readers, readStream: readSameStream };
+      last = await compareStores(database, current, same, agreement.provenThrough);
     } catch (error) {
       if (error instanceof StoresDisagree) suspect(error);
       throw error;
     }
-    stream = current;
-    provenThrough = current.firstSequence - 1;
-    if (suspicion?.isSaid === true) log.info('stream and database agree again');
-    suspicion = undefined;
-    options.stats.risk = undefined;
+    if (agreement.suspicion?.isSaid === true) log.info('stream and database agree again');
+    agreement = afterAgreed(agreement, current);
+    stats.risk = undefined;
+    stats.disagreement = undefined;
+    return last;
   }
 
-  /** Says it once; where messages are gone, only when no other counter service can hold them any more. */
   function suspect(error: StoresDisagree): void {
-    const now = performance.now();
-    if (suspicion?.error.kind !== error.kind) suspicion = { error, since: now, isSaid: false };
-    else suspicion.error = error;
-    const graceMs = error.kind === 'messages-gone' ? options.ackWaitMs + COMMIT_MS_MAX : 0;
-    if (suspicion.isSaid || now - suspicion.since < graceMs) return;
-    suspicion.isSaid = true;
-    log.error(`nothing is counted: ${error.message}`);
+    if (error.kind === 'stream-made-again') return;
+    const wasSaid = findDisagreementSaid(agreement)?.kind === error.kind;
+    const graceMs = options.ackWaitMs + COMMIT_MS_MAX;
+    agreement = afterDisagreed(agreement, error, { now: performance.now(), graceMs });
+    if (agreement.suspicion?.isSaid !== true) return;
+    stats.disagreement = error.message;
+    if (!wasSaid) log.error(`nothing is counted: ${error.message}`);
     void reportRisk(error, options);
   }
 
   async function readSettled(): Promise<{ stream: StreamState; floor: number }> {
     const current = await readSameStream();
-    await compare(current);
-    return { stream: current, floor: await findSettledFloor(database, current) };
+    const last = await compare(current);
+    return { stream: current, floor: Math.min(last, await findSettledFloor(database, current)) };
   }
 
   async function readProven(): Promise<{ stream: StreamReading; floor: number }> {
     const current = await readSameStream();
-    await compare(current);
+    const last = await compare(current);
     const floor = await database.transaction().execute(async (transaction) => {
       const settled = await findSettledFloor(transaction, current);
       // On the same server: after a fail-over another one may have less.
       await confirmReplication(transaction);
       return settled;
     });
-    return { stream: current, floor };
+    // What was committed since may be of a stream that went back meanwhile.
+    return { stream: current, floor: Math.min(floor, last) };
   }
 
   const stores: StoreHealth = {
@@ -212,7 +229,7 @@ export async function openStores(
       return reconnectedAtMs;
     },
     get disagreement() {
-      return suspicion?.isSaid === true ? suspicion.error : undefined;
+      return findDisagreementSaid(agreement);
     },
     brokerTimeMs,
     isDatabaseAway: false,
@@ -225,65 +242,6 @@ export async function openStores(
   return stores;
 }
 
-async function waitForStores(
-  options: StoresOptions,
-  { warn, signal }: { warn: (line: string) => void; signal: AbortSignal },
-): Promise<StreamState> {
-  let said = '';
-  const sayOnce = ({ kind, message }: StoresDisagree) => {
-    if (said === kind) return;
-    options.log.error(`nothing is counted: ${message}`);
-    said = kind;
-  };
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      const later = await checkSchema(options.database);
-      if (later !== undefined) options.log.warn(`${later}: counting goes on`);
-      await checkDatabase(options.database);
-      const readStream = () => readStreamState(options.manager);
-      const stream = await readStream();
-      await compareStores(options.database, stream, readStream);
-      if (said !== '') options.log.info('stream and database agree now');
-      options.stats.risk = undefined;
-      return stream;
-    } catch (error) {
-      if (error instanceof StoresDisagree) {
-        sayOnce(error);
-        await reportRisk(error, options);
-      } else
-        warn(`stream or database can't be used: ${describeDatabaseError(error)}; trying again`);
-      await delay(PROBE_MS, undefined, { signal });
-    }
-  }
-}
-
 function readClocks(): Clocks {
   return { wallMs: Date.now(), monotonicMs: performance.now() };
-}
-
-/** Does what a flush does. That it refuses a value of the probe means nothing for other values. */
-async function checkDatabase(database: Kysely<Database>): Promise<void> {
-  await checkDurability(database);
-  await probeWrites(database).catch((error: unknown) => {
-    if (!isDataError(error)) throw error;
-  });
-}
-
-/**
- * Gateways store nothing more where it would be counted in another database, or dropped when the stream is
- * made again. Otherwise what they store is counted once the stores agree.
- */
-async function reportRisk(
-  { kind, message }: StoresDisagree,
-  { database, stats }: StoresOptions,
-): Promise<void> {
-  if (kind !== 'other-database' && kind !== 'stream-went-back') return;
-  const id = await readDatabaseId(database).catch(() => undefined);
-  if (id !== undefined) stats.risk = { text: message, database: id };
-}
-
-/** Messages that are gone do not stop the commit of those that are held. */
-function rethrowOthers(error: unknown): void {
-  if (!(error instanceof StoresDisagree)) throw error;
 }

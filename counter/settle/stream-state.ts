@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
+import { CLOCK_ANSWER_MS_MAX } from '../../nats/broker-clock.ts';
 import { findLossyLimits } from '../../nats/settings.ts';
-import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { COUNTED_BY, COUNTER, INCREMENTS } from '../../nats/streams.ts';
 
 /** What a counter service needs to know of the stream. */
 export interface StreamState {
@@ -16,34 +17,49 @@ export interface StreamState {
   unsettledSinceMs: number;
   /** A limit by which the stream drops messages that were not counted, as `max_age of 10 s`. */
   limitedBy?: string;
-  /** The broker's time of this answer (since 1970); absent if it took so long that the time has passed. */
-  brokerMs?: number;
+  /** The identity of the database that counts it; absent where that was never written. */
+  countedBy?: string;
 }
 
-/** An answer that takes longer has a time that has passed. */
-const ANSWER_MS_MAX = 1_000;
-
 export interface StreamReading extends StreamState {
-  /** By the broker's clock, in milliseconds since 1970. */
-  readAtMs: number;
+  /** The broker's time of this answer, in milliseconds since 1970. */
+  brokerMs: number;
+  /** Whether the answer took so long that its time has passed. */
+  isLate: boolean;
 }
 
 export async function readStreamState(manager: JetStreamManager): Promise<StreamReading> {
   const askedAt = performance.now();
   const { config, created, state, ts } = await manager.streams.info(INCREMENTS);
   assert(ts !== undefined, 'every nats-server that is new enough for a mesh tells its time');
-  const isFresh = performance.now() - askedAt <= ANSWER_MS_MAX;
   const limitedBy = findLossyLimits(config);
+  const countedBy = config.metadata?.[COUNTED_BY];
   return {
+    ...(countedBy !== undefined && { countedBy }),
     ...(limitedBy !== undefined && { limitedBy }),
-    ...(isFresh && { brokerMs: Date.parse(ts) }),
     incarnation: Date.parse(created),
     firstSequence: state.first_seq === 0 ? 1 : state.first_seq,
     lastSequence: state.last_seq,
     messages: state.messages,
     // Stream time only: a wrong clock of ours must not make a message look older.
     unsettledSinceMs: Math.max(0, Date.parse(state.messages > 0 ? state.first_ts : state.last_ts)),
-    readAtMs: Date.parse(ts),
+    brokerMs: Date.parse(ts),
+    isLate: performance.now() - askedAt > CLOCK_ANSWER_MS_MAX,
+  };
+}
+
+/** What a comparison with the database reads of the stream. */
+export interface StreamReaders {
+  readStream: () => Promise<StreamState>;
+  /** When the message with a sequence was stored (milliseconds since 1970); undefined if it is not there. */
+  readStoredMs: (sequence: number) => Promise<number | undefined>;
+}
+
+export function streamReaders(manager: JetStreamManager): StreamReaders {
+  return {
+    readStream: () => readStreamState(manager),
+    readStoredMs: async (sequence) =>
+      (await manager.streams.getMessage(INCREMENTS, { seq: sequence }))?.time.getTime(),
   };
 }
 

@@ -18,7 +18,10 @@ const GROWTHS_MAX = 240;
 export interface RecentActivity {
   flushed: (result: FlushResult, times: FlushTimes) => void;
   streamSeen: (stream: { messages: number; ageMs: number }) => void;
-  read: () => Omit<CounterActivity, 'database_connected' | 'parked_messages' | 'dead_letters'>;
+  read: () => Omit<
+    CounterActivity,
+    'database_connected' | 'parked_messages' | 'counting_problem' | 'risk' | 'dead_letters'
+  >;
 }
 
 type ReportedFlush = Omit<CounterActivity['flushes'][number], 'age_ms'>;

@@ -6,6 +6,9 @@ import type { CounterActivity, CounterStats, Heartbeat } from '../../schema/mess
 import type { Held } from './metrics.ts';
 import type { Stats } from './stats.ts';
 
+/** As long as a heartbeat may have it. */
+const PROBLEM_LENGTH_MAX = 1_000;
+
 /** What a counter service reports of itself: to the nats CLI on request, and to consoles once a second. */
 export function createReport(
   stats: Stats,
@@ -35,6 +38,7 @@ export function createReport(
       acks_pending: held.pending,
       oldest_held_ms: Math.round(held.oldestAgeMs),
       worst_staleness_ms: Math.round(stats.worstStalenessMs()),
+      clock_ahead_ms: Math.round(stats.clockAheadMs),
       database_connected: held.isDatabaseConnected,
       ...(stats.auditDifference !== undefined && { audit_difference: stats.auditDifference }),
     };
@@ -45,6 +49,11 @@ export function createReport(
     const fault = stats.settingFaults.find(({ isLossy }) => isLossy === true);
     if (fault !== undefined) return { risk: { text: describeFault(fault) } };
     return stats.risk === undefined ? {} : { risk: stats.risk };
+  }
+
+  function readCountingProblem(): Pick<CounterActivity, 'counting_problem'> {
+    const problem = stats.disagreement ?? stats.consumerStop;
+    return problem === undefined ? {} : { counting_problem: problem.slice(0, PROBLEM_LENGTH_MAX) };
   }
 
   return {
@@ -63,6 +72,7 @@ export function createReport(
         database_connected: readHeld().isDatabaseConnected,
         ...(stats.parked !== undefined && { parked_messages: stats.parked.messages }),
         ...readRisk(),
+        ...readCountingProblem(),
       },
     }),
     service: {

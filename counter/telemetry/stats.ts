@@ -7,7 +7,7 @@ import type { DeadLetterReason } from '../../schema/message/envelope.ts';
 import type { FlushTimes } from '../flush/flush-times.ts';
 import type { FlushResult, FlushStep } from '../flush/flush.ts';
 import type { TableSize } from '../maintenance/table-sizes.ts';
-import type { StreamState } from '../settle/stream-state.ts';
+import type { StreamReading } from '../settle/stream-state.ts';
 import { operation } from './operation.ts';
 import { createRecentActivity, type RecentActivity } from './recent-activity.ts';
 
@@ -41,6 +41,11 @@ export interface Stats extends Recorders {
   readonly activity: RecentActivity;
   /** Settings of stream and consumer that break a promise. */
   readonly settingFaults: readonly SettingFault[];
+  /** How far this machine's clock is ahead of the broker's, in milliseconds. */
+  clockAheadMs: number;
+  /** Why nothing is counted: stream and database disagree, or the consumer delivers nothing. */
+  disagreement: string | undefined;
+  consumerStop: string | undefined;
   /** Why gateways on this database must not accept increments; undefined if they may. */
   risk: { text: string; database: string } | undefined;
 }
@@ -55,7 +60,7 @@ interface Recorders {
   nakked: (messages: number) => void;
   /** The broker has removed settled messages. */
   purged: (durationMs: number) => void;
-  streamSeen: (stream: StreamState) => void;
+  streamSeen: (stream: StreamReading) => void;
   tablesSeen: (tables: TableSize[]) => void;
   parkedSeen: (parked: ParkedState) => void;
   audited: (difference: number) => void;
@@ -111,6 +116,9 @@ export function createStats(): Stats {
     auditDifference: undefined as number | undefined,
     activity,
     settingFaults: NO_FAULTS,
+    clockAheadMs: 0,
+    disagreement: undefined as string | undefined,
+    consumerStop: undefined as string | undefined,
     risk: undefined as Stats['risk'],
 
     received: (isRedelivered: boolean): void => {
@@ -144,7 +152,7 @@ export function createStats(): Stats {
       stats.messagesNakked += messages;
     },
     purged: record.purged,
-    streamSeen: ({ messages, unsettledSinceMs, brokerMs = Date.now() }: StreamState): void => {
+    streamSeen: ({ messages, unsettledSinceMs, brokerMs }: StreamReading): void => {
       const ageMs = messages === 0 ? 0 : Math.max(0, brokerMs - unsettledSinceMs);
       stats.stream = { messages, ageMs };
       activity.streamSeen(stats.stream);

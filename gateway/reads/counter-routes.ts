@@ -27,7 +27,10 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
     const key = request.params.key.toLowerCase();
     const [counter] = await reads.read(() => selectCounters(database, [key]));
     if (counter === undefined) {
-      throw new ProblemError('no-such-counter', `${key} was never counted.`);
+      throw new ProblemError(
+        'no-such-counter',
+        `${key} is not counted. Increments are counted within ten seconds of their 200.`,
+      );
     }
     return { key, value: counter.value, updated_at: counter.updated_at.toISOString() };
   });

@@ -8,7 +8,12 @@ import type { Stats } from './stats.ts';
 /** What a gateway reports of itself: to the nats CLI on request, and to consoles once a second. */
 export function createReport(
   stats: Stats,
-  observe: { waiting: () => number; readStoreProblem: () => StoreProblem | undefined },
+  observe: {
+    waiting: () => number;
+    readClockAheadMs: () => number;
+    isSyncStated: boolean;
+    readStoreProblem: () => StoreProblem | undefined;
+  },
 ): { service: DiscoverableService; readHeartbeat: () => Heartbeat } {
   const identity = identify();
   const host = hostname();
@@ -21,6 +26,8 @@ export function createReport(
       messages_published: stats.messagesStored,
       responses: { ...stats.responses },
       increments_waiting: observe.waiting(),
+      clock_ahead_ms: Math.round(observe.readClockAheadMs()),
+      is_sync_stated: observe.isSyncStated,
       ...(problem !== undefined && { store_problem: problem }),
     };
   };

@@ -6,8 +6,9 @@ import {
   type Proof,
   type StoresDisagree,
 } from '../../counter/settle/compare-stores.ts';
-import { readStreamState, type StreamState } from '../../counter/settle/stream-state.ts';
-import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { streamReaders, type StreamState } from '../../counter/settle/stream-state.ts';
+import { COUNTED_BY, COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { readDatabaseId } from '../../schema/database/database-id.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import { EXIT, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
@@ -36,7 +37,7 @@ it that are not counted are gone, too.
     const { servers, print, options } = context;
     const manager = await servers.manager('provisioner');
     const database = await servers.database();
-    const { found, stream, proof } = await lookAtStores(database, () => readStreamState(manager));
+    const { found, stream, proof } = await lookAtStores(database, streamReaders(manager));
     if (found === undefined) {
       print({ accepted: false, reason: null }, () => 'Stream and database agree: nothing is gone.');
       return EXIT.fine;
@@ -50,7 +51,8 @@ it that are not counted are gone, too.
       print({ accepted: false, reason: found.message }, () => 'Nothing was changed.');
       return EXIT.bad;
     }
-    if (found.kind === 'stream-went-back') await makeStreamAgain(manager);
+    if (found.kind === 'stream-went-back')
+      await makeStreamAgain(manager, await readDatabaseId(database));
     else await giveUp(database, stream);
     print({ accepted: true, reason: found.message }, () => `${loss} Accepted: counting goes on.`);
     return EXIT.fine;
@@ -67,10 +69,11 @@ function describeLoss(
     return `${plural(removed, 'message')}, up to sequence ${removed}, left the stream and are not in this database.`;
   }
   if (kind === 'stream-went-back') {
-    return (
-      `The stream ends at ${stream.lastSequence}, and message ${proof.last} is counted: the stream is made ` +
-      `again, and ${plural(stream.messages, 'message')} in it, counted or not, ${stream.messages === 1 ? 'is' : 'are'} gone.`
-    );
+    const place =
+      proof.last > stream.lastSequence
+        ? `The stream ends at ${stream.lastSequence}, and message ${proof.last} is counted`
+        : `Message ${proof.last} is counted, and the stream has another one in its place`;
+    return `${place}: the stream is made again, and ${plural(stream.messages, 'message')} in it, counted or not, ${stream.messages === 1 ? 'is' : 'are'} gone.`;
   }
   return (
     `${countMissing(stream, proof)} of the messages ${proof.prunedThrough + 1} to ${removed} left the ` +
@@ -93,10 +96,11 @@ async function giveUp(database: Kysely<Database>, stream: StreamState): Promise<
 }
 
 /** With the settings that it and its consumer had; a new stream gets new rows in the ledger. */
-async function makeStreamAgain(manager: JetStreamManager): Promise<void> {
+async function makeStreamAgain(manager: JetStreamManager, databaseId: string): Promise<void> {
   const { config } = await manager.streams.info(INCREMENTS);
   const { config: consumer } = await manager.consumers.info(INCREMENTS, COUNTER);
   await manager.streams.delete(INCREMENTS);
-  await manager.streams.add(config);
+  const metadata = { ...config.metadata, [COUNTED_BY]: databaseId };
+  await manager.streams.add({ ...config, metadata });
   await manager.consumers.add(INCREMENTS, consumer);
 }

@@ -1,7 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import { lookAtStores } from '../../counter/settle/compare-stores.ts';
-import { readStreamState } from '../../counter/settle/stream-state.ts';
+import { streamReaders } from '../../counter/settle/stream-state.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import { EXIT, type Command, type CommandContext } from './command.ts';
 import { describeStatus } from './status/describe-status.ts';
@@ -64,7 +64,7 @@ async function readStatus(
 }
 
 async function readDisagreement(manager: JetStreamManager, database: Kysely<Database>) {
-  return (await lookAtStores(database, () => readStreamState(manager))).found;
+  return (await lookAtStores(database, streamReaders(manager))).found;
 }
 
 /** A server that is away must not hide what the other one says. */

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { natsUrlSetting } from '../../nats/nats-url.ts';
+import { NatsSyncSetting } from '../../nats/sync-setting.ts';
 import { NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { databaseUrlSetting } from '../../schema/database/database-url.ts';
 
@@ -26,6 +27,7 @@ function connectionsMax(role: string) {
 export const ProvisionConfig = Type.Object({
   NATS_URL: natsUrlSetting("The brokers, with the provisioner's user and password"),
   ...NatsTlsSettings,
+  ...NatsSyncSetting,
   DATABASE_URL: databaseUrlSetting('PostgreSQL, with the role that owns the tables'),
   GATEWAY_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_gateway' }),
   COUNTER_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_counter' }),

@@ -19,10 +19,10 @@ for (const volume of existsSync(DATA) ? readdirSync(DATA) : []) {
 }
 
 for (const server of natsServers) {
-  const result = moveStreams(join(DATA, server), natsServers.length > 1);
-  if (typeof result === 'string') {
-    process.stderr.write(`${result}\n`);
+  const { isMoved, obstacle } = moveStreams(join(DATA, server), natsServers.length > 1);
+  if (obstacle !== undefined) {
+    process.stderr.write(`${obstacle}\n`);
     process.exit(1);
   }
-  if (result.isMoved) process.stdout.write(`moved the streams of ${server} to their account\n`);
+  if (isMoved) process.stdout.write(`moved the streams of ${server} to their account\n`);
 }

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Static } from 'typebox';
-import { provision } from '../../nats/provision.ts';
+import { claimStream, provision } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
+import { UNSTATED_SYNC } from '../../nats/sync-setting.ts';
 import { natsTlsFiles } from '../../nats/tls-settings.ts';
+import { readDatabaseIdAt } from '../../schema/database/database-id.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { migrate } from '../../schema/database/migrate.ts';
 import { LaterSchema } from '../../schema/database/schema-version.ts';
@@ -29,6 +31,9 @@ async function main(): Promise<void> {
       onWait: (replicas) => say(`waiting for replicas: ${describeBehind(replicas)}`),
     });
   await retry('NATS', provisionBroker, (error) => (error as Error).message);
+  const broker = { url: config.NATS_URL, ...natsTlsFiles(config) };
+  await claimStream(broker, await readDatabaseIdAt(config.DATABASE_URL));
+  if (config.NATS_SYNC === undefined) say(UNSTATED_SYNC);
 }
 
 async function provisionDatabase(config: Static<typeof ProvisionConfig>): Promise<void> {

@@ -64,6 +64,9 @@ export function makeSecrets(
   }
 }
 
+/** As nats/server.conf has it. */
+const NATS_SYNC = 'always';
+
 function keepPasswords(file: string): Passwords {
   const kept = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
   const passwords = Object.fromEntries(
@@ -87,6 +90,7 @@ function secretFiles(passwords: Passwords, natsServers: string[]): SecretFile[] 
       user: 'gateway',
       content: environment({
         NATS_URL: nats('gateway', passwords.GATEWAY_NATS_PASSWORD),
+        NATS_SYNC,
         DATABASE_URL: database('mesh_gateway', passwords.GATEWAY_DATABASE_PASSWORD),
       }),
     },
@@ -103,6 +107,7 @@ function secretFiles(passwords: Passwords, natsServers: string[]): SecretFile[] 
       user: 'prepare',
       content: environment({
         NATS_URL: nats('provisioner', passwords.PROVISIONER_NATS_PASSWORD),
+        NATS_SYNC,
         SUPERUSER_DATABASE_URL: database('postgres', passwords.SUPERUSER_DATABASE_PASSWORD),
         DATABASE_URL: database('owner', passwords.OWNER_DATABASE_PASSWORD),
         GATEWAY_DATABASE_PASSWORD: passwords.GATEWAY_DATABASE_PASSWORD,

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox';
 import type { NatsTlsFiles } from '../../nats/connect.ts';
 import { natsUrlSetting } from '../../nats/nats-url.ts';
+import { NatsSyncSetting } from '../../nats/sync-setting.ts';
 import { natsTlsFiles, NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { databaseUrlSetting } from '../../schema/database/database-url.ts';
 import { readEnvironment } from '../../schema/settings/environment.ts';
@@ -46,6 +47,7 @@ export const MeshSettings = Type.Object({
     natsUrlSetting('Existing NATS server to use: nats://user:password@host:port'),
   ),
   ...NatsTlsSettings,
+  ...NatsSyncSetting,
   DATABASE_URL: Type.Optional(
     databaseUrlSetting(
       'Existing database to use, as its owner: postgres://user:password@host:port/name',

@@ -1,3 +1,5 @@
+import { claimStream } from '../../nats/provision.ts';
+import { readDatabaseIdAt } from '../../schema/database/database-id.ts';
 import { isPortFree, rememberPorts } from '../servers/ports.ts';
 import { StartError } from '../servers/start-error.ts';
 import { changeNodeCount } from './change-node-count.ts';
@@ -110,6 +112,11 @@ export function createMesh(
       startServers('nats', () => natsServers(context, ports)),
       startServers('postgres', () => Promise.resolve(postgresServer(context, ports['postgres']!))),
     ]);
+    const tls = meshNatsTls(settings);
+    await claimStream(
+      { url: nats.urls.provisioner, ...tls },
+      await readDatabaseIdAt(postgres.urls.owner),
+    );
     startServices(context, { names, ports, listeners, nats: nats.urls, database: postgres.urls });
     await Promise.all([...running.gateways, ...running.counters].map(({ ready }) => ready));
     if (proxy !== undefined) await keepRunning('proxy', proxy).ready;

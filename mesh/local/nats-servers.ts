@@ -54,9 +54,9 @@ export async function natsServers(
   const binary = await findNatsServer({ signal, say });
   const servers = natsOptions(dataFolder, nodes, ports);
   for (const { folder } of servers) {
-    const result = moveStreams(folder, nodes > 1);
-    if (typeof result === 'string') throw new StartError(result);
-    if (result.isMoved) say(`moved the streams in ${folder} to the account that they have now`);
+    const { isMoved, obstacle } = moveStreams(folder, nodes > 1);
+    if (obstacle !== undefined) throw new StartError(obstacle);
+    if (isMoved) say(`moved the streams in ${folder} to the account that they have now`);
   }
   const urls = clusterUrls(servers);
   return {

@@ -6,6 +6,7 @@ import { connectionsFor } from '../../schema/database/role-settings.ts';
 import { OWNER, setUpServer } from '../../schema/database/set-up-server.ts';
 import { launchPostgres, postgresUrl, untilPostgresAnswers } from '../servers/postgres.ts';
 import { StartError } from '../servers/start-error.ts';
+import { checkConnections } from './check-connections.ts';
 import type { DataFolder } from './data-folder.ts';
 import { provisionExisting, type ServerContext, type ServerGroup } from './server-group.ts';
 import { STOP_STEPS } from './stop-steps.ts';
@@ -44,7 +45,10 @@ export function postgresServer(
     return {
       urls,
       programs: [],
-      provision: () => provisionExisting('DATABASE_URL', provision, describeDatabaseError),
+      provision: async () => {
+        await provisionExisting('DATABASE_URL', provision, describeDatabaseError);
+        await checkConnections(owner, { services: settings, say });
+      },
     };
   }
 

@@ -1,5 +1,7 @@
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Value } from 'typebox/value';
+import { NotReady } from '../../schema/http/health.ts';
 import { isLoopback } from '../../schema/settings/loopback.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
 import { untilReady } from '../servers/until-ready.ts';
@@ -8,6 +10,7 @@ import type { RunAs } from './run-as.ts';
 import { keepLog } from './service-log.ts';
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
+import { waitPatiently } from './wait-patiently.ts';
 
 /** What a service connects to. */
 export interface ServerUrls {
@@ -42,6 +45,9 @@ export interface ServiceContext {
  */
 const CLUSTER_PUBLISH_DEADLINE_MS = '12000';
 
+/** A service that does not answer for so long can't start. */
+const READY_MS_MAX = 60_000;
+
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 
 export function gatewayProgram(
@@ -69,6 +75,8 @@ export function gatewayProgram(
     // Which gateway answers on a shared port is unknown; the metrics are those of this one.
     isReady: async () =>
       (await answers(metricsUrl(metricsPort))) && answers(`${listener.url}/readyz`),
+    // A broker or a database that is away, or another mesh's: that is told, and no reason to end it.
+    readWait: () => readReason(`${listener.url}/readyz`),
   });
 }
 
@@ -93,6 +101,7 @@ export function counterProgram(
     ...options,
     metricsPort,
     variables: {},
+    readWait: () => Promise.resolve(undefined),
     isReady: () => answers(metricsUrl(metricsPort)),
   });
 }
@@ -110,10 +119,12 @@ function serviceProgram(
     port?: number;
     variables: NodeJS.ProcessEnv;
     isReady: () => Promise<boolean>;
+    /** What a service that works otherwise waits for; undefined if it does not say so. */
+    readWait: () => Promise<string | undefined>;
     context: ServiceContext;
   },
 ): Program {
-  const { urls, metricsPort, port, variables, isReady, context } = options;
+  const { urls, metricsPort, port, variables, isReady, readWait, context } = options;
   const { dataFolder, environment, runAs, say, settings } = context;
   const { tls } = meshNatsTls(settings);
   const logFile = join(dataFolder.logs, `${name}.log`);
@@ -136,6 +147,8 @@ function serviceProgram(
           ...(user && { NODE_COMPILE_CACHE: join(user.home, 'compile') }),
           ...environment,
           NATS_URL: urls.nats,
+          // Our own brokers sync, as nats/server.conf says.
+          NATS_SYNC: settings.NATS_URL === undefined ? 'always' : settings.NATS_SYNC,
           NATS_CA_FILE: tls?.caFile,
           NATS_CERT_FILE: tls?.certFile,
           NATS_KEY_FILE: tls?.keyFile,
@@ -154,13 +167,15 @@ function serviceProgram(
       }
       return service;
     },
-    ready: (service) =>
-      untilReady(service, isReady, {
+    ready: (service) => {
+      const until = waitPatiently({ name, isReady, readWait, say });
+      return untilReady(service, until, {
         name,
-        deadlineMs: 60_000,
+        deadlineMs: READY_MS_MAX,
         // Its errors have been shown already.
         readLog: () => '',
-      }),
+      });
+    },
   };
 }
 
@@ -211,4 +226,11 @@ export async function answers(url: string): Promise<boolean> {
   const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
   await response.body?.cancel();
   return response.ok;
+}
+
+/** Why a gateway is not ready; undefined if it does not tell. */
+async function readReason(url: string): Promise<string | undefined> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
+  const body: unknown = await response.json().catch(() => undefined);
+  return Value.Check(NotReady, body) ? (body.reason ?? undefined) : undefined;
 }

@@ -43,7 +43,7 @@ export const Counters = Type.Object(
     ),
   },
   {
-    description: 'The counters in the order of the request; one that was never counted is `"0"`.',
+    description: 'The counters in the order of the request; one that is not counted is `"0"`.',
     examples: [{ counters: [EXAMPLE] }],
   },
 );

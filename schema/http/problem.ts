@@ -19,7 +19,11 @@ export const PROBLEMS = {
     meaning: 'A page of another site may not call a gateway without authentication.',
   },
   'no-such-route': { status: 404, meaning: 'No route has this path and method.' },
-  'no-such-counter': { status: 404, meaning: 'The key was never counted.' },
+  'no-such-counter': {
+    status: 404,
+    meaning:
+      'The key is not counted: an increment that was just accepted is counted within ten seconds.',
+  },
   'no-longer-known': {
     status: 404,
     meaning: 'The ledger keeps a message for an hour, and this one is older.',

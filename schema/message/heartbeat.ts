@@ -13,6 +13,10 @@ export const GatewayStats = Type.Object({
   /** Answers of any kind, by HTTP status. */
   responses: Type.Record(Type.String(), Count),
   increments_waiting: Count,
+  /** How far its machine's clock is ahead of the broker's; negative if it is behind. */
+  clock_ahead_ms: Type.Optional(Type.Number()),
+  /** Whether an operator has stated that the brokers sync each message to disk. */
+  is_sync_stated: Type.Optional(Type.Boolean()),
   /** Why the stream does not store what this gateway publishes; absent while it does. */
   store_problem: Type.Optional(
     Type.Object({
@@ -45,6 +49,8 @@ export const CounterStats = Type.Object({
   last_flush_ms: Milliseconds,
   /** Age of the oldest increment at a commit, the maximum of the last minute. */
   worst_staleness_ms: Milliseconds,
+  /** How far its machine's clock is ahead of the broker's; negative if it is behind. */
+  clock_ahead_ms: Type.Optional(Type.Number()),
   /** False from a batch that could not be committed until the database answers again. */
   database_connected: Type.Optional(Type.Boolean()),
   /** What the counters hold minus what the messages added, at the last audit; absent before it. */
@@ -76,6 +82,8 @@ export const CounterActivity = Type.Object({
   ),
   /** Messages of a newer version that no counter service counts; absent before they were looked for. */
   parked_messages: Type.Optional(Count),
+  /** Why nothing is counted until a person has acted; absent while that is not so. */
+  counting_problem: Type.Optional(Type.String({ maxLength: 1_000 })),
   /**
    * Why accepted increments may be lost, so that gateways are not ready. Where it concerns one database
    * only, with that.

@@ -1,8 +1,9 @@
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
-import { provision } from '../../nats/provision.ts';
+import { claimStream, provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { readDatabaseId } from '../../schema/database/database-id.ts';
 import { commandsOn } from '../mesh/cli/run-command.ts';
 import { untilTotal } from '../support/counters.ts';
 import { post, send } from '../support/load.ts';
@@ -76,9 +77,11 @@ void t.test('a mesh on the stream of another is not ready', async (t) => {
   const second = await startServers(t);
   const counting = await startCounter(t, first, { FLUSH_INTERVAL_MS: '300' });
   const gateway = await startGateway(t, first);
-  t.equal((await post(gateway.url, { key: KEY, value: 1 })).status, 200);
-  await untilTotal(first.database, 1);
-  await until('a settled stream', first.inspect, ({ messages }) => messages === 0);
+  // Nothing was counted or removed yet.
+  const url = first.urls.nats.provisioner;
+  await claimStream({ url }, await readDatabaseId(first.database));
+  await claimStream({ url }, await readDatabaseId(second.database));
+  await provision({ url, replicas: 1, flushIntervalMs: 9_000 });
 
   const wrong = { NATS_URL: first.urls.nats.gateway };
   const stranger = await startGateway(t, second, wrong);
@@ -93,6 +96,8 @@ void t.test('a mesh on the stream of another is not ready', async (t) => {
   const ready = () => send(`${stranger.url}/readyz`);
   const unready = await until('not ready', ready, ({ status }) => status === 503);
   t.match(JSON.parse(unready.body), { stream: 'unsafe' });
+  t.equal((await post(gateway.url, { key: KEY, value: 1 })).status, 200);
+  await untilTotal(first.database, 1);
   t.equal((await send(`${gateway.url}/readyz`)).status, 200, 'the first mesh is not affected');
   t.equal(await counter.stop(), 0);
   t.equal(await counting.stop(), 0);

@@ -27,7 +27,7 @@ void t.test('what counters hold is committed though the stream is purged by hand
   for (const value of [1, 10, 100]) {
     t.equal((await post(gateway.url, { key: KEY, value })).status, 200);
   }
-  await until('deliveries', servers.inspect, ({ ackPending }) => ackPending === 3);
+  await until('deliveries', servers.inspect, isDelivered);
   await (await openManager(t, servers)).streams.purge(INCREMENTS);
 
   await untilTotal(servers.database, 111);
@@ -48,26 +48,28 @@ void t.test('counters name what was purged uncounted, and go on by one command',
   for (const value of [1, 10, 100]) {
     t.equal((await post(gateway.url, { key: KEY, value })).status, 200);
   }
+  // With them goes a message of an idle gateway, perhaps.
   await manager.streams.purge(INCREMENTS);
   await manager.consumers.resume(INCREMENTS, COUNTER);
 
-  const [said] = await until(
-    'an error',
-    () => errorsOf(counter),
-    ({ length }) => length > 0,
+  // That the consumer was paused may be said, too.
+  const disagreements = () => errorsOf(counter).filter((line) => line.startsWith('nothing'));
+  const [said] = await until('an error', disagreements, ({ length }) => length > 0);
+  t.match(
+    said,
+    /^nothing is counted: \d+ of the messages 1 to \d+ left the stream.*purged by hand/,
   );
-  t.match(said, /^nothing is counted: 3 of the messages 1 to 3 left the stream.*purged by hand/);
   t.match(await run('status'), {
     code: 1,
-    output: /✗ Nothing is counted: 3 of the messages 1 to 3/,
+    output: /✗ Nothing is counted: \d+ of the messages 1 to \d+/,
   });
   t.equal((await post(gateway.url, { key: KEY, value: 1_000 })).status, 200);
 
   t.match(await run('accept-loss'), { code: 2, error: /pass --yes to confirm/ });
   const accepted = await run('accept-loss --yes');
-  t.match(accepted, { code: 0, output: /^3 of the messages 1 to 3 left the stream/ });
+  t.match(accepted, { code: 0, output: /^\d+ of the messages 1 to \d+ left the stream/ });
   await untilTotal(servers.database, 1_000);
-  t.equal(errorsOf(counter).length, 1, 'said once');
+  t.equal(disagreements().length, 1, 'said once');
   t.equal(await counter.stop(), 0, 'by the same process');
   t.match(await run('accept-loss --yes'), { code: 0, output: /nothing is gone/ });
 });
@@ -80,7 +82,7 @@ void t.test('what a counter holds is committed though the stream is made again',
   for (const value of [1, 10]) {
     t.equal((await post(gateway.url, { key: KEY, value })).status, 200);
   }
-  await until('deliveries', servers.inspect, ({ ackPending }) => ackPending === 2);
+  await until('deliveries', servers.inspect, isDelivered);
   await manager.streams.delete(INCREMENTS);
   const url = servers.urls.nats.provisioner;
   await provision({ url, replicas: 1, flushIntervalMs: 9_000 });
@@ -101,11 +103,17 @@ void t.test('what a counter holds is committed though its consumer is deleted', 
   const manager = await openManager(t, servers);
   const increment = (value: number) => post(gateway.url, { key: KEY, value });
   t.equal((await increment(1)).status, 200);
-  await until('a delivery', servers.inspect, ({ ackPending }) => ackPending === 1);
+  await until('a delivery', servers.inspect, isDelivered);
   await manager.consumers.delete(INCREMENTS, COUNTER);
 
   t.equal((await increment(10)).status, 200);
   await untilTotal(servers.database, 1);
+  const missing = /^The consumer counter is not there, so nothing is counted/;
+  await until(
+    'an error',
+    () => errorsOf(counter),
+    (said) => said.some((line) => missing.test(line)),
+  );
   t.match(await commandsOn(servers)('status'), {
     code: 1,
     output: /✗ The consumer counter is not there, so nothing is counted/,
@@ -115,6 +123,11 @@ void t.test('what a counter holds is committed though its consumer is deleted', 
   await untilTotal(servers.database, 11);
   t.equal(await counter.stop(), 0, 'by the same process');
 });
+
+/** All that is in the stream, perhaps with messages of an idle gateway. */
+function isDelivered({ messages, ackPending }: { messages: number; ackPending: number }): boolean {
+  return messages > 0 && ackPending === messages;
+}
 
 async function openManager(t: Test, servers: Servers): Promise<JetStreamManager> {
   const url = servers.urls.nats.provisioner;

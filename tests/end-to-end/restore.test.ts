@@ -19,6 +19,8 @@ import { until } from '../support/until.ts';
 
 const KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
 const SOON = { FLUSH_INTERVAL_MS: '300' };
+/** Longer than the broker takes to be restored. */
+const HELD_MS = 5_000;
 
 // They wait more than they compute.
 t.jobs = 2;
@@ -65,15 +67,15 @@ void t.test('counters refuse a database that is older than the stream', async (t
 });
 
 void t.test('counters refuse a stream that is older than the database', async (t) => {
-  const servers = await startServers(t, { ownPostgres: true });
+  const servers = await startServers(t, { flushIntervalMs: HELD_MS });
   await count(t, servers, [5]);
-  await stopServers(servers);
-  backUp(servers, 'nats');
-  await startAgain(servers);
+  await backUpNats(servers);
   await count(t, servers, [6]);
-  await stopServers(servers);
-  restore(servers, 'nats');
-  await startAgain(servers);
+  const holding = await hold(t, servers, 10);
+  await restoreNats(servers);
+  await untilTotal(servers.database, 5 + 6 + 10);
+  t.match(errorsOf(holding), [/^nothing is counted: .* the stream went back in time/]);
+  t.equal(await holding.stop(), 0, 'what a counter held is committed');
 
   const { counter, said } = await refusal(t, servers);
   t.match(said, /the stream went back in time.*To make the stream again: .*accept-loss/);
@@ -81,8 +83,25 @@ void t.test('counters refuse a stream that is older than the database', async (t
   const accepted = await commandsOn(servers)('accept-loss --yes');
   t.match(accepted, { code: 0, output: /the stream is made again, and 0 messages in it/ });
   await store(servers, [7]);
-  await untilTotal(servers.database, 5 + 6 + 7);
+  await untilTotal(servers.database, 5 + 6 + 10 + 7);
   t.equal(await counter.stop(), 0, 'the same counter goes on');
+});
+
+void t.test('a stream that went back and has grown again is refused', async (t) => {
+  const servers = await startServers(t, { flushIntervalMs: HELD_MS });
+  await count(t, servers, [5]);
+  await backUpNats(servers);
+  const counter = await hold(t, servers, 6);
+  await restoreNats(servers);
+  // It gets the sequence of the one that is held.
+  await store(servers, [7]);
+
+  await untilTotal(servers.database, 5 + 6);
+  const said = () => errorsOf(counter);
+  const [line] = await until('an error', said, ({ length }) => length > 0);
+  t.match(line, /has counted message 2, and the stream has another one in its place/);
+  const accepted = await commandsOn(servers)('accept-loss --yes');
+  t.match(accepted, { code: 0, output: /has another one .* 1 message in it, counted or not, is/ });
 });
 
 void t.test('a counter takes no message of a new stream for one of the old', async (t) => {
@@ -91,8 +110,7 @@ void t.test('a counter takes no message of a new stream for one of the old', asy
   const counter = await startCounter(t, servers, { FLUSH_INTERVAL_MS: '1500' });
   t.equal((await post(gateway.url, { key: KEY, value: 1 })).status, 200);
   // The broker may count a delivery that it dies with.
-  const held = async () => sumSamples(await readMetrics(counter.metrics), 'counter_messages_held');
-  await until('a message that is held', held, (count) => count === 1);
+  await untilHeld(counter);
   servers.nats.kill('SIGKILL');
   await servers.nats.exited;
   await untilTotal(servers.database, 1);
@@ -130,6 +148,23 @@ async function count(t: Test, servers: Servers, values: number[]): Promise<void>
   t.equal(await counter.stop(), 0);
 }
 
+/** A counter that holds an increment, for HELD_MS. */
+async function hold(t: Test, servers: Servers, value: number): Promise<Service> {
+  const counter = await startCounter(t, servers, { FLUSH_INTERVAL_MS: String(HELD_MS) });
+  await store(servers, [value]);
+  await untilHeld(counter);
+  return counter;
+}
+
+async function untilHeld({ metrics }: Service): Promise<void> {
+  const held = async () => sumSamples(await readMetrics(metrics), 'counter_messages_held');
+  await until('a message that is held', held, (count) => count === 1);
+}
+
+function errorsOf({ log }: Service): string[] {
+  return log.filter(({ level }) => level >= 50).map(({ msg }) => msg);
+}
+
 /** A counter that counts nothing, and what it says of that. */
 async function refusal(t: Test, servers: Servers): Promise<{ counter: Service; said: string }> {
   const { nats, counterDatabase } = servers.urls;
@@ -154,6 +189,19 @@ async function stopServers({ nats, postgres }: Servers): Promise<void> {
 
 async function startAgain(servers: Servers): Promise<void> {
   await Promise.all([servers.restartNats(), servers.restartPostgres()]);
+}
+
+async function backUpNats(servers: Servers): Promise<void> {
+  await servers.nats.stop();
+  backUp(servers, 'nats');
+  await servers.restartNats();
+}
+
+async function restoreNats(servers: Servers): Promise<void> {
+  servers.nats.kill('SIGKILL');
+  await servers.nats.exited;
+  restore(servers, 'nats');
+  await servers.restartNats();
 }
 
 function backUp({ folder }: Servers, ...stores: Store[]): void {

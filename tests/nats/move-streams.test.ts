@@ -25,7 +25,10 @@ await t.test('what an earlier version stored in one account is found in ours', a
   t.strictSame(moveStreams(store, false), { isMoved: false }, 'a new folder has none');
   await storeAsBefore(store);
 
-  t.match(moveStreams(store, true), /cluster in .* was made by an earlier version.*Accounts/);
+  t.match(
+    moveStreams(store, true).obstacle,
+    /cluster in .* was made by an earlier version.*Accounts/,
+  );
   t.strictSame(moveStreams(store, false), { isMoved: true });
   t.strictSame(moveStreams(store, false), { isMoved: false }, 'once');
 
@@ -49,7 +52,10 @@ await t.test('what an earlier version stored in one account is found in ours', a
 
 await t.test('streams of both versions are not mixed', (t) => {
   const store = t.testdir({ jetstream: { $G: { streams: {} }, STREAMS: {} } });
-  t.match(moveStreams(store, false), /has streams of an earlier version .* and of this one/);
+  t.match(
+    moveStreams(store, false).obstacle,
+    /has streams of an earlier version .* and of this one/,
+  );
   t.end();
 });
 

@@ -30,6 +30,7 @@ const ROLES: Record<Exclude<NatsRole, 'provisioner'>, Role> = {
       '$JS.API.CONSUMER.MSG.NEXT.INCREMENTS.counter',
       '$JS.API.CONSUMER.INFO.INCREMENTS.counter',
       '$JS.API.STREAM.INFO.INCREMENTS',
+      '$JS.API.STREAM.MSG.GET.INCREMENTS',
       'dead.increments.http',
       'mesh.heartbeat.counter',
       '_R_.x',

@@ -1,6 +1,7 @@
 import t from 'tap';
 import {
   compareSettings,
+  findConsumerStop,
   CONSUMER_NEEDS,
   describeFault,
   STREAM_NEEDS,
@@ -52,10 +53,23 @@ const WRONG: [NeededSetting[], Record<string, unknown>, string][] = [
   [CONSUMER_NEEDS, { deliver_subject: 'x' }, 'deliver_subject x'],
   [CONSUMER_NEEDS, { filter_subject: 'x' }, 'filter_subject x'],
   [CONSUMER_NEEDS, { max_batch: 1 }, 'max_batch 1'],
-  [CONSUMER_NEEDS, { pause_until: '2027-01-01T00:00:00Z' }, 'pause_until 2027-01-01T00:00:00Z'],
   [CONSUMER_NEEDS, { max_deliver: 3 }, 'max_deliver 3'],
   [CONSUMER_NEEDS, { backoff: [1e9] }, 'backoff 1000000000'],
 ];
+
+void t.test('a consumer that is paused or not there is named as such', (t) => {
+  const findStop = (pause_until: string) =>
+    findConsumerStop(
+      compareSettings('the consumer counter', CONSUMER_NEEDS, { ...CONSUMER, pause_until }, NOW),
+    );
+  t.equal(
+    findStop('2027-01-01T00:00:00Z'),
+    'The consumer counter is paused until 2027-01-01T00:00:00Z, so nothing is counted: `npm run provision` resumes it',
+  );
+  t.equal(findStop('2025-01-01T00:00:00Z'), undefined, 'the pause is over');
+  t.match(findConsumerStop(undefined), /^The consumer counter is not there, so nothing is counted/);
+  t.end();
+});
 
 void t.test('a setting that breaks a promise is named, with what it must be and why', (t) => {
   for (const [needs, wrong, named] of WRONG) {

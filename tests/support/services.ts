@@ -47,6 +47,7 @@ export async function startGateway(
       NATS_URL: servers.urls.nats.gateway,
       DATABASE_URL: servers.urls.gatewayDatabase,
       PORT: String(port),
+      NATS_SYNC: 'always',
       RATE_LIMIT_MAX: '0',
       // A day, so that no test crosses the edge of a window unawares.
       RATE_LIMIT_WINDOW_MS: '86400000',

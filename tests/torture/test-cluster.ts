@@ -194,6 +194,7 @@ async function openMember(name: string, surroundings: Surroundings): Promise<Mem
     clockAheadMs: CLOCK_AHEAD_MS[name] ?? 0,
     environment: {
       NATS_URL: natsUrls.join(','),
+      NATS_SYNC: 'always',
       DATABASE_URL: databaseUrl(`mesh_${role}`, PASSWORDS[role], toPostgres.port),
       OTEL_EXPORTER_PROMETHEUS_PORT: String(await findFreePort()),
       PORT: String(port),

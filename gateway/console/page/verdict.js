@@ -28,6 +28,12 @@ export function judge(event, ageMs) {
     if (event.listening_ms < LISTENING_MS_MIN) return { level: 'unknown', text: 'Listening …' };
     return bad('No counter service runs: increments are accepted and wait in the stream.');
   }
+  const stop = alive.find(
+    (counter) => counter.name === 'counter' && counter.activity.counting_problem !== undefined,
+  );
+  if (stop?.name === 'counter') {
+    return bad(`Nothing is counted. ${upperFirst(stop.activity.counting_problem ?? '')}.`);
+  }
   if (isDatabaseAway) {
     return bad('PostgreSQL is away: increments are accepted and wait in the stream.');
   }

@@ -106,13 +106,9 @@ function describeParked({ parked }: DatabaseStatus): string {
 }
 
 function describeDatabase(database: DatabaseStatus): string {
-  const { version, counters, ledgerRows, bytes } = database;
-  // PostgreSQL's estimates are 0 until it has looked at the tables, and after a crash.
-  const isCounted = counters > 0 || ledgerRows > 0;
-  const rows = isCounted
-    ? `about ${plural(counters, 'counter')} and ${plural(ledgerRows, 'ledger row')}`
-    : 'rows not estimated yet';
-  return `PostgreSQL ${version}, ${rows}, ${formatBytes(bytes)}`;
+  const { version, counters, ledgerRows, isEstimated, bytes } = database;
+  const rows = `${plural(counters, 'counter')} and ${plural(ledgerRows, 'ledger row')}`;
+  return `PostgreSQL ${version}, ${isEstimated ? 'about ' : ''}${rows}, ${formatBytes(bytes)}`;
 }
 
 function verdict(problems: string[]): string {

@@ -2,6 +2,8 @@ import { STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
 import type { MeshFile } from '../../local/mesh-file.ts';
 import { PARKED_BYTES_MAX, PARKED_SEEN_MAX } from '../../../schema/database/parked-state.ts';
 import { formatBytes, formatDuration, plural } from '../quantities.ts';
+import { CLOCK_AHEAD_MS_MAX } from '../../../nats/broker-clock.ts';
+import { UNSTATED_SYNC } from '../../../nats/sync-setting.ts';
 import { isCurrent } from '../../../nats/replica-state.ts';
 import { describeBehind } from '../../../nats/replicas.ts';
 import type { MeshStatus } from './mesh-status.ts';
@@ -32,6 +34,8 @@ export function findProblems(
     ...notCommitting(status),
     ...staleness(status),
     ...(isCurrentEverywhere(broker) ? [] : [replicasBehind(broker)]),
+    ...wrongClocks(status),
+    ...unstatedSync(status),
     ...fullness(broker.stream),
     ...('away' in database
       ? [
@@ -70,6 +74,26 @@ function notCommitting({ services }: Pick<MeshStatus, 'services'>): string[] {
       ? ['The books did not balance at the last audit: run `npm run mesh -- audit`.']
       : []),
   ];
+}
+
+/** Counts stay right: ids and ages go by the broker's clock. */
+function wrongClocks({ services }: Pick<MeshStatus, 'services'>): string[] {
+  return services.flatMap(({ name, stats }) => {
+    const { clock_ahead_ms: aheadMs = 0, pid, host } = stats;
+    if (Math.abs(aheadMs) <= CLOCK_AHEAD_MS_MAX) return [];
+    const noun = name === 'counter' ? 'counter service' : name;
+    const off = `${formatDuration(Math.abs(aheadMs))} ${aheadMs > 0 ? 'ahead of' : 'behind'}`;
+    return [
+      `The clock of ${host}, where a ${noun} (pid ${pid}) runs, is ${off} the broker's: synchronize it.`,
+    ];
+  });
+}
+
+function unstatedSync({ services }: Pick<MeshStatus, 'services'>): string[] {
+  const isUnstated = services.some(
+    ({ name, stats }) => name === 'gateway' && stats.is_sync_stated === false,
+  );
+  return isUnstated ? [`${UNSTATED_SYNC}.`] : [];
 }
 
 function pluralOf(noun: string, pids: number[]): string {

@@ -5,6 +5,7 @@ import {
   findConsumerFaults,
   findDeadLettersFaults,
   findStreamFaults,
+  NO_CONSUMER,
 } from '../../../nats/settings.ts';
 import type { Replicas } from '../../../nats/replica-state.ts';
 import { lookAtReplicas } from '../../../nats/replicas.ts';
@@ -34,8 +35,6 @@ export interface BrokerStatus {
   /** Of both streams and the consumer. */
   replicas: Replicas[];
 }
-
-const NO_CONSUMER = `The consumer ${COUNTER} is not there, so nothing is counted: \`npm run provision\` makes it`;
 
 export async function readBroker(manager: JetStreamManager): Promise<BrokerStatus> {
   const [{ config, state }, consumer, dead] = await Promise.all([

@@ -28,6 +28,7 @@ export async function startService(
     file: `${kind}/main.ts`,
     environment: {
       NATS_URL: broker.urls[kind],
+      NATS_SYNC: 'always',
       DATABASE_URL: postgres.urls[kind],
       OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort),
       ...environment,

@@ -127,6 +127,14 @@ void t.test('what each message is to the ledger', (t) => {
   t.end();
 });
 
+void t.test('a message in the place of another is never taken for it', (t) => {
+  t.throws(() => classifyAll([{ sequence: 7, id: 'b', digest: 'x' }], [{ id: 'a', sequence: 7 }]), {
+    name: 'StoresDisagree',
+    kind: 'stream-went-back',
+  });
+  t.end();
+});
+
 void t.test('a message of a newer version is parked once', (t) => {
   const newer = (sequence: number) => ({ sequence, id: 'a', isNewer: true });
   t.strictSame(classifyAll([newer(1)]), { ...NOTHING, parked: [1] });

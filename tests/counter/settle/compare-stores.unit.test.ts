@@ -14,7 +14,13 @@ const STREAM = {
   unsettledSinceMs: 0,
 };
 /** All removed messages are settled: 4 pruned, 6 in the ledger. */
-const PROOF: Proof = { prunedThrough: 4, last: 12, isProvenKnown: true, settled: 6 };
+const PROOF: Proof = {
+  prunedThrough: 4,
+  last: 12,
+  isProvenKnown: true,
+  settled: 6,
+  lastStoredMs: 1_000,
+};
 
 const CASES: [string, Partial<Proof> | undefined, number, Disagreement | undefined][] = [
   ['all is settled', {}, 0, undefined],
@@ -29,10 +35,18 @@ const CASES: [string, Partial<Proof> | undefined, number, Disagreement | undefin
 
 void t.test('what stream and database say of one another', (t) => {
   for (const [name, proof, provenThrough, kind] of CASES) {
-    const found = findDisagreement(STREAM, proof && { ...PROOF, ...proof }, provenThrough);
+    const look = { provenThrough };
+    const found = findDisagreement(STREAM, proof && { ...PROOF, ...proof }, look);
     t.equal(found?.kind, kind, name);
   }
-  t.equal(findDisagreement({ ...STREAM, firstSequence: 1 }, undefined), undefined, 'a new stream');
+  const newStream = { ...STREAM, firstSequence: 1 };
+  t.equal(findDisagreement(newStream, undefined), undefined, 'a new stream');
+  const others = { ...newStream, countedBy: 'other' };
+  const look = { databaseId: 'own' };
+  t.equal(findDisagreement(others, undefined, look)?.kind, 'other-database', 'of another mesh');
+  const own = { ...newStream, countedBy: 'own' };
+  t.equal(findDisagreement(own, undefined, look), undefined, 'a new stream of this mesh');
+  t.equal(findDisagreement({ ...STREAM, countedBy: 'other' }, PROOF), undefined, 'after a move');
   t.end();
 });
 
@@ -46,5 +60,21 @@ void t.test('what is gone is named with its number and its cause', (t) => {
     findDisagreement({ ...STREAM, limitedBy: 'max_age of 10 s' }, gone)?.message,
     /Its max_age of 10 s removed them/,
   );
+  t.end();
+});
+
+void t.test('a stream that went back is noticed though it has grown past what is counted', (t) => {
+  const found = (storedMs?: number) =>
+    findDisagreement(
+      { ...STREAM, lastSequence: 99 },
+      PROOF,
+      storedMs === undefined ? {} : { storedMs },
+    );
+  t.match(found(9_000), {
+    kind: 'stream-went-back',
+    message: /message 12, and the stream has another/,
+  });
+  t.equal(found(1_000), undefined, 'the message that was counted');
+  t.equal(found(), undefined, 'it was removed since');
   t.end();
 });

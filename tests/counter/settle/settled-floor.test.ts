@@ -32,7 +32,10 @@ void t.test('a comparison that meets pruning finds no fault in either store', as
   const comparison = await database.transaction().execute(async (pruner) => {
     // Whatever looks into the ledger now waits until the pruner has committed.
     await sql`lock table ledger in access exclusive mode`.execute(pruner);
-    const compared = compareStores(database, stream, () => Promise.resolve(stream));
+    const compared = compareStores(database, stream, {
+      readStream: () => Promise.resolve(stream),
+      readStoredMs: () => Promise.resolve(undefined),
+    });
     await until(
       'a comparison that waits',
       () =>

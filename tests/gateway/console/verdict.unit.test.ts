@@ -21,6 +21,16 @@ const eventOf = (...instances: MeshEvent['instances']): MeshEvent => ({
   instances,
 });
 
+void t.test('the console names why nothing is counted', (t) => {
+  const activity = { database_connected: true, counting_problem: 'the consumer counter is paused' };
+  const counter = { ...gateway('c'), name: 'counter', activity } as MeshEvent['instances'][number];
+  t.strictSame(judge(eventOf(gateway('own'), counter), 60_000), {
+    level: 'bad',
+    text: 'Nothing is counted. The consumer counter is paused.',
+  });
+  t.end();
+});
+
 void t.test('the console names what keeps increments from being stored', (t) => {
   const refused = 'Increments are refused: the broker does not answer. See why.';
   // With a frozen broker no counter service is heard; that they are gone would be wrong.

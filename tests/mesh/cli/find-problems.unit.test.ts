@@ -35,6 +35,7 @@ const FINE = {
     counters: 1,
     ledgerRows: 1,
     idempotencyKeys: 0,
+    isEstimated: false,
     bytes: 1,
     parked: { messages: 0, version: null, since: null, bytes: 0, isFull: false },
   },
@@ -116,6 +117,31 @@ const CASES: {
     },
     problems: [
       'Not every replica is current: INCREMENTS 2 of 3 (nats-2 is away). The loss of another server could lose accepted increments: check that these servers run and reach the others.',
+    ],
+  },
+  {
+    when: 'clocks are wrong',
+    is: {
+      ...FINE,
+      services: [
+        service('gateway', 1, { host: 'a', clock_ahead_ms: -2_001 }),
+        service('counter', 2, { host: 'b', clock_ahead_ms: 7_200_000 }),
+        service('counter', 3, { host: 'c', clock_ahead_ms: 2_000 }),
+      ],
+    },
+    problems: [
+      "The clock of a, where a gateway (pid 1) runs, is 2.0 s behind the broker's: synchronize it.",
+      "The clock of b, where a counter service (pid 2) runs, is 2 h 0 min ahead of the broker's: synchronize it.",
+    ],
+  },
+  {
+    when: 'nobody has stated that the brokers sync each message',
+    is: {
+      ...FINE,
+      services: [service('gateway', 1, { is_sync_stated: false }), service('counter', 2)],
+    },
+    problems: [
+      'Whether the brokers sync each message to disk is not stated, and they tell it no service: an increment that was answered 200 may be lost in a power cut of theirs. Set `jetstream { sync_interval: always }` in their configuration, then NATS_SYNC=always in that of the mesh.',
     ],
   },
   {

@@ -42,14 +42,28 @@ void t.test('what the commands tell of a mesh', async (t) => {
         consumer: { undelivered: 0, pulls_waiting: 1 },
         dead_letters: { messages: 0, last_at: null },
       },
-      database: { version: /^\d/, counters: Number, ledger_rows: Number },
+      database: { version: /^\d/, counters: 1, is_estimated: false, ledger_rows: Number },
       staleness_ms: 0,
     });
     t.match(
       (await mesh('status')).output,
-      /gateway .* 1 accepted, 0 waiting\n.*\nAll is well\.\n$/s,
+      /gateway .* 1 accepted, 0 waiting\n.*, 1 counter and \d+ ledger rows?,.*\nAll is well\.\n$/s,
     );
   });
+
+  await t.test(
+    'status and the start of a gateway name a promise that nobody has stated',
+    async (t) => {
+      const unstated = await startGateway(t, servers, { NATS_SYNC: '' });
+      const line = /sync each message to disk is not stated.*lost in a power cut.*NATS_SYNC=always/;
+      t.match(
+        unstated.log.filter(({ level }) => level === 40).map(({ msg }) => msg),
+        [line],
+      );
+      t.match((await mesh('status --json')).answer().problems, [line]);
+      await unstated.stop();
+    },
+  );
 
   await t.test('status names what is wrong', async (t) => {
     counter.kill('SIGSTOP');
