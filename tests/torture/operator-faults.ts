@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ConsumerConfig, JetStreamManager, StreamConfig } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { lookAtStores } from '../../counter/settle/compare-stores.ts';
-import { readStreamState } from '../../counter/settle/stream-state.ts';
+import { streamReaders } from '../../counter/settle/stream-state.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { isThere, until } from '../support/until.ts';
 import type { Fault } from './fault.ts';
@@ -106,7 +106,7 @@ async function purge({ manager, database, ...arena }: TestCluster): Promise<bool
   await delay(COMMITTED_MS);
   let inDoubt: Loss | undefined;
   const acceptLoss = async () => {
-    const look = lookAtStores(database, () => readStreamState(manager));
+    const look = lookAtStores(database, streamReaders(manager));
     const seen = await look.catch(() => undefined);
     const { code, output } = await arena.runCommand('accept-loss --yes');
     const named = readLoss(output) ?? inDoubt;

@@ -10,9 +10,9 @@ import { createRandom } from '../support/random.ts';
 import { until } from '../support/until.ts';
 import { openBook, type Book, type Outcome } from './book.ts';
 import { runClients } from './clients.ts';
-import { openInspection } from './inspection.ts';
+import { openInspection, type Inspection } from './inspection.ts';
 import { startSampler } from './sampler.ts';
-import { reachVerdict, type Inspection, type Verdict } from './verdict.ts';
+import { reachVerdict, type Verdict } from './verdict.ts';
 
 const CONNECTIONS = 32;
 /** Several flushes are behind a cut, and much is accepted that none has taken. */
