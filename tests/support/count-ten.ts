@@ -20,7 +20,7 @@ export async function countTen(
   );
   const counter = await startCounter(
     t,
-    { ...servers, urls: { ...servers.urls, counterDatabase: urls.counter } },
+    { urls: { nats, counterDatabase: urls.counter } },
     { FLUSH_INTERVAL_MS: '300', ...environment },
   );
   const key = randomUUID();

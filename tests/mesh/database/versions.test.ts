@@ -11,6 +11,13 @@ import { POSTGRES_VERSIONS } from '../../support/postgres-versions.ts';
 import { startServers } from '../../support/servers.ts';
 import { ask, inDatabase, startBarePostgres } from '../../schema/database/bare-postgres.ts';
 
+/** A counter, of which a part is carried. */
+const FORMER_ROWS = [
+  `insert into increments (key, value) values (gen_random_uuid(), 42)`,
+  `insert into ledger values (gen_random_uuid(), 1, 2, now(), gen_random_uuid(), 1, 2)`,
+  'insert into streams (incarnation, pruned_through, carried_total) values (1, 1, 40)',
+];
+
 for (const [version, find] of Object.entries(POSTGRES_VERSIONS)) {
   const binaries = await find();
   const name = `PostgreSQL ${version} counts, reads, moves tables of an earlier version and balances`;
@@ -47,10 +54,3 @@ for (const [version, find] of Object.entries(POSTGRES_VERSIONS)) {
     ]);
   });
 }
-
-/** A counter, of which a part is carried. */
-const FORMER_ROWS = [
-  `insert into increments (key, value) values (gen_random_uuid(), 42)`,
-  `insert into ledger values (gen_random_uuid(), 1, 2, now(), gen_random_uuid(), 1, 2)`,
-  'insert into streams (incarnation, pruned_through, carried_total) values (1, 1, 40)',
-];
