@@ -7,7 +7,7 @@ import { openDatabase } from './database.ts';
 import { createMigrationLock, lockMigrations } from './migration-lock.ts';
 import { PreflightFailed } from './preflight-failed.ts';
 import { connectionLimits, sessionSettings, type DatabaseRole } from './role-settings.ts';
-import { roleStatements, TABLES, type PlannedRole } from './role-statements.ts';
+import { grantRights, makeRoles, TABLES, type PlannedRole } from './role-statements.ts';
 import { MIGRATIONS, refuseLaterSchema } from './schema-version.ts';
 import { sayWhatIsLeft } from './say-what-is-left.ts';
 import { scramVerifier } from './scram-verifier.ts';
@@ -117,7 +117,8 @@ async function bring(
     await refuseLaterSchema(transaction);
     await runMigrations(transaction, schema);
     const isShared = await isDatabaseShared(transaction, schema);
-    for (const statement of roleStatements({ ...survey, schema, isShared, roles })) {
+    const plan = { ...survey, schema, isShared, roles };
+    for (const statement of [...makeRoles(plan), ...grantRights(plan)]) {
       await sql.raw(statement).execute(transaction);
     }
     const names = roles.map(({ name }) => name);

@@ -6,8 +6,6 @@ import { roleSettings, TEMP_FILE_LIMIT, type DatabaseRole } from './role-setting
 export interface RolePlan {
   database: string;
   schema: string;
-  /** The server_version_num. */
-  version: number;
   /** Who runs the statements can set what only a superuser can. */
   isSuperuser: boolean;
   /** Others than the mesh have something in the database. */
@@ -54,11 +52,18 @@ const GRANTS: Record<DatabaseRole, string[]> = {
 };
 
 /**
- * Statements that make the roles, or bring them to this version: password, connections, settings and rights.
- * What a role has stored for itself, and what it was granted by hand on the tables, is removed. Tables are
- * named without their schema, so the search_path must be the schema's.
+ * Statements that make the roles, or bring them to this version: password, connections and settings. What a
+ * role has stored for itself is removed.
  */
-export function roleStatements(plan: RolePlan): string[] {
+export function makeRoles(plan: RolePlan): string[] {
+  return plan.roles.flatMap((planned) => makeRole(planned, plan));
+}
+
+/**
+ * Statements that give each role its rights, once the tables are there; what it was granted by hand on them is
+ * removed. Tables are named without their schema, so the search_path must be the schema's.
+ */
+export function grantRights(plan: RolePlan): string[] {
   const database = pg.escapeIdentifier(plan.database);
   const schema = pg.escapeIdentifier(plan.schema);
   // Others may need what is not the mesh's alone.
@@ -70,7 +75,6 @@ export function roleStatements(plan: RolePlan): string[] {
   const ofRoles = plan.roles.flatMap((planned) => {
     const name = pg.escapeIdentifier(planned.name);
     return [
-      ...makeRole(planned, plan),
       `grant connect on database ${database} to ${name}`,
       `grant usage on schema ${schema} to ${name}`,
       `revoke all on ${TABLES.join(', ')}, kysely_migration from ${name}`,
@@ -86,19 +90,22 @@ function makeRole({ role, name: plain, own }: PlannedRole, plan: RolePlan): stri
   const database = pg.escapeIdentifier(plan.database);
   const password = own.verifier === undefined ? '' : ` password '${own.verifier}'`;
   const limit = own.connectionsMax === undefined ? '' : ` connection limit ${own.connectionsMax}`;
-  const settings = Object.entries(roleSettings(role, plan.schema))
-    .filter(([setting]) => plan.version >= (SETTINGS_SINCE[setting] ?? 0))
+  const settings = Object.entries(roleSettings(role, plan.schema)).map(([setting, value]) => {
     // A list in one pair of quotes would be one name.
-    .map(
-      ([setting, value]) => `${setting} = ${value.split(', ').map(pg.escapeLiteral).join(', ')}`,
-    );
+    const list = value.split(', ').map((item) => pg.escapeLiteral(item));
+    const set = `alter role ${name} set ${setting} = ${list.join(', ')}`;
+    const since = SETTINGS_SINCE[setting];
+    if (since === undefined) return set;
+    const isThere = `current_setting('server_version_num')::integer >= ${since}`;
+    return `do $$ begin if ${isThere} then ${set}; end if; end $$`;
+  });
   return [
     createRole(plain),
     markRole(plain, plan),
     `alter role ${name} login${password}${limit}`,
     `alter role ${name} reset all`,
     `alter role ${name} in database ${database} reset all`,
-    ...settings.map((setting) => `alter role ${name} set ${setting}`),
+    ...settings,
     ...(plan.isSuperuser ? [limitTempFiles(plain)] : []),
   ];
 }

@@ -24,8 +24,6 @@ export interface Survey extends Server {
 interface Server {
   user: string;
   database: string;
-  /** The server_version_num. */
-  version: number;
   /** Connections that are not reserved. */
   usable: number;
   isSuperuser: boolean;
@@ -64,6 +62,7 @@ export async function surveyDatabase(
       ),
       server,
       {
+        isAnyWanted: roles.length > 0,
         mark: roleMark(server.database, schema),
         isFormer:
           names.counter === roleNames(OWN_SERVER_PREFIX).counter && rolePrefix === undefined,
@@ -74,6 +73,8 @@ export async function surveyDatabase(
 }
 
 interface ServerRow extends Server {
+  /** The server_version_num. */
+  version: number;
   versionText: string;
   isStandby: boolean;
   fsync: string;
@@ -252,7 +253,7 @@ function findOtherOwners(tables: Table[], { user }: Server): string[] {
 function findRoleProblems(
   found: Role[],
   server: ServerRow,
-  { mark, isFormer }: { mark: string; isFormer: boolean },
+  { mark, isFormer, isAnyWanted }: { mark: string; isFormer: boolean; isAnyWanted: boolean },
 ): string[] {
   const problems: string[] = [];
   const { user } = server;
@@ -269,7 +270,7 @@ function findRoleProblems(
       );
     }
   }
-  if (!server.mayMakeRoles) {
+  if (!server.mayMakeRoles && isAnyWanted) {
     problems.push(
       `permission denied to create role (42501): alter role "${user}" createrole; or let a DBA make the ` +
         'roles with `npm run mesh -- sql`, and give GATEWAY_DATABASE_URL and COUNTER_DATABASE_URL',
