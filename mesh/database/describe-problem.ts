@@ -17,12 +17,16 @@ const ADVICE: Record<string, string> = {
 /** Errors of a server that may answer a moment later. */
 const PASSING = ['08000', '08003', '08006', '40', '53', '55P03', '57', '58'];
 
+/** OpenSSL's and Node's refusals of a server's certificate. */
+const CERTIFICATE = /^(CERT|DEPTH|SELF|UNABLE|ERR_TLS|HOSTNAME)_/;
+
 /** @param who whose URL it is. @throws the error, if it may pass by waiting. */
 export function describeProblem(who: string, url: string, error: unknown): string {
   const { message, code, name } = error as NodeJS.ErrnoException;
   // What our own checks throw says all.
   if (name === 'UnsafeDatabase' || name === 'EarlierSchema') return message;
-  if (!(error instanceof pg.DatabaseError) || code === undefined) throw error;
+  const isRefusal = error instanceof pg.DatabaseError || CERTIFICATE.test(code ?? '');
+  if (!isRefusal || code === undefined) throw error;
   if (PASSING.some((start) => code.startsWith(start))) throw error;
   const advice = ADVICE[code] === undefined ? '' : `; ${ADVICE[code]}`;
   return `${who} ${userOf(url)} at ${describeDatabaseUrl(url)}: ${message} (${code})${advice}`;

@@ -9,8 +9,7 @@ import {
 import { TABLES } from './role-statements.ts';
 import type { DatabaseRole } from './role-settings.ts';
 import { readOurMigrations } from './schema-version.ts';
-
-export const VERSION_MIN = 14;
+import { findOldVersion } from './server-version.ts';
 
 /** A database as the owner of the tables finds it. */
 export interface Survey extends Server {
@@ -75,7 +74,6 @@ export async function surveyDatabase(
 interface ServerRow extends Server {
   /** The server_version_num. */
   version: number;
-  versionText: string;
   isStandby: boolean;
   fsync: string;
   fullPageWrites: string;
@@ -88,7 +86,6 @@ async function readServer(db: Kysely<any>, schema: string): Promise<ServerRow> {
   const { rows } = await sql<ServerRow>`
     select current_user::text as user, current_database()::text as database,
       current_setting('server_version_num')::integer as version,
-      current_setting('server_version') as "versionText",
       current_setting('max_connections')::integer
         - current_setting('superuser_reserved_connections')::integer
         - coalesce(current_setting('reserved_connections', true)::integer, 0) as usable,
@@ -197,9 +194,8 @@ async function readRoles(db: Kysely<any>, names: string[]): Promise<Role[]> {
 
 function findServerProblems(server: ServerRow): string[] {
   const problems: string[] = [];
-  if (server.version < VERSION_MIN * 10_000) {
-    problems.push(`PostgreSQL is ${server.versionText}: ${VERSION_MIN} is the oldest that works`);
-  }
+  const old = findOldVersion(server.version);
+  if (old !== undefined) problems.push(old);
   if (server.isStandby) {
     problems.push(
       'the server is a standby, which takes no writes (25006): give the primary, or all servers and ' +

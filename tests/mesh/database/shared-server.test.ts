@@ -1,5 +1,8 @@
 import t, { type Test } from 'tap';
-import { provisionDatabase } from '../../../mesh/database/provision-database.ts';
+import {
+  provisionDatabase,
+  type ProvisionedUrls,
+} from '../../../mesh/database/provision-database.ts';
 import { writeSql } from '../../../mesh/database/write-sql.ts';
 import {
   defaultRolePrefix,
@@ -46,13 +49,15 @@ function readRoles(): Promise<unknown> {
 }
 
 await t.test('meshes in two databases of one server count side by side', async (t) => {
-  const urls = [];
+  const urls: ProvisionedUrls[] = [];
   for (const name of ['one', 'Two, in capitals'])
     urls.push(await provision(await makeDatabase(name)));
   t.match(urls[0]?.counter, '//mesh_one_counter:');
   t.match(urls[1]?.counter, /\/\/mesh_two_in_capitals_[0-9a-f]{8}_counter:/);
   // The first one's services get theirs after the second one has its roles.
-  for (const each of urls) await countTen(t, await startServers(t, { flushIntervalMs: 300 }), each);
+  const count = async (each: ProvisionedUrls) =>
+    countTen(t, await startServers(t, { flushIntervalMs: 300 }), each);
+  await Promise.all(urls.map(count));
 
   await t.test('and none takes the roles of the other', async (t) => {
     const before = await readRoles();
@@ -195,5 +200,12 @@ async function expectMissingRights(t: Test): Promise<void> {
   t.match(problems, [
     /^the gateway's user mesh_short_gateway at .*: permission denied for table increments \(42501\); grant/,
     /^the counter's user mesh_short_counter at .*: permission denied for table ledger \(42501\); grant/,
+  ]);
+  await provision(ownerUrl);
+  await ask(ownerUrl, 'alter table increment_mesh.increments enable row level security');
+  const hidden = await findProblems(provision(ownerUrl));
+  t.match(hidden, [
+    /^the gateway's user .*: query would be affected by row-level security policy .*\(42501\)/,
+    /^the counter's user .*: new row violates row-level security policy .*\(42501\)/,
   ]);
 }
