@@ -22,10 +22,10 @@ export const sqlCommand: Command = {
   summary: 'Prints the SQL by which a DBA prepares a database',
   help: `
 Schema, tables, roles and rights in DATABASE (increments, if none is given), for a server on which the
-mesh may not make them itself. It connects to nothing. It can be run again, and adds what is missing
-after an upgrade:
+mesh may not make them itself: one transaction. It connects to nothing. It can be run again, and adds
+what is missing after an upgrade:
 
-  npm run --silent mesh -- sql | psql -v ON_ERROR_STOP=1 increments
+  npm run --silent mesh -- sql | psql increments
 
 Passwords come from GATEWAY_DATABASE_PASSWORD, COUNTER_DATABASE_PASSWORD and
 READER_DATABASE_PASSWORD, and are printed as SCRAM-SHA-256 verifiers; a role without one keeps the

@@ -67,10 +67,10 @@ async function makeTables(schema: string): Promise<string[]> {
   const name = pg.escapeIdentifier(schema);
   const provider = new FileMigrationProvider({ fs, path, migrationFolder: MIGRATIONS });
   const blocks: string[] = [];
-  for (const [migration, { up }] of Object.entries(await provider.getMigrations())) {
+  for (const [migration, made] of Object.entries(await provider.getMigrations())) {
     const literal = pg.escapeLiteral(migration);
     const lines = [
-      ...(await compile(up)),
+      ...(await compile((db) => made.up(db))),
       `insert into kysely_migration values (${literal}, ${NOW})`,
     ];
     const missing = `if not exists (select from kysely_migration where name = ${literal}) then`;

@@ -37,7 +37,9 @@ async function findProblems(provisioning: Promise<unknown>): Promise<string[]> {
     () => undefined,
     (reason: unknown) => reason,
   );
-  return (error as { problems?: string[] } | undefined)?.problems ?? [`not refused: ${error}`];
+  return (
+    (error as { problems?: string[] } | undefined)?.problems ?? [`not refused: ${String(error)}`]
+  );
 }
 
 function readRoles(): Promise<unknown> {
