@@ -17,6 +17,7 @@ COPY --chmod=755 nats ./nats
 COPY --chmod=755 telemetry ./telemetry
 COPY --chmod=755 gateway ./gateway
 COPY --chmod=755 counter ./counter
+COPY --chmod=755 mesh/database ./mesh/database
 COPY --chmod=755 mesh/files ./mesh/files
 COPY --chmod=755 mesh/deploy ./mesh/deploy
 

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox';
 import { natsUrlSetting } from '../nats/nats-url.ts';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
+import { DatabaseSchemaSetting } from '../schema/database/database-names.ts';
 import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
@@ -14,8 +15,9 @@ export const CounterConfig = Type.Object({
   ),
   ...NatsTlsSettings,
   DATABASE_URL: databaseUrlSetting(
-    'PostgreSQL for writes: postgres://mesh_counter:password@host:5432/increments',
+    'PostgreSQL for writes: postgres://mesh_increments_counter:password@host:5432/increments',
   ),
+  ...DatabaseSchemaSetting,
   FLUSH_INTERVAL_MS: Type.Integer({
     default: 9_000,
     minimum: 100,

@@ -6,7 +6,7 @@ import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
-import { ROLE_SETTINGS, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
+import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
@@ -69,7 +69,7 @@ async function main(): Promise<void> {
     // One each for flushing, purging, pruning, and dead letters or probes.
     connectionsMax: SERVICE_CONNECTIONS_MAX,
     queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
-    settings: ROLE_SETTINGS.mesh_counter,
+    settings: roleSettings('counter', config.DATABASE_SCHEMA),
     onQuery: createDatabaseMetrics(),
     onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });

@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox';
 import { natsUrlSetting } from '../nats/nats-url.ts';
 import { NatsSyncSetting } from '../nats/sync-setting.ts';
 import { NatsTlsSettings } from '../nats/tls-settings.ts';
+import { DatabaseSchemaSetting } from '../schema/database/database-names.ts';
 import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { isLoopback } from '../schema/settings/loopback.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
@@ -39,8 +40,9 @@ export const GatewayConfig = Type.Object({
   ...NatsTlsSettings,
   ...NatsSyncSetting,
   DATABASE_URL: databaseUrlSetting(
-    'PostgreSQL for reads: postgres://mesh_gateway:password@host:5432/increments',
+    'PostgreSQL for reads: postgres://mesh_increments_gateway:password@host:5432/increments',
   ),
+  ...DatabaseSchemaSetting,
   PUBLISH_DEADLINE_MS: Type.Integer({
     default: 5_000,
     minimum: 100,

@@ -18,7 +18,7 @@ import { UNSTATED_SYNC } from '../nats/sync-setting.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { readDatabaseId } from '../schema/database/database-id.ts';
 import { openDatabase } from '../schema/database/database.ts';
-import { ROLE_SETTINGS, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
+import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { checkSchema, EarlierSchema } from '../schema/database/schema-version.ts';
 import type { Database } from '../schema/database/tables.ts';
 import { mintId } from '../schema/message/message-id.ts';
@@ -109,7 +109,7 @@ async function main(): Promise<void> {
     // Reads share few connections: they are single-row look-ups.
     connectionsMax: SERVICE_CONNECTIONS_MAX,
     queryTimeoutMs: DATABASE_QUERY_TIMEOUT_MS,
-    settings: ROLE_SETTINGS.mesh_gateway,
+    settings: roleSettings('gateway', config.DATABASE_SCHEMA),
     onBrokenConnection: (error) => log.warn({ err: error }, 'a database connection broke'),
   });
   stopSteps.push(() => database.destroy());

@@ -20,10 +20,26 @@ const MAY_IMPORT: Record<string, string[]> = {
   counter: SERVICE_ROOMS,
   docs: [],
   'mesh/files': ['schema'],
-  'mesh/deploy': [...SERVICE_ROOMS, 'mesh/files'],
+  'mesh/database': [...SERVICE_ROOMS, 'gateway', 'counter'],
+  'mesh/deploy': [...SERVICE_ROOMS, 'mesh/database', 'mesh/files'],
   'mesh/servers': [...SERVICE_ROOMS, 'mesh/files'],
-  'mesh/local': [...SERVICE_ROOMS, 'gateway', 'counter', 'mesh/files', 'mesh/servers'],
-  'mesh/cli': [...SERVICE_ROOMS, 'gateway', 'counter', 'mesh/files', 'mesh/servers', 'mesh/local'],
+  'mesh/local': [
+    ...SERVICE_ROOMS,
+    'gateway',
+    'counter',
+    'mesh/database',
+    'mesh/files',
+    'mesh/servers',
+  ],
+  'mesh/cli': [
+    ...SERVICE_ROOMS,
+    'gateway',
+    'counter',
+    'mesh/database',
+    'mesh/files',
+    'mesh/servers',
+    'mesh/local',
+  ],
 };
 
 /** Names that say nothing about what is inside. */

@@ -63,7 +63,8 @@ function listKeys(request: FastifyRequest, _reply: FastifyReply, next: () => voi
   next();
 }
 
-function selectCounters(database: Kysely<Database>, keys: string[]) {
+/** By lower-case keys; those that were never counted are missing. */
+export function selectCounters(database: Kysely<Database>, keys: string[]) {
   return database
     .selectFrom('increments')
     .select(['key', 'value', 'updated_at'])

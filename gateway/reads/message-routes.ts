@@ -48,7 +48,7 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
 };
 
 /** One statement, since a message may be taken out of the parked ones and be counted meanwhile. */
-function readMessage(database: Kysely<Database>, id: string) {
+export function readMessage(database: Kysely<Database>, id: string) {
   const inLedger = database.selectFrom('ledger').where('id', '=', id);
   const parked = database.selectFrom('parked_messages').where('id', '=', id);
   return database

@@ -12,6 +12,7 @@ export interface Addresses {
   natsTls: NatsTlsFiles | undefined;
   /** As the owner of the tables. */
   database: string;
+  databaseSchema: string;
   /** What `npm start` runs on this machine; undefined for a mesh that is given by URLs. */
   mesh: MeshFile | undefined;
 }
@@ -26,6 +27,7 @@ export function findAddresses(given: {
   natsUrl: string | undefined;
   natsTls: NatsTlsFiles | undefined;
   databaseUrl: string | undefined;
+  databaseSchema: string;
   dataDir: string;
 }): Addresses {
   const { natsUrl, databaseUrl } = given;
@@ -47,6 +49,10 @@ export function findAddresses(given: {
     get database() {
       return find(databaseUrl, ({ postgres }) => postgres.url);
     },
+    databaseSchema:
+      databaseUrl === undefined
+        ? (mesh?.postgres.schema ?? given.databaseSchema)
+        : given.databaseSchema,
     // Another broker may have other services than those in mesh.json.
     mesh: natsUrl === undefined ? mesh : undefined,
   };

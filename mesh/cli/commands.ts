@@ -9,6 +9,7 @@ import { showDeadLetter } from './dead-letters/show.ts';
 import { addKey, listKeys, revokeKey } from './keys.ts';
 import { natsContextCommand } from './nats-context.ts';
 import { replicas } from './replicas.ts';
+import { sqlCommand } from './sql.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
 import { version } from './version.ts';
@@ -29,5 +30,6 @@ export const COMMANDS: Command[] = [
   revokeKey,
   replicas,
   natsContextCommand,
+  sqlCommand,
   version,
 ];

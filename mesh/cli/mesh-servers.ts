@@ -4,7 +4,7 @@ import { sql, type Kysely } from 'kysely';
 import { connectToNats, NATS_ROLES, type NatsRole } from '../../nats/connect.ts';
 import { describeDatabaseUrl } from '../../schema/database/database-url.ts';
 import { openDatabase } from '../../schema/database/database.ts';
-import { SESSION_SETTINGS } from '../../schema/database/role-settings.ts';
+import { sessionSettings } from '../../schema/database/role-settings.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { type Database } from '../../schema/database/tables.ts';
 import type { Addresses } from './addresses.ts';
@@ -40,7 +40,7 @@ export function connectServers(addresses: Addresses): MeshServers {
     nats,
     manager: async (role) =>
       jetstreamManager(await nats(role), { checkAPI: false, timeout: BROKER_TIMEOUT_MS }),
-    database: () => (opened ??= open(addresses.database)),
+    database: () => (opened ??= open(addresses.database, addresses.databaseSchema)),
     close: async () => {
       const all = [...connections.values()].map((each) => each.then((one) => one.close()));
       await Promise.allSettled([...all, opened?.then((database) => database.destroy())]);
@@ -66,11 +66,11 @@ function roleOf(url: string): NatsRole | undefined {
   return NATS_ROLES.find((role) => role === username);
 }
 
-async function open(url: string): Promise<Kysely<Database>> {
+async function open(url: string, schema: string): Promise<Kysely<Database>> {
   const database = openDatabase(url, {
     name: 'increment-mesh command',
     connectionsMax: 2,
-    settings: SESSION_SETTINGS,
+    settings: sessionSettings(schema),
     queryTimeoutMs: QUERY_TIMEOUT_MS,
     onBrokenConnection: () => undefined,
   });

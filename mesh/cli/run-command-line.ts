@@ -24,7 +24,8 @@ import { readOptions } from './options.ts';
 import { stringifySnakeCase } from './snake-case.ts';
 
 const Settings = Type.Object({
-  ...Type.Pick(MeshSettings, ['DATA_DIR', 'NATS_URL', 'DATABASE_URL']).properties,
+  ...Type.Pick(MeshSettings, ['DATA_DIR', 'NATS_URL', 'DATABASE_URL', 'DATABASE_SCHEMA'])
+    .properties,
   ...NatsTlsSettings,
 });
 
@@ -101,7 +102,8 @@ function readSettings(options: CommandContext['options'], { environment }: Termi
     ...(options['database-url'] !== undefined && { DATABASE_URL: String(options['database-url']) }),
   });
   const { DATA_DIR: dataDir, NATS_URL: natsUrl, DATABASE_URL: databaseUrl } = settings;
-  return { dataDir, natsUrl, databaseUrl, natsTls: natsTlsFiles(settings).tls };
+  const { DATABASE_SCHEMA: databaseSchema } = settings;
+  return { dataDir, natsUrl, databaseUrl, databaseSchema, natsTls: natsTlsFiles(settings).tls };
 }
 
 /** What the user can change is one sentence; anything else is a bug, shown with its stack. */

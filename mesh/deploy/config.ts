@@ -2,7 +2,9 @@ import { Type } from 'typebox';
 import { natsUrlSetting } from '../../nats/nats-url.ts';
 import { NatsSyncSetting } from '../../nats/sync-setting.ts';
 import { NatsTlsSettings } from '../../nats/tls-settings.ts';
+import { DatabaseSchemaSetting, RolePrefixSetting } from '../../schema/database/database-names.ts';
 import { databaseUrlSetting } from '../../schema/database/database-url.ts';
+import { ServiceUrlSettings } from '../database/service-urls.ts';
 
 /** The settings of make-secrets.ts. */
 export const SecretsConfig = Type.Object({
@@ -28,19 +30,30 @@ export const ProvisionConfig = Type.Object({
   NATS_URL: natsUrlSetting("The brokers, with the provisioner's user and password"),
   ...NatsTlsSettings,
   ...NatsSyncSetting,
-  DATABASE_URL: databaseUrlSetting('PostgreSQL, with the role that owns the tables'),
-  GATEWAY_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_gateway' }),
-  COUNTER_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_counter' }),
-  READER_DATABASE_PASSWORD: Type.Optional(
-    Type.String({ description: 'For the role mesh_reader; without it that role is not made' }),
+  DATABASE_URL: Type.Optional(
+    databaseUrlSetting(
+      'PostgreSQL, with the role that owns the tables; without it a DBA makes them: `npm run mesh -- sql`',
+    ),
   ),
+  ...DatabaseSchemaSetting,
+  ...RolePrefixSetting,
+  GATEWAY_DATABASE_PASSWORD: Type.Optional(
+    Type.String({ description: "For the gateways' role, which is made" }),
+  ),
+  COUNTER_DATABASE_PASSWORD: Type.Optional(
+    Type.String({ description: "For the counter services' role, which is made" }),
+  ),
+  READER_DATABASE_PASSWORD: Type.Optional(
+    Type.String({ description: 'For the role of people who look; without it that is not made' }),
+  ),
+  ...ServiceUrlSettings,
   SUPERUSER_DATABASE_URL: Type.Optional(
     databaseUrlSetting(
       "For a PostgreSQL that is the mesh's own: its role postgres, which makes the database and the role owner of DATABASE_URL",
     ),
   ),
-  GATEWAY_CONNECTIONS_MAX: connectionsMax('mesh_gateway'),
-  COUNTER_CONNECTIONS_MAX: connectionsMax('mesh_counter'),
+  GATEWAY_CONNECTIONS_MAX: connectionsMax("the gateways' role"),
+  COUNTER_CONNECTIONS_MAX: connectionsMax("the counter services' role"),
   REPLICAS: Type.Integer({
     default: 3,
     enum: [1, 3],

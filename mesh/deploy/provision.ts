@@ -5,11 +5,14 @@ import { describeBehind } from '../../nats/replicas.ts';
 import { UNSTATED_SYNC } from '../../nats/sync-setting.ts';
 import { natsTlsFiles } from '../../nats/tls-settings.ts';
 import { readDatabaseIdAt } from '../../schema/database/database-id.ts';
+import { OWN_SERVER_PREFIX } from '../../schema/database/database-names.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
-import { migrate } from '../../schema/database/migrate.ts';
+import { PreflightFailed } from '../../schema/database/preflight-failed.ts';
 import { LaterSchema } from '../../schema/database/schema-version.ts';
 import { setUpServer } from '../../schema/database/set-up-server.ts';
-import { readEnvironment } from '../../schema/settings/environment.ts';
+import { ConfigurationError, readEnvironment } from '../../schema/settings/environment.ts';
+import { provisionDatabase } from '../database/provision-database.ts';
+import { readServiceUrls } from '../database/service-urls.ts';
 import { ProvisionConfig } from './config.ts';
 
 // The process of `npm run provision`, and the second one-shot step of compose.yaml: makes tables and
@@ -20,8 +23,8 @@ const RETRY_MS_MAX = 90_000;
 const RETRY_DELAY_MS = 1_000;
 
 async function main(): Promise<void> {
-  const config = readEnvironment(ProvisionConfig, process.env);
-  await retry('PostgreSQL', () => provisionDatabase(config), describeDatabaseError);
+  const config = readProvisionConfig(process.env);
+  await retry('PostgreSQL', () => provisionPostgres(config), describeDatabaseError);
   const provisionBroker = () =>
     provision({
       url: config.NATS_URL,
@@ -32,29 +35,56 @@ async function main(): Promise<void> {
     });
   await retry('NATS', provisionBroker, (error) => (error as Error).message);
   const broker = { url: config.NATS_URL, ...natsTlsFiles(config) };
-  await claimStream(broker, await readDatabaseIdAt(config.DATABASE_URL));
+  const databaseUrl = config.DATABASE_URL ?? config.COUNTER_DATABASE_URL;
+  if (databaseUrl !== undefined) await claimStream(broker, await readDatabaseIdAt(databaseUrl));
   if (config.NATS_SYNC === undefined) say(UNSTATED_SYNC);
 }
 
-async function provisionDatabase(config: Static<typeof ProvisionConfig>): Promise<void> {
-  const { GATEWAY_CONNECTIONS_MAX: gatewayMax, COUNTER_CONNECTIONS_MAX: counterMax } = config;
-  if (config.SUPERUSER_DATABASE_URL !== undefined) {
-    await setUpServer({
-      superuserUrl: config.SUPERUSER_DATABASE_URL,
-      ownerPassword: decodeURIComponent(new URL(config.DATABASE_URL).password),
-    });
+/** @throws ConfigurationError */
+function readProvisionConfig(environment: NodeJS.ProcessEnv): Static<typeof ProvisionConfig> {
+  const config = readEnvironment(ProvisionConfig, environment);
+  const hasPasswords =
+    config.DATABASE_URL !== undefined &&
+    config.GATEWAY_DATABASE_PASSWORD !== undefined &&
+    config.COUNTER_DATABASE_PASSWORD !== undefined;
+  if (!hasPasswords && readServiceUrls(config) === undefined) {
+    throw new ConfigurationError([
+      'set DATABASE_URL, GATEWAY_DATABASE_PASSWORD and COUNTER_DATABASE_PASSWORD, and the roles are made; ' +
+        'or GATEWAY_DATABASE_URL and COUNTER_DATABASE_URL for roles that a DBA has made',
+    ]);
   }
-  await migrate({
-    ownerUrl: config.DATABASE_URL,
-    gatewayPassword: config.GATEWAY_DATABASE_PASSWORD,
-    counterPassword: config.COUNTER_DATABASE_PASSWORD,
-    readerPassword: config.READER_DATABASE_PASSWORD,
+  return config;
+}
+
+async function provisionPostgres(config: Static<typeof ProvisionConfig>): Promise<void> {
+  const { DATABASE_SCHEMA: schema, DATABASE_ROLE_PREFIX: rolePrefix } = config;
+  const { GATEWAY_CONNECTIONS_MAX: gatewayMax, COUNTER_CONNECTIONS_MAX: counterMax } = config;
+  const { DATABASE_URL: ownerUrl, SUPERUSER_DATABASE_URL: superuserUrl } = config;
+  if (superuserUrl !== undefined && ownerUrl !== undefined) {
+    const ownerPassword = decodeURIComponent(new URL(ownerUrl).password);
+    await setUpServer({ superuserUrl, ownerPassword, schema, rolePrefix });
+  }
+  await provisionDatabase({
+    ownerUrl,
+    schema,
+    // The names that compose.yaml's services have.
+    rolePrefix: rolePrefix ?? (superuserUrl && OWN_SERVER_PREFIX),
+    serviceUrls: readServiceUrls(config),
+    passwords: {
+      ...(config.GATEWAY_DATABASE_PASSWORD && { gateway: config.GATEWAY_DATABASE_PASSWORD }),
+      ...(config.COUNTER_DATABASE_PASSWORD && { counter: config.COUNTER_DATABASE_PASSWORD }),
+      ...(config.READER_DATABASE_PASSWORD && { reader: config.READER_DATABASE_PASSWORD }),
+    },
     connectionsMax: {
-      ...(gatewayMax !== undefined && { mesh_gateway: gatewayMax }),
-      ...(counterMax !== undefined && { mesh_counter: counterMax }),
+      ...(gatewayMax !== undefined && { gateway: gatewayMax }),
+      ...(counterMax !== undefined && { counter: counterMax }),
     },
     say,
   });
+}
+
+function isPermanent(error: unknown): boolean {
+  return error instanceof LaterSchema || error instanceof PreflightFailed;
 }
 
 /**
@@ -76,7 +106,7 @@ async function retry(
       return;
     } catch (error) {
       const next = describe(error);
-      if (performance.now() > deadline || error instanceof LaterSchema) {
+      if (performance.now() > deadline || isPermanent(error)) {
         throw new Error(`can't provision ${name}: ${next}`, { cause: error });
       }
       if (next !== reason) say(`can't provision ${name} yet: ${next}`);

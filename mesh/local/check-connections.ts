@@ -1,14 +1,16 @@
 import { sql } from 'kysely';
 import { openDatabase } from '../../schema/database/database.ts';
-import { SERVICE_CONNECTIONS_MAX, SESSION_SETTINGS } from '../../schema/database/role-settings.ts';
+import { SERVICE_CONNECTIONS_MAX } from '../../schema/database/role-settings.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
 import type { MeshSettings } from './config.ts';
 
 type Services = Pick<MeshSettings, 'GATEWAYS' | 'COUNTERS'>;
-/** By role; -1 is no limit. */
-type Limits = Record<string, number>;
 
-const ROLES = { GATEWAYS: 'mesh_gateway', COUNTERS: 'mesh_counter' } as const;
+interface RoleLimit {
+  role: string;
+  /** Connections; -1 is no limit. */
+  limit: number;
+}
 
 /**
  * Pure: whether so many services can connect to a PostgreSQL that is not ours. Each needs a connection at
@@ -16,13 +18,12 @@ const ROLES = { GATEWAYS: 'mesh_gateway', COUNTERS: 'mesh_counter' } as const;
  */
 export function compareConnections(
   services: Services,
-  limits: Limits,
+  limits: Record<keyof Services, RoleLimit>,
 ): { problems: string[]; warnings: string[] } {
   const problems: string[] = [];
   const warnings: string[] = [];
   for (const name of ['GATEWAYS', 'COUNTERS'] as const) {
-    const role = ROLES[name];
-    const limit = limits[role] ?? -1;
+    const { role, limit } = limits[name];
     const count = services[name];
     const wanted = count * SERVICE_CONNECTIONS_MAX;
     if (limit < 0 || wanted <= limit) continue;
@@ -36,27 +37,27 @@ export function compareConnections(
 
 /** @throws ConfigurationError with all that can't work; what may not work under load is said. */
 export async function checkConnections(
-  ownerUrl: string,
+  urls: { gateway: string; counter: string },
   { services, say }: { services: Services; say: (line: string) => void },
 ): Promise<void> {
-  const { problems, warnings } = compareConnections(services, await readLimits(ownerUrl));
+  const [gateway, counter] = await Promise.all([readLimit(urls.gateway), readLimit(urls.counter)]);
+  const limits = { GATEWAYS: gateway, COUNTERS: counter };
+  const { problems, warnings } = compareConnections(services, limits);
   if (problems.length > 0) throw new ConfigurationError(problems);
   warnings.forEach(say);
 }
 
-async function readLimits(ownerUrl: string): Promise<Limits> {
-  const db = openDatabase(ownerUrl, {
+async function readLimit(url: string): Promise<RoleLimit> {
+  const db = openDatabase(url, {
     name: 'increment-mesh start',
     connectionsMax: 1,
     queryTimeoutMs: 10_000,
-    settings: SESSION_SETTINGS,
     onBrokenConnection: () => undefined,
   });
+  const query = sql<RoleLimit>`
+    select rolname as role, rolconnlimit as "limit" from pg_roles where rolname = current_user`;
   try {
-    const { rows } = await sql<{ role: string; limit: number }>`
-      select rolname as role, rolconnlimit as "limit" from pg_roles
-      where rolname in (${sql.join(Object.values(ROLES))})`.execute(db);
-    return Object.fromEntries(rows.map(({ role, limit }) => [role, limit]));
+    return (await query.execute(db)).rows[0]!;
   } finally {
     await db.destroy();
   }

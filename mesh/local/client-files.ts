@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { NATS_ROLES, type NatsRole, type NatsTlsFiles } from '../../nats/connect.ts';
 import { parseNatsUrl } from '../../nats/nats-url.ts';
-import { parseDatabaseUrl, withDatabaseUser } from '../../schema/database/database-url.ts';
+import { parseDatabaseUrl } from '../../schema/database/database-url.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 import type { DataFolder } from './data-folder.ts';
 import { natsUrlOf, type MeshFile } from './mesh-file.ts';
@@ -14,12 +14,9 @@ export const NATS_CONTEXT_DESCRIPTION = 'increment-mesh: looks at streams and se
  * Writes files for psql and the nats CLI, so that the commands to paste have no password, neither on the
  * screen nor in the shell's history. Both only look: the reader's role, and the inspector's.
  */
-export function writeClientFiles(
-  { path, secrets }: Pick<DataFolder, 'path' | 'secrets'>,
-  mesh: MeshFile,
-): void {
+export function writeClientFiles({ path }: Pick<DataFolder, 'path'>, mesh: MeshFile): void {
   const folder = join(path, 'clients');
-  const database = withDatabaseUser(mesh.postgres.url, 'mesh_reader', secrets.postgres.reader);
+  const database = mesh.postgres.readerUrl ?? mesh.postgres.url;
   const contexts = join(folder, 'nats', 'context');
   mkdirSync(contexts, { recursive: true, mode: 0o700 });
   writeFileAtomically(join(folder, 'pg_service.conf'), postgresService(database));

@@ -3,7 +3,9 @@ import type { NatsTlsFiles } from '../../nats/connect.ts';
 import { natsUrlSetting } from '../../nats/nats-url.ts';
 import { NatsSyncSetting } from '../../nats/sync-setting.ts';
 import { natsTlsFiles, NatsTlsSettings } from '../../nats/tls-settings.ts';
+import { DatabaseSchemaSetting, RolePrefixSetting } from '../../schema/database/database-names.ts';
 import { databaseUrlSetting } from '../../schema/database/database-url.ts';
+import { ServiceUrlSettings } from '../database/service-urls.ts';
 import { readEnvironment } from '../../schema/settings/environment.ts';
 
 /** What `npm start` reads. It passes every other variable on to the services. */
@@ -53,6 +55,9 @@ export const MeshSettings = Type.Object({
       'Existing database to use, as its owner: postgres://user:password@host:port/name',
     ),
   ),
+  ...DatabaseSchemaSetting,
+  ...RolePrefixSetting,
+  ...ServiceUrlSettings,
   NATS_SERVER_BIN: Type.Optional(Type.String({ description: 'Path of a nats-server' })),
   REPLICAS: Type.Optional(
     Type.Integer({

@@ -15,6 +15,8 @@ export function describeMesh(mesh: {
   natsUrl: string;
   natsTls?: NatsTlsFiles | undefined;
   postgresUrl: string;
+  readerUrl: string;
+  schema: string;
 }): MeshFile {
   const { ports, running, url, natsTls } = mesh;
   const metrics = ({ program }: Supervised) => metricsUrl(ports[program.name]!);
@@ -32,6 +34,11 @@ export function describeMesh(mesh: {
         ? [{ pid: null, url: mesh.natsUrl }]
         : running.nats.map(({ pid }, index) => ({ pid: pid!, url: natsUrls[index]! })),
     ...(natsTls !== undefined && { natsTls }),
-    postgres: { pid: running.postgres[0]?.pid ?? null, url: mesh.postgresUrl },
+    postgres: {
+      pid: running.postgres[0]?.pid ?? null,
+      url: mesh.postgresUrl,
+      readerUrl: mesh.readerUrl,
+      schema: mesh.schema,
+    },
   };
 }

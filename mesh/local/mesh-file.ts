@@ -12,8 +12,8 @@ export interface MeshFile {
   nats: { pid: number | null; url: string }[];
   /** Left out where these do not use TLS. */
   natsTls?: NatsTlsFiles;
-  /** `url` is the owner's. */
-  postgres: { pid: number | null; url: string };
+  /** `url` is the owner's. An earlier version's file has neither the reader's nor a schema. */
+  postgres: { pid: number | null; url: string; readerUrl?: string; schema?: string };
 }
 
 /** Where clients send increments. */

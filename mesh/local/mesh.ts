@@ -139,6 +139,8 @@ export function createMesh(
         natsUrl: nats.urls.inspector,
         natsTls: meshNatsTls(settings).tls,
         postgresUrl: postgres.urls.owner,
+        readerUrl: postgres.urls.reader,
+        schema: settings.DATABASE_SCHEMA,
       });
     const write = () => writeMeshFile(folder.meshFile, describe());
     onChange = unlessDiskFails(`${folder.meshFile}, by which commands find the mesh,`, write, say);

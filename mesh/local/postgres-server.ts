@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
-import { migrate } from '../../schema/database/migrate.ts';
+import { OWN_SERVER_PREFIX } from '../../schema/database/database-names.ts';
 import { connectionsFor } from '../../schema/database/role-settings.ts';
 import { OWNER, setUpServer } from '../../schema/database/set-up-server.ts';
+import { provisionDatabase, type ProvisionedUrls } from '../database/provision-database.ts';
+import { readServiceUrls } from '../database/service-urls.ts';
 import { launchPostgres, postgresUrl, untilPostgresAnswers } from '../servers/postgres.ts';
 import { StartError } from '../servers/start-error.ts';
 import { checkConnections } from './check-connections.ts';
@@ -12,10 +14,12 @@ import { provisionExisting, type ServerContext, type ServerGroup } from './serve
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
 
-export function postgresServer(
-  context: ServerContext,
-  port: number,
-): ServerGroup<Record<'owner' | 'gateway' | 'counter', string>> {
+export interface DatabaseUrls extends ProvisionedUrls {
+  /** For commands; where no owner is known, the counter services'. */
+  owner: string;
+}
+
+export function postgresServer(context: ServerContext, port: number): ServerGroup<DatabaseUrls> {
   const { settings, dataFolder, signal, say } = context;
   const { superuser, owner: ownerPassword, gateway, counter, reader } = dataFolder.secrets.postgres;
   const options = {
@@ -27,27 +31,37 @@ export function postgresServer(
     signal,
   };
   const superuserUrl = postgresUrl(options);
-  const owner = settings.DATABASE_URL ?? withDatabaseUser(superuserUrl, OWNER, ownerPassword);
-  const urls = {
-    owner,
-    gateway: withDatabaseUser(owner, 'mesh_gateway', gateway),
-    counter: withDatabaseUser(owner, 'mesh_counter', counter),
-  };
-  const provision = () =>
-    migrate({
-      ownerUrl: owner,
-      gatewayPassword: gateway,
-      counterPassword: counter,
-      readerPassword: reader,
+  const serviceUrls = readServiceUrls(settings);
+  const isExisting = settings.DATABASE_URL !== undefined || serviceUrls !== undefined;
+  const { DATABASE_SCHEMA: schema, DATABASE_ROLE_PREFIX: rolePrefix } = settings;
+  const ownerUrl = isExisting
+    ? settings.DATABASE_URL
+    : withDatabaseUser(superuserUrl, OWNER, ownerPassword);
+  let provisioned: DatabaseUrls | undefined;
+  const provision = async () => {
+    const urls = await provisionDatabase({
+      ownerUrl,
+      schema,
+      rolePrefix: rolePrefix ?? (isExisting ? undefined : OWN_SERVER_PREFIX),
+      serviceUrls,
+      passwords: { gateway, counter, reader },
       say: (line) => say(`PostgreSQL: ${line}`),
     });
-  if (settings.DATABASE_URL !== undefined) {
+    provisioned = { ...urls, owner: ownerUrl ?? urls.counter };
+  };
+  const readUrls = () => {
+    if (provisioned === undefined) throw new TypeError('the database is not provisioned');
+    return provisioned;
+  };
+  if (isExisting) {
     return {
-      urls,
+      get urls() {
+        return readUrls();
+      },
       programs: [],
       provision: async () => {
         await provisionExisting('DATABASE_URL', provision, describeDatabaseError);
-        await checkConnections(owner, { services: settings, say });
+        await checkConnections(readUrls(), { services: settings, say });
       },
     };
   }
@@ -61,10 +75,14 @@ export function postgresServer(
     endAtOnce: 'SIGQUIT',
   };
   return {
-    urls,
+    get urls() {
+      return readUrls();
+    },
     programs: [program],
     provision: async () => {
-      await setUpServer({ superuserUrl, ownerPassword }).catch(explainPasswords(dataFolder));
+      await setUpServer({ superuserUrl, ownerPassword, schema, rolePrefix }).catch(
+        explainPasswords(dataFolder),
+      );
       await provision();
     },
   };

@@ -2,6 +2,7 @@ import { styleText } from 'node:util';
 import { ProvisionError } from '../../nats/provision.ts';
 import { ReplicasBehind } from '../../nats/replicas.ts';
 import { NoLeader } from '../../nats/retry-while-leaderless.ts';
+import { PreflightFailed } from '../../schema/database/preflight-failed.ts';
 import { LaterSchema } from '../../schema/database/schema-version.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
 import { StartError } from '../servers/start-error.ts';
@@ -93,6 +94,7 @@ function explain(error: unknown): void {
     ConfigurationError,
     ProvisionError,
     LaterSchema,
+    PreflightFailed,
     NoLeader,
     ReplicasBehind,
   ];

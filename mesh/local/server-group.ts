@@ -1,3 +1,4 @@
+import { PreflightFailed } from '../../schema/database/preflight-failed.ts';
 import { StartError } from '../servers/start-error.ts';
 import type { MeshSettings } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -6,7 +7,8 @@ import type { Program } from './supervisor.ts';
 
 /** Servers that the services connect to: our own, or existing ones. */
 export interface ServerGroup<Urls> {
-  urls: Urls;
+  /** Of existing servers and our own; roles of a database are known once it is provisioned. */
+  readonly urls: Urls;
   /** Empty for existing servers. */
   programs: Program[];
   /** Makes what the services need in them; can be repeated. */
@@ -35,6 +37,8 @@ export async function provisionExisting(
   try {
     await provision();
   } catch (error) {
+    // It names each problem by itself.
+    if (error instanceof PreflightFailed) throw error;
     throw new StartError(`can't provision the server of ${variable}: ${describe(error)}`, {
       cause: error,
     });

@@ -19,7 +19,12 @@ import {
 } from './detached-process.ts';
 import { openLogFile, readLogTail } from './log-file.ts';
 import { checkReachable, findPostgresAccount } from './postgres-account.ts';
-import { cleanEnvironment, createCluster, findBinaries } from './postgres-cluster.ts';
+import {
+  cleanEnvironment,
+  createCluster,
+  findBinaries,
+  type Binaries,
+} from './postgres-cluster.ts';
 import { untilReady } from './until-ready.ts';
 
 export interface PostgresOptions {
@@ -32,6 +37,8 @@ export interface PostgresOptions {
   password: string;
   /** More settings, as `name=value`. */
   settings?: string[];
+  /** In place of those of the npm package. */
+  binaries?: Binaries;
   signal?: AbortSignal;
 }
 
@@ -89,7 +96,7 @@ export async function launchPostgres(
   beforeRun?: BeforeRun,
 ): Promise<DetachedProcess> {
   const { folder, port, password, signal } = options;
-  const binaries = await findBinaries();
+  const binaries = options.binaries ?? (await findBinaries());
   const account = await findPostgresAccount();
   mkdirSync(dirname(folder), { recursive: true });
   if (account !== undefined) {

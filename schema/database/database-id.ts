@@ -1,6 +1,5 @@
 import { sql, type Kysely } from 'kysely';
 import { openDatabase } from './database.ts';
-import { SESSION_SETTINGS } from './role-settings.ts';
 import type { Database } from './tables.ts';
 
 /** The same for a standby and a physical copy, another one for every other database. */
@@ -16,7 +15,6 @@ export async function readDatabaseIdAt(url: string): Promise<string> {
     name: 'increment-mesh provision',
     connectionsMax: 1,
     queryTimeoutMs: 10_000,
-    settings: SESSION_SETTINGS,
     onBrokenConnection: () => undefined,
   });
   return readDatabaseId(db).finally(() => db.destroy());

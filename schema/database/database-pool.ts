@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type { PostgresPool, PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { describeDatabaseUrl, parseDatabaseUrl, readUrlOptions } from './database-url.ts';
+import { ConfigurationError } from '../settings/environment.ts';
 import { ownSession, type SessionSettings } from './owned-session.ts';
 
 /** Time to connect, and the same again to check whether the server is the primary. */
@@ -29,7 +30,7 @@ export function openPool(
 ): PostgresPool {
   const { onBrokenConnection, settings: ours, ...settings } = options;
   const { urls, needsPrimary } = parseDatabaseUrl(url);
-  const owned = ours && { ...inLowerCase(ours), ...readUrlOptions(url) };
+  const owned = ours && { ...inLowerCase(ours), ...readOptions(url) };
   const pools = urls.map((connectionString) => {
     const pool = new pg.Pool({
       ...settings,
@@ -78,6 +79,15 @@ export function openPool(
     connect,
     end: async () => void (await Promise.all(pools.map((pool) => pool.end()))),
   };
+}
+
+/** @throws ConfigurationError for what the mesh decides itself. */
+function readOptions(url: string): SessionSettings {
+  const options = readUrlOptions(url);
+  if (options['search_path'] === undefined) return options;
+  throw new ConfigurationError([
+    'search_path is in the options of a database URL: take it out, and set DATABASE_SCHEMA to that schema',
+  ]);
 }
 
 /** Names of settings have no case. */

@@ -14,6 +14,12 @@ import pg from 'pg';
 
 export type SessionSettings = Record<string, string>;
 
+/**
+ * Settings that the oldest servers lack, by the first server_version_num that has them. There, each statement
+ * has a time limit and the transaction as a whole has none.
+ */
+export const SETTINGS_SINCE: Record<string, number> = { transaction_timeout: 170_000 };
+
 const BEGIN = /^(?:begin|start transaction)\b/;
 const END = /^(?:commit|rollback)$/;
 
@@ -92,7 +98,12 @@ function complete(stated: string, modes: string[]): string {
 function configureLocally(settings: SessionSettings): string {
   const calls = Object.entries(settings)
     .filter(([name]) => !/^(?:default_transaction|tcp)_/.test(name))
-    .map(([name, value]) => `set_config('${name}', ${pg.escapeLiteral(value)}, true)`);
+    .map(([name, value]) => {
+      const call = `set_config('${name}', ${pg.escapeLiteral(value)}, true)`;
+      const since = SETTINGS_SINCE[name];
+      if (since === undefined) return call;
+      return `case when current_setting('server_version_num')::integer >= ${since} then ${call} end`;
+    });
   return `select ${calls.join(', ')}`;
 }
 

@@ -1,14 +1,12 @@
-/** The roles of the services and of people who look; each may do what grant-roles.ts says. */
-export type DatabaseRole = 'mesh_gateway' | 'mesh_counter' | 'mesh_reader';
+import type { SessionSettings } from './owned-session.ts';
 
-/**
- * What the code relies on in every session: how values are written and read, and which rows it sees. Names
- * are as PostgreSQL shows them.
- */
-export const SESSION_SETTINGS = {
+/** The roles of the services and of people who look; each may do what grant-roles.ts says. */
+export type DatabaseRole = 'gateway' | 'counter' | 'reader';
+
+export const DATABASE_ROLES: DatabaseRole[] = ['gateway', 'counter', 'reader'];
+
+const SESSION_SETTINGS = {
   default_transaction_isolation: 'read committed',
-  // Temporary tables come last, where they hide none of the mesh's.
-  search_path: 'public, pg_temp',
   row_security: 'on',
   DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',
@@ -18,18 +16,14 @@ export const SESSION_SETTINGS = {
   standard_conforming_strings: 'on',
 };
 
-/**
- * What each role's sessions run with. They can be changed for a role, a database or a server, so services
- * send theirs with each transaction (owned-session.ts); what is stored for the role is the second line.
- */
-export const ROLE_SETTINGS: Record<DatabaseRole, Record<string, string>> = {
-  mesh_gateway: {
-    ...SESSION_SETTINGS,
+const ROLE_SETTINGS: Record<DatabaseRole, SessionSettings> = {
+  gateway: {
+    // A policy that hides a counter makes a read fail, in place of a total that is not there.
+    row_security: 'off',
     default_transaction_read_only: 'on',
     statement_timeout: '2s',
   },
-  mesh_counter: {
-    ...SESSION_SETTINGS,
+  counter: {
     default_transaction_read_only: 'off',
     synchronous_commit: 'on',
     // A counter service that freezes during a flush holds row locks: the server ends its transaction, so
@@ -42,14 +36,30 @@ export const ROLE_SETTINGS: Record<DatabaseRole, Record<string, string>> = {
     tcp_keepalives_interval: '2s',
     tcp_keepalives_count: '3',
   },
-  mesh_reader: {
-    ...SESSION_SETTINGS,
+  reader: {
     default_transaction_read_only: 'on',
     statement_timeout: '30s',
     // A transaction left open would keep rows from being vacuumed.
     idle_in_transaction_session_timeout: '60s',
   },
 };
+
+/**
+ * What the code relies on in every session: where the tables are, how values are written and read, and which
+ * rows it sees. Names are as PostgreSQL shows them.
+ */
+export function sessionSettings(schema: string): SessionSettings {
+  // Temporary tables come last, where they hide none of the mesh's.
+  return { ...SESSION_SETTINGS, search_path: `${schema}, pg_temp` };
+}
+
+/**
+ * What each role's sessions run with. They can be changed for a role, a database or a server, so services
+ * send theirs with each transaction (owned-session.ts); what is stored for the role is the second line.
+ */
+export function roleSettings(role: DatabaseRole, schema: string): SessionSettings {
+  return { ...sessionSettings(schema), ...ROLE_SETTINGS[role] };
+}
 
 /** Only a superuser can change this one: what a query of one session may put on the disk. */
 export const TEMP_FILE_LIMIT = '256MB';
@@ -78,5 +88,5 @@ const RESERVED = 3;
  */
 export function connectionLimits(usable: number): Record<DatabaseRole, number> {
   const share = (part: number) => Math.max(1, Math.floor(usable * part));
-  return { mesh_gateway: share(SHARE), mesh_counter: share(SHARE), mesh_reader: share(0.04) };
+  return { gateway: share(SHARE), counter: share(SHARE), reader: share(0.04) };
 }

@@ -61,7 +61,8 @@ export function compareMigrations(run: string[], ours = readOurMigrations()): Mi
   };
 }
 
-function readOurMigrations(): string[] {
+/** Their names, in order. */
+export function readOurMigrations(): string[] {
   return readdirSync(MIGRATIONS)
     .filter((name) => name.endsWith('.ts'))
     .map((name) => name.slice(0, -'.ts'.length))

@@ -2,20 +2,21 @@ import { sql, type Kysely } from 'kysely';
 import { randomBytes } from 'node:crypto';
 import { withDatabaseUser } from './database-url.ts';
 import { openDatabase } from './database.ts';
-import { createRole, limitTempFiles } from './grant-roles.ts';
-import { ROLE_SETTINGS, type DatabaseRole } from './role-settings.ts';
+import { DEFAULT_SCHEMA, OWN_SERVER_PREFIX, roleNames } from './database-names.ts';
+import { createRole, limitTempFiles, markRole } from './role-statements.ts';
 import { scramVerifier } from './scram-verifier.ts';
 import type { Database } from './tables.ts';
 
 /** Owns the database and its tables, makes the other roles, and is no superuser. */
 export const OWNER = 'owner';
 export const SUPERUSER = 'postgres';
-const ROLES = Object.keys(ROLE_SETTINGS) as DatabaseRole[];
 
 export interface SetUpOptions {
   /** Of the role `postgres`, with the name of the mesh's database. */
   superuserUrl: string;
   ownerPassword: string;
+  schema?: string | undefined;
+  rolePrefix?: string | undefined;
 }
 
 /**
@@ -50,15 +51,20 @@ async function createDatabase(db: Kysely<Database>, name: string): Promise<void>
 async function handOver(
   db: Kysely<Database>,
   name: string,
-  { ownerPassword }: SetUpOptions,
+  { ownerPassword, schema = DEFAULT_SCHEMA, rolePrefix = OWN_SERVER_PREFIX }: SetUpOptions,
 ): Promise<void> {
   const run = (statement: string) => sql.raw(statement).execute(db);
   const database = `"${name.replaceAll('"', '""')}"`;
   await run(`drop role if exists ${FORMER_NAME}`);
-  await createRole(db, OWNER);
+  await run(createRole(OWNER));
   const verifier = await scramVerifier(ownerPassword);
   await run(`alter role ${OWNER} login nosuperuser createrole password '${verifier}'`);
   await run(`alter database ${database} owner to ${OWNER}`);
+  const { rows: versions } = await sql<{ hasOptions: boolean }>`
+    select current_setting('server_version_num')::integer >= 160000 as "hasOptions"`.execute(db);
+  const admin = versions[0]?.hasOptions
+    ? 'with admin true, inherit false, set false'
+    : 'with admin option';
   const { rows: tables } = await sql<{ statement: string }>`
     select format('alter table %s owner to ${sql.raw(OWNER)}', oid::regclass) as statement
     from pg_class
@@ -66,11 +72,14 @@ async function handOver(
       and relowner = (select oid from pg_roles where rolname = current_user)`.execute(db);
   for (const { statement } of tables) await run(statement);
 
-  for (const role of ROLES) {
-    await createRole(db, role);
-    await limitTempFiles(db, role);
-    await run(`grant ${role} to ${OWNER} with admin true, inherit false, set false`);
+  for (const role of Object.values(roleNames(rolePrefix))) {
+    await run(createRole(role));
+    await run(markRole(role, { database: name, schema }));
+    await run(limitTempFiles(role));
+    await run(`grant "${role}" to ${OWNER} ${admin}`);
   }
+  // For people: what services run with is their own.
+  await run(`alter database ${database} set search_path = "${schema}"`);
   await run(`revoke connect, temporary on database ${database}, postgres, template1 from public`);
   // Version 0.1.0 looks there whether its database exists.
   await run(`grant connect on database postgres to ${OWNER}`);
@@ -89,7 +98,7 @@ async function separateSuperuser({ superuserUrl, ownerPassword }: SetUpOptions):
     const { rows } = await sql<{ super: boolean }>`
       select rolsuper as super from pg_roles where rolname = current_user`.execute(db);
     if (rows[0]?.super !== true) return false;
-    await createRole(db, FORMER_NAME);
+    await sql.raw(createRole(FORMER_NAME)).execute(db);
     const verifier = await scramVerifier(password);
     await sql.raw(`alter role ${FORMER_NAME} login superuser password '${verifier}'`).execute(db);
     return true;

@@ -39,10 +39,7 @@ const FIGURES: [path: string, text: string][] = [
     'docs/postgresql-roles.md',
     `A service takes ${WORDS[SERVICE_CONNECTIONS_MAX]?.toLowerCase()} at most`,
   ],
-  [
-    'docs/postgresql-roles.md',
-    `that is ${LIMITS.mesh_gateway}, ${LIMITS.mesh_counter} and ${LIMITS.mesh_reader}`,
-  ],
+  ['docs/postgresql-roles.md', `that is ${LIMITS.gateway}, ${LIMITS.counter} and ${LIMITS.reader}`],
   ['docs/postgresql-roles.md', `put ${TEMP_FILE_LIMIT.replace('MB', ' MB')} of temporary files`],
   ['docs/development.md', `nats-server ${SERVER_VERSION_MIN} or later`],
   ['docs/deployment.md', `nats-server ${SERVER_VERSION_MIN} or later`],

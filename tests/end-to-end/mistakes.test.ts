@@ -9,7 +9,6 @@ import { provision } from '../../nats/provision.ts';
 import { INCREMENTS } from '../../nats/streams.ts';
 import { migrate } from '../../schema/database/migrate.ts';
 import { send } from '../support/load.ts';
-import { PASSWORDS } from '../support/passwords.ts';
 import { startServers } from '../support/servers.ts';
 import {
   launchService,
@@ -123,9 +122,12 @@ void t.test('what is not made yet is waited for, and said once', async (t) => {
     const ready = await send(`${gateway.url}/readyz`);
     t.match(JSON.parse(ready.body), { status: 'ready', database: 'away' });
 
-    const { gateway: gatewayPassword, counter: counterPassword } = PASSWORDS;
     const ownerUrl = inEmpty(servers.urls.ownerDatabase);
-    await migrate({ ownerUrl, gatewayPassword, counterPassword });
+    await migrate({
+      ownerUrl,
+      passwords: {},
+      existingRoles: { gateway: 'mesh_gateway', counter: 'mesh_counter' },
+    });
     await untilSaid(counter, 'the counter is ready');
     t.equal((await read()).status, 404, 'once they are made, both go on by themselves');
   });

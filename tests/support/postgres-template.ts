@@ -10,12 +10,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
 import { findFreePort } from '../../mesh/servers/ports.ts';
 import { startPostgres } from '../../mesh/servers/postgres.ts';
+import { DEFAULT_SCHEMA, OWN_SERVER_PREFIX } from '../../schema/database/database-names.ts';
 import { digest } from '../../schema/digest.ts';
 import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { migrate } from '../../schema/database/migrate.ts';
-import { OWNER, setUpServer } from '../../schema/database/set-up-server.ts';
+import { OWNER, setUpServer, SUPERUSER } from '../../schema/database/set-up-server.ts';
 import { PASSWORDS } from './passwords.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -43,18 +45,32 @@ async function makeTemplate(template: string): Promise<void> {
   });
   await setUpServer({ superuserUrl: server.url, ownerPassword: PASSWORDS.owner });
   await makeRoles(server.url);
+  await findTables(server.url);
   await server.stop();
   if (!existsSync(template)) renameSync(data, template);
   rmSync(workplace, { recursive: true, force: true });
 }
 
+/** In each copy of the database, which does not have the settings of its template. */
+async function findTables(superuserUrl: string): Promise<void> {
+  const client = new Client({ connectionString: superuserUrl });
+  await client.connect();
+  for (const role of [SUPERUSER, OWNER]) {
+    await client.query(`alter role ${role} set search_path = ${DEFAULT_SCHEMA}`);
+  }
+  await client.end();
+}
+
 /** With the tests' passwords, and the tables that are missing. */
-export function makeRoles(superuserUrl: string): Promise<void> {
-  return migrate({
+export async function makeRoles(superuserUrl: string): Promise<void> {
+  await migrate({
     ownerUrl: withDatabaseUser(superuserUrl, OWNER, PASSWORDS.owner),
-    gatewayPassword: PASSWORDS.gateway,
-    counterPassword: PASSWORDS.counter,
-    readerPassword: PASSWORDS.reader,
+    rolePrefix: OWN_SERVER_PREFIX,
+    passwords: {
+      gateway: PASSWORDS.gateway,
+      counter: PASSWORDS.counter,
+      reader: PASSWORDS.reader,
+    },
   });
 }
 

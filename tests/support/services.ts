@@ -59,7 +59,7 @@ export async function startGateway(
 
 export async function startCounter(
   t: Test,
-  servers: Servers,
+  servers: { urls: { nats: Pick<Servers['urls']['nats'], 'counter'>; counterDatabase: string } },
   environment: NodeJS.ProcessEnv = {},
   root = ROOT,
 ): Promise<Service> {

@@ -9,6 +9,8 @@ import { startPostgres } from '../../../mesh/servers/postgres.ts';
 import { connectToNats, type NatsRole } from '../../../nats/connect.ts';
 import { provision } from '../../../nats/provision.ts';
 import { INCREMENTS } from '../../../nats/streams.ts';
+import { DEFAULT_SCHEMA, OWN_SERVER_PREFIX } from '../../../schema/database/database-names.ts';
+import { sessionSettings } from '../../../schema/database/role-settings.ts';
 import { openDatabase } from '../../../schema/database/database.ts';
 import { type Database } from '../../../schema/database/tables.ts';
 import { migrate } from '../../../schema/database/migrate.ts';
@@ -73,11 +75,16 @@ export async function startDatabase(scope: Scope, folder: string): Promise<Postg
   scope.defer(() => postgres.stop());
   const ownerUrl = asRole(postgres.url, OWNER, 'owner');
   await setUpServer({ superuserUrl: postgres.url, ownerPassword: 'owner' });
-  await migrate({ ownerUrl, gatewayPassword: 'gw', counterPassword: 'ct' });
+  await migrate({
+    ownerUrl,
+    rolePrefix: OWN_SERVER_PREFIX,
+    passwords: { gateway: 'gw', counter: 'ct' },
+  });
   const database = openDatabase(postgres.url, {
     name: 'bench',
     connectionsMax: 2,
     queryTimeoutMs: 60_000,
+    settings: sessionSettings(DEFAULT_SCHEMA),
     onBrokenConnection: () => undefined,
   });
   scope.defer(() => database.destroy());

@@ -7,7 +7,8 @@ import { createSuspects } from '../../../counter/consume/suspects.ts';
 import { flushWithRetries, type RetryOptions } from '../../../counter/flush/flush-with-retries.ts';
 import { readBooks } from '../../../counter/maintenance/audit.ts';
 import { openDatabase } from '../../../schema/database/database.ts';
-import { ROLE_SETTINGS } from '../../../schema/database/role-settings.ts';
+import { DEFAULT_SCHEMA } from '../../../schema/database/database-names.ts';
+import { roleSettings } from '../../../schema/database/role-settings.ts';
 import type { Database } from '../../../schema/database/tables.ts';
 import {
   encodeEnvelope,
@@ -189,7 +190,7 @@ async function openAsCounter(t: Test, settings: Record<string, string> = {}) {
     name: 'test',
     connectionsMax: 2,
     queryTimeoutMs: 16_000,
-    settings: { ...ROLE_SETTINGS.mesh_counter, ...settings },
+    settings: { ...roleSettings('counter', DEFAULT_SCHEMA), ...settings },
     onBrokenConnection: () => undefined,
   });
   t.teardown(() => database.destroy());

@@ -2,7 +2,8 @@ import t from 'tap';
 import { provision } from '../../../nats/provision.ts';
 import { checkDurability } from '../../../counter/startup/check-database.ts';
 import { openDatabase } from '../../../schema/database/database.ts';
-import { ROLE_SETTINGS } from '../../../schema/database/role-settings.ts';
+import { DEFAULT_SCHEMA } from '../../../schema/database/database-names.ts';
+import { roleSettings } from '../../../schema/database/role-settings.ts';
 import { startServers } from '../../support/servers.ts';
 import { launchService } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
@@ -31,7 +32,7 @@ void t.test('a counter refuses sessions whose commits are not awaited', async (t
     const url = `${servers.urls.counterDatabase}?options=-c%20synchronous_commit%3D${value}`;
     const database = openDatabase(url, {
       name: 'test',
-      settings: ROLE_SETTINGS.mesh_counter,
+      settings: roleSettings('counter', DEFAULT_SCHEMA),
       connectionsMax: 1,
       queryTimeoutMs: 5_000,
       onBrokenConnection: () => undefined,

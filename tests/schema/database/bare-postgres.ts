@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import type { Test } from 'tap';
 import { findFreePort } from '../../../mesh/servers/ports.ts';
+import type { Binaries } from '../../../mesh/servers/postgres-cluster.ts';
 import { startPostgres, type PostgresServer } from '../../../mesh/servers/postgres.ts';
 import { endWithUs } from '../../support/end-with-us.ts';
 import { PASSWORDS } from '../../support/passwords.ts';
@@ -13,7 +14,11 @@ export interface BarePostgres extends PostgresServer {
 }
 
 /** A PostgreSQL that has only its superuser: no database, no role and no table of ours. */
-export async function startBarePostgres(t: Test, settings: string[] = []): Promise<BarePostgres> {
+export async function startBarePostgres(
+  t: Test,
+  settings: string[] = [],
+  binaries?: Binaries,
+): Promise<BarePostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
   chmodSync(folder, 0o755);
   const server = endWithUs(
@@ -22,6 +27,7 @@ export async function startBarePostgres(t: Test, settings: string[] = []): Promi
       port: await findFreePort(),
       password: PASSWORDS.superuser,
       settings,
+      ...(binaries && { binaries }),
     }),
     'SIGQUIT',
   );

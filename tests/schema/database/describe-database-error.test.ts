@@ -38,8 +38,7 @@ void t.test(
       const error: unknown = await migrate({
         // In place of 30 s.
         ownerUrl: `${urls.ownerDatabase}?options=-c%20lock_timeout%3D200ms`,
-        gatewayPassword: PASSWORDS.gateway,
-        counterPassword: PASSWORDS.counter,
+        passwords: { gateway: PASSWORDS.gateway, counter: PASSWORDS.counter },
       }).catch((reason: unknown) => reason);
       t.match(
         describeDatabaseError(error),

@@ -4,7 +4,8 @@ import { createConnection, createServer, type AddressInfo } from 'node:net';
 import { sql, type Kysely } from 'kysely';
 import t, { type Test } from 'tap';
 import { openDatabase } from '../../../schema/database/database.ts';
-import { ROLE_SETTINGS } from '../../../schema/database/role-settings.ts';
+import { DEFAULT_SCHEMA } from '../../../schema/database/database-names.ts';
+import { roleSettings } from '../../../schema/database/role-settings.ts';
 import { SUPERUSER } from '../../../schema/database/set-up-server.ts';
 import type { Database } from '../../../schema/database/tables.ts';
 import { untilCounted } from '../../support/counters.ts';
@@ -64,7 +65,7 @@ void t.test('every transaction and every single statement has our settings', asy
   const servers = await startServers(t);
   await setForDatabase(servers, HOSTILE);
   const database = open(t, servers.urls.counterDatabase);
-  const expected = Object.entries(ROLE_SETTINGS.mesh_counter)
+  const expected = Object.entries(roleSettings('counter', DEFAULT_SCHEMA))
     .filter(([name]) => !name.startsWith('tcp_'))
     .map(([name, value]) => [name.replace(/^default_transaction/, 'transaction'), value]);
   const read = async (db: Kysely<Database>) => {
@@ -160,7 +161,7 @@ function open(t: Test, url: string): Kysely<Database> {
     name: 'test',
     connectionsMax: 1,
     queryTimeoutMs: 16_000,
-    settings: ROLE_SETTINGS.mesh_counter,
+    settings: roleSettings('counter', DEFAULT_SCHEMA),
     onBrokenConnection: () => undefined,
   });
   t.teardown(() => database.destroy());

@@ -11,7 +11,7 @@ void t.test('the limits of all roles together leave room for the owner', (t) => 
     const left = usable - limits.reduce((sum, limit) => sum + limit, 0);
     if (left < 1 || limits.some((limit) => limit < 1)) t.fail(`${usable}: ${limits.join(', ')}`);
   }
-  t.strictSame(connectionLimits(97), { mesh_gateway: 38, mesh_counter: 38, mesh_reader: 3 });
+  t.strictSame(connectionLimits(97), { gateway: 38, counter: 38, reader: 3 });
   t.end();
 });
 
@@ -20,7 +20,7 @@ void t.test('with the connections for so many services, each gets its own', (t) 
     // PostgreSQL reserves three.
     const limits = connectionLimits(connectionsFor(services) - 3);
     const needed = SERVICE_CONNECTIONS_MAX * services;
-    t.ok(limits.mesh_gateway >= needed && limits.mesh_counter >= needed, `${services} services`);
+    t.ok(limits.gateway >= needed && limits.counter >= needed, `${services} services`);
   }
   t.equal(connectionsFor(2), 100);
   t.end();

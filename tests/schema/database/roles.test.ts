@@ -6,7 +6,12 @@ import { prune } from '../../../counter/maintenance/prune.ts';
 import { generatePassword } from '../../../mesh/files/generate-password.ts';
 import { withDatabaseUser } from '../../../schema/database/database-url.ts';
 import { migrate } from '../../../schema/database/migrate.ts';
-import { connectionLimits, ROLE_SETTINGS } from '../../../schema/database/role-settings.ts';
+import { DEFAULT_SCHEMA, OWN_SERVER_PREFIX } from '../../../schema/database/database-names.ts';
+import {
+  connectionLimits,
+  DATABASE_ROLES,
+  roleSettings,
+} from '../../../schema/database/role-settings.ts';
 import { OWNER, setUpServer } from '../../../schema/database/set-up-server.ts';
 import { send } from '../../support/load.ts';
 import { PASSWORDS } from '../../support/passwords.ts';
@@ -68,8 +73,8 @@ await t.test('no role can take the connections of the others', async (t) => {
   const { urls } = servers;
   const taken = await connectAll(t, urls.gatewayDatabase);
   const gateway = await startGateway(t, servers);
-  t.equal(taken, LIMITS.mesh_gateway, 'no more than its limit');
-  t.equal(await connectAll(t, urls.readerDatabase), LIMITS.mesh_reader);
+  t.equal(taken, LIMITS.gateway, 'no more than its limit');
+  t.equal(await connectAll(t, urls.readerDatabase), LIMITS.reader);
 
   const counter = await startCounter(t, servers);
   t.ok(counter.log.some(({ msg }) => msg === 'the counter is ready'));
@@ -129,11 +134,12 @@ await t.test('what a role stores for itself is not what a service runs with', as
   for (const verb of ['delete from increments', 'update increments set value = 0']) {
     t.equal(await attempt(urls.gatewayDatabase, verb), NOT_ALLOWED, `${verb}: granted by hand`);
   }
-  for (const [role, settings] of Object.entries(ROLE_SETTINGS)) {
+  for (const role of DATABASE_ROLES) {
+    const settings = roleSettings(role, DEFAULT_SCHEMA);
     const stored = await ask(
       servers.postgres.url,
       `select unnest(setconfig) as one from pg_db_role_setting
-      where setrole = '${role}'::regrole`,
+      where setrole = 'mesh_${role}'::regrole`,
     );
     const own = stored.map(({ one }) => String(one)).filter((one) => !one.startsWith('temp_file'));
     const expected = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
@@ -189,12 +195,15 @@ await t.test('no password is in the log of PostgreSQL, and each lets its role in
   await setUpServer({ superuserUrl, ownerPassword: passwords[OWNER] });
   await migrate({
     ownerUrl: withDatabaseUser(superuserUrl, OWNER, passwords[OWNER]),
-    gatewayPassword: passwords.mesh_gateway,
-    counterPassword: passwords.mesh_counter,
-    readerPassword: passwords.mesh_reader,
+    passwords: {
+      gateway: passwords.mesh_gateway,
+      counter: passwords.mesh_counter,
+      reader: passwords.mesh_reader,
+    },
+    rolePrefix: OWN_SERVER_PREFIX,
   });
   const log = readFileSync(server.logFile, 'utf8');
-  t.match(log, /alter role mesh_gateway login password 'SCRAM-SHA-256\$4096:/);
+  t.match(log, /alter role "mesh_gateway" login password 'SCRAM-SHA-256\$4096:/);
   for (const [role, password] of Object.entries(passwords)) {
     t.notOk(log.includes(password.slice(-20)), role);
     await t.resolves(ask(withDatabaseUser(superuserUrl, role, password), 'select 1'), role);
@@ -218,23 +227,30 @@ await t.test('an owner that is no superuser migrates a database of its own', asy
   await ask(all, 'create database theirs owner plain');
   const url = withDatabaseUser(inDatabase(server.url, 'theirs'), 'plain', 'plain');
   const said: string[] = [];
-  const options = { ownerUrl: url, gatewayPassword: 'gw', counterPassword: 'ct' };
+  const options = { ownerUrl: url, passwords: { gateway: 'gw', counter: 'ct' } };
   for (const _ of [1, 2]) await migrate({ ...options, say: (line) => void said.push(line) });
-  t.match(said[0], /^no limit for temporary files of mesh_counter, mesh_gateway, which only a/);
+  t.match(
+    said[0],
+    /^no limit for temporary files of mesh_theirs_counter, mesh_theirs_gateway, which only a/,
+  );
   t.equal(new Set(said).size, 1, 'and nothing else');
-  const gateway = withDatabaseUser(url, 'mesh_gateway', 'gw');
+  const gateway = withDatabaseUser(url, 'mesh_theirs_gateway', 'gw');
   t.strictSame(await ask(gateway, 'table increments'), []);
   t.equal(await attempt(gateway, 'create temp table mine ()'), NOT_ALLOWED);
 
   await t.test('and is told what only the owner of the database can revoke', async (t) => {
     await ask(all, 'alter database theirs owner to postgres');
-    await ask(inDatabase(server.url, 'theirs'), 'grant create on schema public to plain, public');
+    await ask(
+      inDatabase(server.url, 'theirs'),
+      'alter schema increment_mesh owner to postgres',
+      'grant create, usage on schema increment_mesh to plain, public',
+    );
     await ask(inDatabase(server.url, 'theirs'), 'grant temporary on database theirs to public');
     said.length = 0;
     await migrate({ ...options, say: (line) => void said.push(line) });
     t.match(said, [
-      /^every role may make temporary tables in theirs, .*: revoke temporary on database theirs/,
-      /^every role may make tables in the schema public, .*: revoke create on schema public/,
+      /^every role may make temporary tables in theirs, .* revoke temporary on database "theirs"/,
+      /^every role may make tables in the schema increment_mesh, .*: revoke create on schema increment/,
       /^no limit for temporary files/,
     ]);
   });

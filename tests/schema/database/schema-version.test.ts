@@ -23,8 +23,7 @@ void t.test(
     await sql`insert into kysely_migration values (${LATER}, 'now')`.execute(servers.database);
     const migrating = migrate({
       ownerUrl: servers.urls.ownerDatabase,
-      gatewayPassword: PASSWORDS.gateway,
-      counterPassword: PASSWORDS.counter,
+      passwords: { gateway: PASSWORDS.gateway, counter: PASSWORDS.counter },
     });
     await t.rejects(migrating, {
       name: 'LaterSchema',
