@@ -142,7 +142,8 @@ await t.test('services tell by Prometheus and by OTLP what they did', async (t) 
   });
 
   await t.test('a collector that refuses is told of once, and that it takes again', async (t) => {
-    const lines = () => gateway.log.map(({ msg }) => msg).filter((line) => /export/.test(line));
+    const lines = () =>
+      gateway.log.map(({ msg }) => msg).filter((line) => line.startsWith('metrics '));
     collector.answer(404);
     await until('the failure', lines, ({ length }) => length > 0);
     const seen = collector.metrics.length;
@@ -164,8 +165,11 @@ await t.test('services tell by Prometheus and by OTLP what they did', async (t) 
     const tookMs = performance.now() - stoppingAt;
     t.ok(tookMs < STOP_MS_MAX, `${Math.round(tookMs)} ms`);
     const said = otherGateway.log.map(({ msg }) => msg);
-    t.equal(said.at(-1), 'the gateway has stopped');
-    t.match(said.at(-2), /^the last metrics or traces were not exported: it took longer than/);
+    t.ok(said.includes('the gateway has stopped'));
+    t.ok(
+      said.includes('the last metrics or traces were not exported: it took longer than 1000 ms'),
+      'what is lost is said',
+    );
   });
 });
 
