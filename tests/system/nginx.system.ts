@@ -14,7 +14,10 @@ import { until } from '../support/until.ts';
 import { startBrowser } from './browser.ts';
 import { findDebianProgram } from './debian-program.ts';
 
-/** nginx would keep this much of an answer before it sends any: half a minute of events. */
+/**
+ * nginx, which speaks HTTP/1.0 with gateways by default, then keeps this much of an answer before it sends any:
+ * a minute of events.
+ */
 const BUFFER = '64k';
 const EVENT_MS_MAX = 8_000;
 
@@ -69,7 +72,9 @@ await t.test('a console behind a plain nginx, below a path', async (t) => {
   });
 });
 
-const isEvents = (request: { url: () => string }) => request.url().endsWith('/mesh/events');
+function isEvents(request: { url: () => string }): boolean {
+  return request.url().endsWith('/mesh/events');
+}
 
 /** A page without a window is always visible, so it is told. */
 function show(page: Page, isVisible: boolean): Promise<void> {
@@ -116,8 +121,6 @@ http {
     listen 127.0.0.1:${port};
     location /mesh/ {
       proxy_pass ${gateway}/;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     }

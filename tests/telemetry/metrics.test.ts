@@ -104,7 +104,7 @@ await t.test('services tell by Prometheus and by OTLP what they did', async (t) 
     t.equal(valueOf(scrapes.flat(), 'increments_accepted_total', {}), 9);
     const newest = () => newestOf(collector.metrics, 'increments_accepted');
     const sums = await until('all by OTLP', newest, (values) => sumOf(values) === 9);
-    t.strictSame([...sums.values()].toSorted(), [4, 5], 'each instance has a series of its own');
+    t.strictSame(new Set(sums.values()), new Set([4, 5]), 'each instance has a series of its own');
   });
 
   await t.test('every signal names its service, version and instance', async (t) => {

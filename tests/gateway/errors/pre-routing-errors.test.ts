@@ -90,7 +90,7 @@ void t.test('what is refused before there is a route', async (t) => {
         headers: { 'content-type': 'application/json' },
         body: sent,
         ...(sent !== body && { duplex: 'half' }),
-      } as RequestInit);
+      });
       t.equal(answer.status, 413, `upload ${upload}`);
       t.match(await answer.json(), { code: 'body-too-large' });
     }
