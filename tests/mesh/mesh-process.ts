@@ -31,11 +31,22 @@ export interface MeshOptions {
 
 export async function startMesh(options: MeshOptions): Promise<MeshProcess> {
   const mesh = await launchMesh(options);
-  await Promise.race([
-    mesh.says('increment-mesh is ready', 60_000),
-    mesh.exited.then(() => Promise.reject(new Error(`it ended:\n${mesh.output()}`))),
-  ]);
-  return mesh;
+  try {
+    await Promise.race([
+      mesh.says('increment-mesh is ready', 60_000),
+      mesh.exited.then(() => Promise.reject(new Error(`it ended:\n${mesh.output()}`))),
+    ]);
+    return mesh;
+  } catch (error) {
+    await stopMesh(mesh);
+    throw error;
+  }
+}
+
+/** In order, as by Ctrl-C; one that has ended stays as it is. */
+export async function stopMesh({ child, exited }: MeshProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGTERM');
+  await exited;
 }
 
 export async function launchMesh({

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { findProcessTree } from './process-tree.ts';
 import { until } from './until.ts';
 
 /** Stops a process with SIGSTOP and waits until it stands: the signal takes a moment on a busy machine. */
@@ -10,6 +11,26 @@ export async function freeze(stoppable: {
   stoppable.kill('SIGSTOP');
   const isFrozen = (state: string) => state.startsWith('T');
   await until('a frozen process', () => readState(stoppable.pid), isFrozen);
+}
+
+/** Does so with a process and all that it has started, and waits until none moves. @returns their pids. */
+export async function freezeTree(root: number): Promise<number[]> {
+  const stop = () => {
+    const tree = findProcessTree(root);
+    const moving = tree.filter(({ state }) => state !== 'T');
+    for (const { pid } of moving) sendSignal(pid, 'SIGSTOP');
+    return moving.length === 0 && tree.map(({ pid }) => pid);
+  };
+  return await until('frozen processes', stop);
+}
+
+/** What has just ended takes none. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** Linux is read directly, as slim images have no ps. */

@@ -1,5 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { findProcesses, makeDataDir, startMesh, type MeshProcess } from '../mesh/mesh-process.ts';
+import {
+  findProcesses,
+  makeDataDir,
+  startMesh,
+  stopMesh,
+  type MeshProcess,
+} from '../mesh/mesh-process.ts';
 import { openBook } from './book.ts';
 import { runClients } from './clients.ts';
 import { createRandom, type Random } from '../support/random.ts';
@@ -30,7 +36,7 @@ export async function tortureSupervisor(options: SupervisorTortureOptions): Prom
   const dataDir = makeDataDir({ teardown: (end) => void endings.push(end) });
   const environment = { FLUSH_INTERVAL_MS: String(FLUSH_INTERVAL_MS) };
   let mesh = await startMesh({ dataDir, environment });
-  endings.push(() => stop(mesh));
+  endings.push(() => stopMesh(mesh));
   try {
     const scene = await openInspection(mesh.describe(), endings);
     const book = openBook(random.fork());
@@ -85,11 +91,4 @@ function noteHarm(targets: string, beganAt: number, sampler: Sampler): Harm {
   const harm: Harm = { kind, targets, beganAt, endedAt, recoveryMs: undefined };
   void sampler.whenRecovered().then(() => (harm.recoveryMs = performance.now() - endedAt));
   return harm;
-}
-
-async function stop(mesh: MeshProcess): Promise<void> {
-  if (mesh.child.exitCode === null && mesh.child.signalCode === null) {
-    process.kill(-(mesh.child.pid ?? 0), 'SIGTERM');
-  }
-  await mesh.exited;
 }

@@ -5,6 +5,8 @@ import { readDigits, type Book, type DuplicateKey, type Increment } from './book
 /** Something that ended wrong, with everything that is known about it. */
 export interface Wrong {
   what: string;
+  /** Of the counts, where it is about these. */
+  keys?: string[];
   history: string[];
 }
 
@@ -23,13 +25,14 @@ export async function verifyCounts(database: Kysely<Database>, book: Book): Prom
       const increment = count === 0 ? undefined : book.find(key, 4n ** BigInt(place));
       if (increment !== undefined) counts.set(increment, count);
       else if (count > 0)
-        wrong.push({ what: `${key} has a digit nobody sent: ${value}`, history: [] });
+        wrong.push({ what: `${key} has a digit nobody sent: ${value}`, keys: [key], history: [] });
     });
   }
   const countOf = (increment: Increment) => counts.get(increment) ?? 0;
   for (const fence of book.fences) {
     const what = judge(fence, countOf);
-    if (what !== undefined) wrong.push({ what, history: describeFence(fence, countOf) });
+    const keys = fence.increments.map(({ key }) => key);
+    if (what !== undefined) wrong.push({ what, keys, history: describeFence(fence, countOf) });
   }
   return { wrong, countOf };
 }
