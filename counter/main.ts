@@ -7,9 +7,10 @@ import { createPuller } from '../nats/pull.ts';
 import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
 import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
-import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
+import { ConfigurationError, readBoth, readEnvironment } from '../schema/settings/environment.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
+import { readTelemetrySettings } from '../telemetry/settings.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { isTracing } from '../telemetry/tracing.ts';
 import { startCounter, type CounterService } from './app.ts';
@@ -36,10 +37,13 @@ const NOTHING_HELD: Held = {
 };
 
 async function main(): Promise<void> {
-  const config = readEnvironment(CounterConfig, process.env);
+  const [config, telemetry] = readBoth(
+    () => readEnvironment(CounterConfig, process.env),
+    () => readTelemetrySettings(process.env),
+  );
   const log = createLog('counter', config.LOG_LEVEL);
   findUnwiseSettings(config).forEach((line) => log.warn(line));
-  const stopTelemetry = await startTelemetry('counter');
+  const stopTelemetry = await startTelemetry('counter', telemetry, log);
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
 

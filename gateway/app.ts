@@ -9,8 +9,10 @@ import type { ApiKeys } from './auth/api-keys.ts';
 import { auth } from './auth/auth.ts';
 import { auditLog } from './auth/audit-log.ts';
 import { foreignPages, type ForeignPagesOptions } from './auth/foreign-pages.ts';
+import { cors } from './auth/cors.ts';
 import { consoleRoutes } from './console/console-routes.ts';
 import type { MeshView } from './console/mesh-view.ts';
+import { collectPaths } from './errors/other-methods.ts';
 import { answerPreRoutingErrors } from './errors/pre-routing-errors.ts';
 import { createErrorHandler, ProblemError, sendProblem } from './errors/problem-details.ts';
 import { healthRoutes } from './health/health-routes.ts';
@@ -41,10 +43,14 @@ export interface GatewayOptions {
   rateLimit: RateLimitOptions;
   /** Connections from one address. */
   connectionsPerAddressMax: number;
+  /** After which an idle connection is closed. */
+  keepAliveTimeoutMs: number;
   /** If absent, every client may do everything. */
   apiKeys?: ApiKeys | undefined;
   /** The hosts that requests may name where there are no API keys. */
   hosts: ForeignPagesOptions;
+  /** Origins whose pages may call the gateway. */
+  corsOrigins: string[];
   /** If absent, the gateway uses plain HTTP. */
   tls?: TlsFiles | undefined;
   /** The clock that ids are made by, in milliseconds since 1970. */
@@ -70,7 +76,7 @@ export async function buildGateway(options: GatewayOptions) {
   const app = fastify({
     // A logger for each request costs more than its answer; a log line names its request instead.
     logger: false,
-    ...serverOptions(options.tls),
+    ...serverOptions(options.tls, options.keepAliveTimeoutMs),
     trustProxy: options.trustProxy ?? false,
     ...answerPreRoutingErrors(stats, handleError, headers),
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -79,11 +85,11 @@ export async function buildGateway(options: GatewayOptions) {
     app.server.emit('request', request, response),
   );
 
+  const answerOtherMethods = collectPaths(app);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => {
-    const detail = `There is no route for ${request.method} on this path.`;
-    sendProblem(request, reply, new ProblemError('no-such-route', detail));
+    sendProblem(request, reply, new ProblemError('no-such-route', 'There is no such path.'));
   });
   addBodyParsers(app);
   addRequestHooks(app, options, headers);
@@ -96,6 +102,7 @@ export async function buildGateway(options: GatewayOptions) {
   if (isTracing()) await app.register(requestTracing);
   if (log.level === 'debug') await app.register(requestLog, options);
   await app.register(auditLog, options);
+  if (options.corsOrigins.length > 0) await app.register(cors, options);
   if (options.apiKeys === undefined) await app.register(foreignPages, options.hosts);
   await app.register(openapi);
   await app.register(overload);
@@ -113,6 +120,7 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(stalledConnections, {
     drain: () => Promise.all([options.queues.drain(), reads.drain()]),
   });
+  answerOtherMethods();
   return app;
 }
 
@@ -131,6 +139,8 @@ function addRequestHooks(
     const { host, 'content-encoding': coding } = request.headers;
     if (host === undefined && request.raw.httpVersionMinor === 1)
       done(new ProblemError('bad-request', 'An HTTP/1.1 request must have a Host header.'));
+    else if (host?.includes(',') === true)
+      done(new ProblemError('bad-request', 'A request must have one Host header, not several.'));
     else if (coding !== undefined && coding !== 'identity')
       done(new ProblemError('unsupported-media-type', 'Send the body without a Content-Encoding.'));
     else done();

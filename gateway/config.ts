@@ -11,10 +11,12 @@ import { LogLevel } from '../telemetry/log.ts';
 import type { ForeignPagesOptions } from './auth/foreign-pages.ts';
 
 /**
- * A stop takes at most this long: more than the maximum of PUBLISH_DEADLINE_MS, so that every request in
- * flight is answered.
+ * A stop takes at most this long after its notice (DRAIN_NOTICE_MS): more than the maximum of
+ * PUBLISH_DEADLINE_MS, so that every request in flight is answered.
  */
 export const STOP_MS_MAX = 35_000;
+
+export const DRAIN_NOTICE_MS_MAX = 120_000;
 
 /** All that a gateway takes; also the limit of what one address may be given. */
 export const CONNECTIONS_MAX = 10_000;
@@ -82,6 +84,20 @@ export const GatewayConfig = Type.Object({
     description:
       'Connections from one address (of IPv6, one /64 network), except those in TRUST_PROXY',
   }),
+  KEEP_ALIVE_TIMEOUT_MS: Type.Integer({
+    default: 65_000,
+    minimum: 1_000,
+    maximum: 3_600_000,
+    description:
+      'An idle connection is closed after this time; it must be longer than a proxy keeps one',
+  }),
+  DRAIN_NOTICE_MS: Type.Integer({
+    default: 500,
+    minimum: 0,
+    maximum: DRAIN_NOTICE_MS_MAX,
+    description:
+      'At a stop, `/readyz` is 503 for this time before connections are refused: as long as a load balancer needs to notice',
+  }),
   API_KEYS_FILE: Type.Optional(
     Type.String({
       minLength: 1,
@@ -114,8 +130,18 @@ export const GatewayConfig = Type.Object({
         description:
           'Where authentication is off: further host names under which clients reach the gateway, without ports',
       }),
-      (list) => splitHosts(list).every((name) => HOST_NAME.test(name)),
+      (list) => splitList(list).every((name) => HOST_NAME.test(name)),
       () => 'it must be a list like counters.example.com, gateway',
+    ),
+  ),
+  CORS_ORIGINS: Type.Optional(
+    Type.Refine(
+      Type.String({
+        description:
+          'Origins whose pages may call this gateway from a browser, such as https://app.example.com; by default none',
+      }),
+      (list) => splitList(list).every(isOrigin),
+      () => 'it must be a list like https://app.example.com, http://localhost:8080',
     ),
   ),
   LOG_LEVEL: LogLevel,
@@ -124,11 +150,17 @@ export type GatewayConfig = Static<typeof GatewayConfig>;
 
 const HOST_NAME = /^[a-z0-9._:-]{1,253}$/;
 
-function splitHosts(list = ''): string[] {
+/** In lower case. */
+function splitList(list = ''): string[] {
   return list
     .split(',')
-    .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== '');
+    .map((entry) => entry.trim().toLowerCase())
+    .filter((entry) => entry !== '');
+}
+
+/** Whether browsers write an origin so: scheme, host and a port that is not the scheme's own. */
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 /** Parses the list as Fastify does. */
@@ -164,8 +196,14 @@ export function readGatewayConfig(environment: NodeJS.ProcessEnv): GatewayConfig
 export function readHosts(config: GatewayConfig): ForeignPagesOptions {
   return {
     listeningHost: config.HOST.toLowerCase(),
-    allowedHosts: splitHosts(config.ALLOWED_HOSTS),
+    allowedHosts: splitList(config.ALLOWED_HOSTS),
+    allowedOrigins: readCorsOrigins(config),
     // A proxy passes on the Host by which it was reached.
     hasOtherAddresses: !isLoopback(config.HOST) || config.TRUST_PROXY !== undefined,
   };
+}
+
+/** The origins whose pages may call this gateway. */
+export function readCorsOrigins(config: GatewayConfig): string[] {
+  return splitList(config.CORS_ORIGINS);
 }

@@ -12,8 +12,6 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 5_000;
 /** Of TLS; by default two minutes. */
 const HANDSHAKE_TIMEOUT_MS = 5_000;
-/** Above the 60 s for which many load balancers keep idle connections. */
-export const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 
 /** A client's own request id is kept if it is short and harmless in a log. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
@@ -25,7 +23,7 @@ export interface TlsFiles {
 }
 
 /** Fastify's options for the server, its limits and its requests' ids. */
-export function serverOptions(tls: TlsFiles | undefined) {
+export function serverOptions(tls: TlsFiles | undefined, keepAliveTimeoutMs: number) {
   const limits = {
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -33,11 +31,13 @@ export function serverOptions(tls: TlsFiles | undefined) {
     connectionsCheckingInterval: 1_000,
     // Node's own refusal would have an empty body; the first hook refuses instead.
     requireHostHeader: false,
+    // Of a field that may come once, Node would else keep one; joined, it is refused as what it is not.
+    joinDuplicateHeaders: true,
   };
   return {
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    keepAliveTimeout: keepAliveTimeoutMs,
     connectionTimeout: 0,
     forceCloseConnections: 'idle' as const,
     return503OnClosing: false,

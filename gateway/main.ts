@@ -22,14 +22,15 @@ import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-s
 import { checkSchema, EarlierSchema } from '../schema/database/schema-version.ts';
 import type { Database } from '../schema/database/tables.ts';
 import { mintId } from '../schema/message/message-id.ts';
-import { ConfigurationError } from '../schema/settings/environment.ts';
+import { ConfigurationError, readBoth } from '../schema/settings/environment.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
+import { readTelemetrySettings } from '../telemetry/settings.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
 import { logKeyChange } from './auth/audit-log.ts';
 import { buildGateway } from './app.ts';
-import { readGatewayConfig, readHosts, STOP_MS_MAX } from './config.ts';
+import { readCorsOrigins, readGatewayConfig, readHosts, STOP_MS_MAX } from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
 import { readTlsFiles } from './http-server.ts';
 import { createPublishQueues } from './increments/publish-queues.ts';
@@ -43,15 +44,16 @@ import { watchStore } from './health/store-watch.ts';
 import { findUnwiseSettings } from './unwise-settings.ts';
 
 const DATABASE_QUERY_TIMEOUT_MS = 2_000;
-/** A load balancer needs this long to see that /readyz is 503 before connections are refused. */
-const READINESS_NOTICE_MS = 500;
 /** How long a start waits for the stream, which may be made later. */
 const STREAM_MS_MAX = 1_000;
 
 async function main(): Promise<void> {
-  const config = readGatewayConfig(process.env);
+  const [config, telemetry] = readBoth(
+    () => readGatewayConfig(process.env),
+    () => readTelemetrySettings(process.env),
+  );
   const log = createLog('gateway', config.LOG_LEVEL);
-  const stopTelemetry = await startTelemetry('gateway');
+  const stopTelemetry = await startTelemetry('gateway', telemetry, log);
   const tls = readTlsFiles(config);
   const apiKeys =
     config.API_KEYS_FILE === undefined
@@ -74,15 +76,18 @@ async function main(): Promise<void> {
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
 
-  // In order: become unready, answer every request in flight, close the connections.
-  closeWithGrace({ delay: STOP_MS_MAX, logger: false }, async ({ signal, err }) => {
-    if (err) log.error({ err }, 'the gateway stops because of an error');
-    else log.info({ signal }, 'the gateway is stopping');
-    isStopping = true;
-    startup.abort();
-    for (const step of stopSteps.toReversed()) await step();
-    log.info('the gateway has stopped');
-  });
+  // In order: become unready and give notice, answer every request in flight, close the connections.
+  closeWithGrace(
+    { delay: STOP_MS_MAX + config.DRAIN_NOTICE_MS, logger: false },
+    async ({ signal, err }) => {
+      if (err) log.error({ err }, 'the gateway stops because of an error');
+      else log.info({ signal }, 'the gateway is stopping');
+      isStopping = true;
+      startup.abort();
+      for (const step of stopSteps.toReversed()) await step();
+      log.info('the gateway has stopped');
+    },
+  );
 
   const connection = await connectToNats({
     url: config.NATS_URL,
@@ -167,9 +172,11 @@ async function main(): Promise<void> {
       channel: openChannel(connection, RATE_LIMIT_SUBJECT),
     },
     connectionsPerAddressMax: config.CONNECTIONS_PER_ADDRESS_MAX,
+    keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
     trustProxy: config.TRUST_PROXY,
     apiKeys,
     hosts: readHosts(config),
+    corsOrigins: readCorsOrigins(config),
     tls,
     readiness,
     meshView: createMeshView({
@@ -179,7 +186,7 @@ async function main(): Promise<void> {
     }),
   });
   stopSteps.push(sendHeartbeats(connection, watch, readHeartbeat), async () => {
-    await new Promise((resolve) => setTimeout(resolve, READINESS_NOTICE_MS));
+    await new Promise((resolve) => setTimeout(resolve, config.DRAIN_NOTICE_MS));
     await app.close();
     await queues.drain();
   });

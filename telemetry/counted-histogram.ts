@@ -32,6 +32,11 @@ interface Series {
   sum: number;
 }
 
+/** A series at a reader's look. */
+interface Seen extends Series {
+  at: HrTime;
+}
+
 const SCOPE = { name: 'increment-mesh/counted' };
 const histograms: { options: CountedHistogramOptions; all: Series[]; startTime: HrTime }[] = [];
 
@@ -59,30 +64,50 @@ export function createCountedHistogram(
   };
 }
 
-/** Passes the counted histograms to the readers. */
-export const countedHistograms: MetricProducer = {
-  collect: () => Promise.resolve(readHistograms()),
-};
+/**
+ * Passes the counted histograms to one reader, as counts since the start or since that reader's last look.
+ */
+export function createCountedProducer(temporality: AggregationTemporality): MetricProducer {
+  const isDelta = temporality === AggregationTemporality.DELTA;
+  const before = new Map<Series, Seen>();
 
-function readHistograms(): CollectionResult {
-  const endTime = now();
-  const metrics = histograms.map(({ options, all, startTime }): HistogramMetricData => {
-    const { name, description, boundaries, unit = 's' } = options;
+  function readPoint(series: Series, startTime: HrTime, endTime: HrTime) {
+    const seen: Seen = { ...series, counts: series.counts.slice(), at: endTime };
+    const last = isDelta ? before.get(series) : undefined;
+    before.set(series, seen);
     return {
-      descriptor: { name, description, unit, valueType: ValueType.DOUBLE },
-      aggregationTemporality: AggregationTemporality.CUMULATIVE,
-      dataPointType: DataPointType.HISTOGRAM,
-      dataPoints: all.map(({ attributes, counts, count, sum }) => ({
-        startTime,
-        endTime,
-        attributes,
-        value: { buckets: { boundaries, counts: counts.slice() }, count, sum },
-      })),
+      startTime: last?.at ?? startTime,
+      endTime,
+      attributes: series.attributes,
+      counts: seen.counts.map((count, bucket) => count - (last?.counts[bucket] ?? 0)),
+      count: seen.count - (last?.count ?? 0),
+      sum: seen.sum - (last?.sum ?? 0),
     };
-  });
-  // A reader takes the resource from the SDK, not from here.
-  const resource = {} as CollectionResult['resourceMetrics']['resource'];
-  return { resourceMetrics: { resource, scopeMetrics: [{ scope: SCOPE, metrics }] }, errors: [] };
+  }
+
+  function readHistograms(): CollectionResult {
+    const endTime = now();
+    const metrics = histograms.map(({ options, all, startTime }): HistogramMetricData => {
+      const { name, description, boundaries, unit = 's' } = options;
+      return {
+        descriptor: { name, description, unit, valueType: ValueType.DOUBLE },
+        aggregationTemporality: temporality,
+        dataPointType: DataPointType.HISTOGRAM,
+        dataPoints: all.map((series) => {
+          const { counts, count, sum, ...point } = readPoint(series, startTime, endTime);
+          return { ...point, value: { buckets: { boundaries, counts }, count, sum } };
+        }),
+      };
+    });
+    // A reader takes the resource from the SDK, not from here.
+    const resource = {} as CollectionResult['resourceMetrics']['resource'];
+    return {
+      resourceMetrics: { resource, scopeMetrics: [{ scope: SCOPE, metrics }] },
+      errors: [],
+    };
+  }
+
+  return { collect: () => Promise.resolve(readHistograms()) };
 }
 
 function now(): HrTime {

@@ -1,6 +1,8 @@
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import {
+  AggregationTemporality,
   ConsoleMetricExporter,
+  InstrumentType,
   PeriodicExportingMetricReader,
   type CollectionResult,
   type MetricData,
@@ -8,43 +10,45 @@ import {
   type PushMetricExporter,
 } from '@opentelemetry/sdk-metrics';
 import { ConfigurationError } from '../schema/settings/environment.ts';
-import { countedHistograms } from './counted-histogram.ts';
-
-const metricProducers = [countedHistograms];
-const INTERVAL_MS = 60_000;
-const TIMEOUT_MS = 30_000;
+import { createCountedProducer } from './counted-histogram.ts';
+import type { Log } from './log.ts';
+import type { TelemetrySettings } from './settings.ts';
+import { watchExports } from './watch-exports.ts';
 
 /**
- * The readers that `OTEL_METRICS_EXPORTER` names, made from the standard variables as the SDK does it, but
- * with the histograms that are counted outside the SDK.
+ * The readers that `OTEL_METRICS_EXPORTER` names, made as the SDK does it, but with the histograms that are
+ * counted outside the SDK.
  *
- * @throws ConfigurationError for an unknown name, or if metrics can't be served for Prometheus.
+ * @throws ConfigurationError if metrics can't be served for Prometheus.
  */
-export async function createMetricReaders(environment: NodeJS.ProcessEnv): Promise<MetricReader[]> {
-  const names = (environment['OTEL_METRICS_EXPORTER'] ?? '').split(',').map((name) => name.trim());
+export async function createMetricReaders(
+  settings: TelemetrySettings,
+  log: Log,
+): Promise<MetricReader[]> {
+  const names = settings.OTEL_METRICS_EXPORTER.split(',').map((name) => name.trim());
   if (names.includes('none')) return [];
-  const readers = [...new Set(names)].filter(Boolean).map(async (name) => {
-    if (name === 'prometheus') return servePrometheus(environment);
-    const exportIntervalMillis = readNumber(
-      environment,
-      'OTEL_METRIC_EXPORT_INTERVAL',
-      INTERVAL_MS,
-    );
-    const timeoutMs = readNumber(environment, 'OTEL_METRIC_EXPORT_TIMEOUT', TIMEOUT_MS);
+  const readers = [...new Set(names)].map(async (name) => {
+    if (name === 'prometheus') return servePrometheus(settings);
+    const exporter =
+      name === 'console' ? new ConsoleMetricExporter() : await createOtlpExporter(settings);
+    const intervalMs = settings.OTEL_METRIC_EXPORT_INTERVAL;
+    const temporality = exporter.selectAggregationTemporality?.(InstrumentType.HISTOGRAM);
     return new PeriodicExportingMetricReader({
-      metricProducers,
-      exporter: await createExporter(name, environment),
-      exportIntervalMillis,
-      exportTimeoutMillis: Math.min(timeoutMs, exportIntervalMillis),
+      metricProducers: [createCountedProducer(temporality ?? AggregationTemporality.CUMULATIVE)],
+      exporter: watchExports(exporter, { signal: 'metrics', log }),
+      exportIntervalMillis: intervalMs,
+      exportTimeoutMillis: Math.min(settings.OTEL_METRIC_EXPORT_TIMEOUT, intervalMs),
     });
   });
   return Promise.all(readers);
 }
 
 /** Fails at the start: a missing metrics endpoint would go unnoticed until an incident. */
-async function servePrometheus(environment: NodeJS.ProcessEnv): Promise<MetricReader> {
-  const host = environment['OTEL_EXPORTER_PROMETHEUS_HOST'] ?? '127.0.0.1';
-  const port = readNumber(environment, 'OTEL_EXPORTER_PROMETHEUS_PORT', 9464);
+async function servePrometheus({
+  OTEL_EXPORTER_PROMETHEUS_HOST: host,
+  OTEL_EXPORTER_PROMETHEUS_PORT: port,
+}: TelemetrySettings): Promise<MetricReader> {
+  const metricProducers = [createCountedProducer(AggregationTemporality.CUMULATIVE)];
   const reader = new PrometheusReader({ metricProducers, host, port, preventServerStart: true });
   try {
     await reader.startServer();
@@ -82,28 +86,13 @@ function withUnitInName(metric: MetricData): MetricData {
 }
 
 /** Loads only the exporter that is needed: they load gRPC and Protocol Buffers. */
-async function createExporter(
-  name: string,
-  environment: NodeJS.ProcessEnv,
-): Promise<PushMetricExporter> {
-  if (name === 'console') return new ConsoleMetricExporter();
-  if (name !== 'otlp') {
-    throw new ConfigurationError([
-      `OTEL_METRICS_EXPORTER has "${name}"; it may list prometheus, otlp and console, or be none`,
-    ]);
-  }
+async function createOtlpExporter(settings: TelemetrySettings): Promise<PushMetricExporter> {
   const protocol =
-    environment['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL'] ??
-    environment['OTEL_EXPORTER_OTLP_PROTOCOL'];
+    settings.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL ?? settings.OTEL_EXPORTER_OTLP_PROTOCOL;
   const { OTLPMetricExporter } = await (protocol === 'grpc'
     ? import('@opentelemetry/exporter-metrics-otlp-grpc')
     : protocol === 'http/json'
       ? import('@opentelemetry/exporter-metrics-otlp-http')
       : import('@opentelemetry/exporter-metrics-otlp-proto'));
   return new OTLPMetricExporter();
-}
-
-function readNumber(environment: NodeJS.ProcessEnv, name: string, otherwise: number): number {
-  const value = Number(environment[name] ?? '');
-  return Number.isFinite(value) && value > 0 ? value : otherwise;
 }

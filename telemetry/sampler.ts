@@ -7,6 +7,7 @@ import {
   TraceIdRatioBasedSampler,
   type Sampler,
 } from '@opentelemetry/sdk-trace';
+import type { TelemetrySettings } from './settings.ts';
 import { isSampled } from './tracing.ts';
 
 /**
@@ -14,8 +15,8 @@ import { isSampled } from './tracing.ts';
  * serves requests (a message, a flush) is sampled if one of them is; otherwise the trace of a sampled
  * request would end at its message.
  */
-export function createSampler(environment: NodeJS.ProcessEnv): Sampler {
-  const requests = createNamedSampler(environment);
+export function createSampler(settings: TelemetrySettings): Sampler {
+  const requests = createNamedSampler(settings);
   return {
     shouldSample: (context, traceId, name, kind, attributes, links) => {
       const isServing = links.length > 0 && trace.getSpanContext(context) === undefined;
@@ -28,22 +29,16 @@ export function createSampler(environment: NodeJS.ProcessEnv): Sampler {
   };
 }
 
-/** @throws Error for a name outside OpenTelemetry's specification. */
-function createNamedSampler(environment: NodeJS.ProcessEnv): Sampler {
-  const name = environment['OTEL_TRACES_SAMPLER'] ?? 'parentbased_always_on';
-  const root = createRootSampler(name.replace('parentbased_', ''), environment);
+function createNamedSampler({
+  OTEL_TRACES_SAMPLER: name,
+  OTEL_TRACES_SAMPLER_ARG: ratio,
+}: TelemetrySettings): Sampler {
+  const root = createRootSampler(name.replace('parentbased_', ''), Number(ratio));
   return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root;
 }
 
-function createRootSampler(name: string, environment: NodeJS.ProcessEnv): Sampler {
+function createRootSampler(name: string, ratio: number): Sampler {
   if (name === 'always_on') return new AlwaysOnSampler();
   if (name === 'always_off') return new AlwaysOffSampler();
-  const ratio = Number(environment['OTEL_TRACES_SAMPLER_ARG'] ?? '1');
-  if (name === 'traceidratio' && ratio >= 0 && ratio <= 1) {
-    return new TraceIdRatioBasedSampler(ratio);
-  }
-  throw new Error(
-    `OTEL_TRACES_SAMPLER must be always_on, always_off or traceidratio (OTEL_TRACES_SAMPLER_ARG from ` +
-      `0 to 1), each with or without parentbased_ before it; it is "${name}" with ${ratio}`,
-  );
+  return new TraceIdRatioBasedSampler(ratio);
 }

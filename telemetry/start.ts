@@ -1,68 +1,107 @@
-import { metrics } from '@opentelemetry/api';
-import {
-  defaultResource,
-  detectResources,
-  envDetector,
-  resourceFromAttributes,
-} from '@opentelemetry/resources';
+import { setTimeout as delay } from 'node:timers/promises';
+import { diag, DiagLogLevel, metrics } from '@opentelemetry/api';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import { ConsoleSpanExporter, type SpanExporter } from '@opentelemetry/sdk-trace';
+import type { Log } from './log.ts';
 import { createMetricReaders } from './metric-readers.ts';
 import { createProcessMetrics } from './process-metrics.ts';
+import { createResource } from './resource.ts';
 import { createSampler } from './sampler.ts';
+import type { TelemetrySettings } from './settings.ts';
+import { throttleWarnings } from './throttled-warning.ts';
 import { isTracing } from './tracing.ts';
+import { watchExports } from './watch-exports.ts';
+
+/** What is left is exported in this time; a collector that is away delays no stop. */
+const LAST_EXPORT_MS_MAX = 1_000;
+/** A diagnostic may hold what was exported. */
+const DIAGNOSTIC_LENGTH_MAX = 300;
+
+type Service = 'gateway' | 'counter';
+/** Everything that is to be stopped. */
+type Provider = { shutdown: () => Promise<void> };
 
 /**
- * Starts OpenTelemetry by the standard `OTEL_*` variables; without any, metrics are served for Prometheus
- * on 127.0.0.1:9464/metrics and nothing is sent anywhere.
+ * Starts OpenTelemetry by its standard variables; without any, metrics are served for Prometheus on
+ * 127.0.0.1:9464/metrics and nothing is sent anywhere.
  *
- * @returns a function that flushes and stops it.
+ * @returns a function that exports what is left, and stops it in time. It never fails.
  */
-export async function startTelemetry(service: 'gateway' | 'counter'): Promise<() => Promise<void>> {
-  const environment = process.env;
-  environment['OTEL_METRICS_EXPORTER'] ??= 'prometheus';
-  environment['OTEL_EXPORTER_PROMETHEUS_HOST'] ??= '127.0.0.1';
-  environment['OTEL_TRACES_EXPORTER'] ??= 'none';
-  environment['OTEL_LOGS_EXPORTER'] ??= 'none';
-  environment['OTEL_NODE_RESOURCE_DETECTORS'] ??= NO_DETECTORS;
-
-  const start = needsWholeSdk(environment) ? startWholeSdk : startMetrics;
-  const stop = await start(environment['OTEL_SERVICE_NAME'] ?? service, environment);
+export async function startTelemetry(
+  service: Service,
+  settings: TelemetrySettings,
+  log: Log,
+): Promise<() => Promise<void>> {
+  if (settings.OTEL_SDK_DISABLED === 'true') return () => Promise.resolve();
+  logDiagnostics(log);
+  const start = isTracing() ? startWithTraces : startMetrics;
+  const provider = await start(service, settings, log);
   createProcessMetrics();
-  return stop;
+  return () => stop(provider, log);
 }
 
-/** Detectors of resources would publish the owner and command line of the process. */
-const NO_DETECTORS = 'env';
-
-type Start = (serviceName: string, environment: NodeJS.ProcessEnv) => Promise<() => Promise<void>>;
-
-function needsWholeSdk(environment: NodeJS.ProcessEnv): boolean {
-  return isTracing(environment) || environment['OTEL_LOGS_EXPORTER'] !== 'none';
+/** What the SDK has to say, in this log, and not again and again. */
+function logDiagnostics(log: Log): void {
+  const warn = throttleWarnings(log);
+  const say = (message: string) =>
+    warn(`OpenTelemetry: ${message.slice(0, DIAGNOSTIC_LENGTH_MAX)}`);
+  const ignore = (): void => undefined;
+  // By it the SDK would write to the console instead.
+  delete process.env['OTEL_LOG_LEVEL'];
+  diag.setLogger(
+    { error: say, warn: say, info: ignore, debug: ignore, verbose: ignore },
+    DiagLogLevel.WARN,
+  );
 }
+
+type Start = (service: Service, settings: TelemetrySettings, log: Log) => Promise<Provider>;
 
 /**
  * Metrics alone need not load the whole SDK with all its exporters: 15 MiB and a third of a second at each
  * start.
  */
-const startMetrics: Start = async (serviceName, environment) => {
-  if (environment['OTEL_SDK_DISABLED'] === 'true') return () => Promise.resolve();
+const startMetrics: Start = async (service, settings, log) => {
   const provider = new MeterProvider({
-    readers: await createMetricReaders(environment),
-    resource: defaultResource()
-      .merge(detectResources({ detectors: [envDetector] }))
-      .merge(resourceFromAttributes({ 'service.name': serviceName })),
+    readers: await createMetricReaders(settings, log),
+    resource: createResource(service),
   });
   metrics.setGlobalMeterProvider(provider);
-  return () => provider.shutdown();
+  return provider;
 };
 
-const startWholeSdk: Start = async (serviceName, environment) => {
+const startWithTraces: Start = async (service, settings, log) => {
   const { NodeSDK } = await import('@opentelemetry/sdk-node');
   const sdk = new NodeSDK({
-    serviceName,
-    metricReaders: await createMetricReaders(environment),
-    ...(isTracing(environment) && { sampler: createSampler(environment) }),
+    resource: createResource(service),
+    autoDetectResources: false,
+    metricReaders: await createMetricReaders(settings, log),
+    traceExporter: watchExports(await createSpanExporter(settings), { signal: 'traces', log }),
+    sampler: createSampler(settings),
+    // Logs are lines on standard output.
+    logRecordProcessors: [],
   });
   sdk.start();
-  return () => sdk.shutdown();
+  return sdk;
 };
+
+async function createSpanExporter(settings: TelemetrySettings): Promise<SpanExporter> {
+  if (settings.OTEL_TRACES_EXPORTER === 'console') return new ConsoleSpanExporter();
+  const protocol =
+    settings.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? settings.OTEL_EXPORTER_OTLP_PROTOCOL;
+  const { OTLPTraceExporter } = await (protocol === 'grpc'
+    ? import('@opentelemetry/exporter-trace-otlp-grpc')
+    : protocol === 'http/json'
+      ? import('@opentelemetry/exporter-trace-otlp-http')
+      : import('@opentelemetry/exporter-trace-otlp-proto'));
+  return new OTLPTraceExporter();
+}
+
+async function stop(provider: Provider, log: Log): Promise<void> {
+  const stopped = provider.shutdown().then(
+    () => undefined,
+    (error: unknown) => (error as Error).message,
+  );
+  const late = `it took longer than ${LAST_EXPORT_MS_MAX} ms`;
+  const problem = await Promise.race([stopped, delay(LAST_EXPORT_MS_MAX, late)]);
+  if (problem !== undefined) log.warn(`the last metrics or traces were not exported: ${problem}`);
+}

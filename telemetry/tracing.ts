@@ -17,7 +17,8 @@ export const LINKS_MAX = 128;
 
 /** Checked once, at the start: with traces off, none of this runs. */
 export function isTracing(environment: NodeJS.ProcessEnv = process.env): boolean {
-  const exporter = environment['OTEL_TRACES_EXPORTER'] ?? 'none';
+  // Empty is not set.
+  const exporter = environment['OTEL_TRACES_EXPORTER'] || 'none';
   return exporter !== 'none' && environment['OTEL_SDK_DISABLED'] !== 'true';
 }
 

@@ -16,6 +16,8 @@ export interface ForeignPagesOptions {
   listeningHost: string;
   /** Names of the gateway, and of sites whose pages may call it; in lower case, without ports. */
   allowedHosts: string[];
+  /** Origins whose pages may call the gateway, as browsers write them. */
+  allowedOrigins: string[];
   /** Whether clients reach the gateway by other addresses than those of loopback. */
   hasOtherAddresses: boolean;
 }
@@ -74,7 +76,7 @@ export function findForeign(
     return new ProblemError(
       'cross-origin',
       `${page} may not call this gateway. Without authentication only its own pages may, and those of ` +
-        'the hosts in ALLOWED_HOSTS.',
+        'CORS_ORIGINS and of the hosts in ALLOWED_HOSTS.',
     );
   }
   return undefined;
@@ -98,11 +100,12 @@ function isOwnHost(
  */
 function isFromElsewhere(
   { method, headers }: BrowserRequest,
-  { allowedHosts }: ForeignPagesOptions,
+  { allowedHosts, allowedOrigins }: ForeignPagesOptions,
 ): boolean {
   const { origin, host, 'sec-fetch-site': site } = headers;
   if (site === 'same-origin' || site === 'none') return false;
   if (site === undefined && origin === undefined) return false;
+  if (origin !== undefined && allowedOrigins.includes(origin)) return false;
   const isLink =
     headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
   if (isLink && (method === 'GET' || method === 'HEAD')) return false;

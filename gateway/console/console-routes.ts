@@ -37,6 +37,13 @@ const SECURITY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 };
 
+/** A proxy must neither compress events nor collect them; the last field is nginx's. */
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no',
+};
+
 /** The console: a page that anyone may load, and its events, for clients that may read. */
 export const consoleRoutes: FastifyPluginCallback<{
   meshView: MeshView;
@@ -67,6 +74,7 @@ export const consoleRoutes: FastifyPluginCallback<{
   const watchers = new Map<Watcher, ApiKey | undefined>();
   const scopes: Scope[] = ['read', 'admin'];
   const events = { config: { scope: scopes }, exposeHeadRoute: false };
+  app.head('/events', events, (_request, reply) => reply.headers(STREAM_HEADERS).send());
   app.get('/events', events, (request, reply) => {
     if (readiness.isStopping()) throw new ProblemError('stopping', 'This gateway is stopping.');
     if (watchers.size >= WATCHERS_MAX) {
@@ -76,8 +84,7 @@ export const consoleRoutes: FastifyPluginCallback<{
     const watcher = watch(meshView);
     watchers.set(watcher, request.apiKey);
     watcher.stream.on('close', () => watchers.delete(watcher));
-    reply.type('text/event-stream');
-    return reply.send(watcher.stream);
+    return reply.headers(STREAM_HEADERS).send(watcher.stream);
   });
   // A console stays open for hours: it ends with its key, and a stop does not wait for it.
   apiKeys?.onChange(() => {

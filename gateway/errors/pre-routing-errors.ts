@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { PROBLEM_CONTENT_TYPE, PROBLEMS, type ProblemCode } from '../../schema/http/problem.ts';
 import type { Stats } from '../telemetry/stats.ts';
+import { isDiscarding } from './discard-body.ts';
 import { createProblem } from './problem-details.ts';
 
 /** How long a client has to read such an answer. */
@@ -46,8 +47,9 @@ export function answerPreRoutingErrors(
     },
 
     clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket): void => {
-      // Others are errors of the connection or of its TLS handshake, where there is nobody to answer.
-      if (!HTTP_ERROR.test(error.code ?? '') || !socket.writable) {
+      // Others are errors of the connection or of its TLS handshake, where there is nobody to answer; and
+      // one request gets one answer.
+      if (!HTTP_ERROR.test(error.code ?? '') || !socket.writable || isDiscarding(socket)) {
         socket.destroy();
         return;
       }

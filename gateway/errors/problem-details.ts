@@ -7,6 +7,7 @@ import {
   type ProblemCode,
 } from '../../schema/http/problem.ts';
 import { NotAccepted } from '../increments/not-accepted.ts';
+import { discardBody } from './discard-body.ts';
 import { describeFaults } from './validation-faults.ts';
 
 /** IANA's registered problem types, if one fits; RFC 9457 has about:blank for the rest. */
@@ -20,6 +21,7 @@ const TITLES: Record<number, string> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  405: 'Method Not Allowed',
   408: 'Request Timeout',
   413: 'Content Too Large',
   414: 'URI Too Long',
@@ -66,6 +68,9 @@ export function sendProblem(
   const { status } = body;
   if (errors !== undefined) body.errors = errors;
   request.problemCode = code;
+  // Fastify closes a connection whose body it has not read; that is read away instead.
+  reply.removeHeader('connection');
+  reply.raw.once('finish', () => discardBody(request.raw));
   // For an error before routing no hook has run.
   if (!reply.hasHeader('x-request-id')) void reply.header('x-request-id', request.id);
   if (status === 503 && !reply.hasHeader('retry-after'))

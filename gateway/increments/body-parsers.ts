@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseExactJson } from '../../schema/int64.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 
@@ -9,6 +9,13 @@ declare module 'fastify' {
   }
 }
 
+/** A parameter of the content type. UTF-8 has ASCII in it, and is what JSON has (RFC 8259). */
+const CHARSET = /;\s*charset\s*=\s*"?([^\s";]*)/i;
+const UTF8 = /^(?:utf-?8|us-ascii)$/i;
+const BYTE_ORDER_MARK = '\ufeff';
+/** What bytes are read as that are not UTF-8. */
+const REPLACEMENT = '\ufffd';
+
 /**
  * Parses JSON and NDJSON without rounding a number. A batch keeps its text, which goes into the message
  * unchanged.
@@ -16,8 +23,9 @@ declare module 'fastify' {
 export function addBodyParsers(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (request.routeOptions.config.isBatch === true) {
-      done(null, body);
+    const problem = findEncodingProblem(request, body as string);
+    if (problem !== undefined || request.routeOptions.config.isBatch === true) {
+      done(problem ?? null, body);
       return;
     }
     try {
@@ -29,7 +37,25 @@ export function addBodyParsers(app: FastifyInstance): void {
     }
   });
   app.addContentTypeParser('application/x-ndjson', { parseAs: 'string' }, (request, body, done) => {
-    if (request.routeOptions.config.isBatch === true) done(null, body);
+    const problem = findEncodingProblem(request, body as string);
+    if (request.routeOptions.config.isBatch === true) done(problem ?? null, body);
     else done(new ProblemError('unsupported-media-type', 'Send application/json here.'));
   });
+}
+
+/** Why a body is not plain UTF-8, by its content type or its first character; undefined if it may be. */
+function findEncodingProblem({ headers }: FastifyRequest, body: string): ProblemError | undefined {
+  const charset = CHARSET.exec(headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && !UTF8.test(charset)) {
+    const detail = `The charset is "${charset.slice(0, 100)}"; send UTF-8.`;
+    return new ProblemError('unsupported-media-type', detail);
+  }
+  if (body.startsWith(BYTE_ORDER_MARK))
+    return new ProblemError(
+      'invalid-json',
+      'The body begins with a byte order mark; leave it out.',
+    );
+  if (body.startsWith(REPLACEMENT))
+    return new ProblemError('invalid-json', 'The body is not UTF-8; send it in that encoding.');
+  return undefined;
 }

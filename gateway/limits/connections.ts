@@ -7,7 +7,6 @@ import proxyAddr from '@fastify/proxy-addr';
 import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { CONNECTIONS_MAX } from '../config.ts';
-import { KEEP_ALIVE_TIMEOUT_MS } from '../http-server.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { canonicalAddress } from './client-address.ts';
 
@@ -20,6 +19,8 @@ const WARNING_MS = 60_000;
 export interface ConnectionsOptions {
   /** Connections from one address; of IPv6, from one /64 network. */
   perAddressMax: number;
+  /** After which an idle connection is closed. */
+  keepAliveTimeoutMs: number;
   /** Proxies carry the connections of all their clients, so their addresses have no limit of their own. */
   trustProxy?: string | undefined;
   stats: Stats;
@@ -30,7 +31,7 @@ export interface ConnectionsOptions {
 export const connections = fastifyPlugin(
   (app: FastifyInstance, options: ConnectionsOptions, done) => {
     const { server } = app;
-    const { perAddressMax, stats, log } = options;
+    const { perAddressMax, keepAliveTimeoutMs, stats, log } = options;
     const isProxy = compileTrust(options.trustProxy);
     const openFrom = new Map<string, number>();
     let warnedAt = -Infinity;
@@ -66,8 +67,8 @@ export const connections = fastifyPlugin(
       stats.connectionsOpen += by;
       server.keepAliveTimeout =
         stats.connectionsOpen > CONNECTIONS_MANY
-          ? SHORT_KEEP_ALIVE_TIMEOUT_MS
-          : KEEP_ALIVE_TIMEOUT_MS;
+          ? Math.min(SHORT_KEEP_ALIVE_TIMEOUT_MS, keepAliveTimeoutMs)
+          : keepAliveTimeoutMs;
     }
 
     function refuse(reason: 'total' | 'address', cause: string): void {

@@ -28,7 +28,7 @@ const DESCRIPTION = `A distributed counter. A 200 means that the increment is on
 once and readable at most ten seconds later.
 
 Every error is a problem document (RFC 9457) with a stable \`code\`. Besides what a route lists, any
-request may get 400 \`bad-request\`, 404 \`no-such-route\`, 408 \`request-timeout\`, 414 \`uri-too-long\`, 431
+request may get 400 \`bad-request\`, 404 \`no-such-route\`, 405 \`method-not-allowed\`, 408 \`request-timeout\`, 414 \`uri-too-long\`, 431
 \`headers-too-large\` and 500 \`internal-error\`; without API keys also 403 \`cross-origin\` and 421
 \`misdirected\`. Every answer has \`x-request-id\`, the client's own
 if it sent one.`;

@@ -1,5 +1,5 @@
 import { STOP_MS_MAX as COUNTER_STOP_MS_MAX } from '../../counter/config.ts';
-import { STOP_MS_MAX as GATEWAY_STOP_MS_MAX } from '../../gateway/config.ts';
+import { DRAIN_NOTICE_MS_MAX, STOP_MS_MAX as GATEWAY_STOP_MS_MAX } from '../../gateway/config.ts';
 import type { StopStep } from '../servers/detached-process.ts';
 import { natsStopSteps } from '../servers/nats.ts';
 import { postgresStopSteps } from '../servers/postgres.ts';
@@ -12,7 +12,7 @@ export type Tier = (typeof TIERS)[number];
 const MARGIN_MS = 3_000;
 
 export const STOP_STEPS: Record<Tier, StopStep[]> = {
-  gateways: termThenKill(GATEWAY_STOP_MS_MAX + MARGIN_MS),
+  gateways: termThenKill(DRAIN_NOTICE_MS_MAX + GATEWAY_STOP_MS_MAX + MARGIN_MS),
   proxy: termThenKill(10_000),
   counters: termThenKill(COUNTER_STOP_MS_MAX + MARGIN_MS),
   nats: natsStopSteps,

@@ -16,15 +16,18 @@ export interface DebianProgram {
   packageName: string;
   /** Of the program inside the package, from its root. */
   path: string;
+  /** By default sid, whose newer libc a program may need. */
+  suite?: string;
 }
 
 /**
- * Fetches a program of Debian sid to `destination`, complete or not at all, from the mirror that apt
+ * Fetches a program of Debian to `destination`, complete or not at all, from the mirror that apt
  * uses on this machine. With a sources file and state of its own, apt needs no root and changes
- * nothing on the machine; it checks signatures as always. Only for programs that need just libc.
+ * nothing on the machine; it checks signatures as always. Only for programs that need
+ * just libc, or what the machine has.
  */
 export async function fetchDebianProgram(
-  { packageName, path }: DebianProgram,
+  { packageName, path, suite = 'sid' }: DebianProgram,
   destination: string,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -32,7 +35,7 @@ export async function fetchDebianProgram(
   mkdirSync(dirname(destination), { recursive: true, mode: 0o755 });
   const draft = mkdtempSync(`${destination}.`);
   try {
-    await downloadPackage(draft, packageName, signal);
+    await downloadPackage(draft, { packageName, suite }, signal);
     const archive = readdirSync(draft).find((name) => name.endsWith('.deb'));
     if (archive === undefined) throw new Error('apt-get downloaded no package');
     await runProgram('dpkg', ['-x', archive, 'unpacked'], {
@@ -46,10 +49,14 @@ export async function fetchDebianProgram(
   }
 }
 
-async function downloadPackage(folder: string, name: string, signal?: AbortSignal) {
+async function downloadPackage(
+  folder: string,
+  { packageName, suite }: { packageName: string; suite: string },
+  signal?: AbortSignal,
+) {
   const mirror = await findMirror();
   const signedBy = existsSync(KEYRING) ? `[signed-by=${KEYRING}] ` : '';
-  writeFileSync(join(folder, 'sources.list'), `deb ${signedBy}${mirror} sid main\n`);
+  writeFileSync(join(folder, 'sources.list'), `deb ${signedBy}${mirror} ${suite} main\n`);
   for (const state of ['lists/partial', 'cache/archives/partial']) {
     mkdirSync(join(folder, state), { recursive: true });
   }
@@ -69,7 +76,7 @@ async function downloadPackage(folder: string, name: string, signal?: AbortSigna
   ];
   const where = { cwd: folder, timeoutMs: 120_000, signal };
   await runProgram('apt-get', [...settings, 'update'], where);
-  await runProgram('apt-get', [...settings, 'download', name], where);
+  await runProgram('apt-get', [...settings, 'download', packageName], where);
 }
 
 /** Asks apt, since a machine often has a mirror of its own; archives of other vendors are left out. */

@@ -18,7 +18,7 @@ export const PROBLEMS = {
     status: 403,
     meaning: 'A page of another site may not call a gateway without authentication.',
   },
-  'no-such-route': { status: 404, meaning: 'No route has this path and method.' },
+  'no-such-route': { status: 404, meaning: 'There is no such path.' },
   'no-such-counter': {
     status: 404,
     meaning:
@@ -27,6 +27,10 @@ export const PROBLEMS = {
   'no-longer-known': {
     status: 404,
     meaning: 'The ledger keeps a message for an hour, and this one is older.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    meaning: 'The path does not have this method; `Allow` lists those that it has.',
   },
   'request-timeout': { status: 408, meaning: 'The request took too long to arrive.' },
   'body-too-large': { status: 413, meaning: 'The body is too large.' },

@@ -50,6 +50,26 @@ export function readEnvironment<Schema extends TObject>(
   return settings as Static<Schema>;
 }
 
+/** Reads both, and throws what is wrong with either together. */
+export function readBoth<First, Second>(
+  readFirst: () => First,
+  readSecond: () => Second,
+): [First, Second] {
+  const problems: string[] = [];
+  const read = <Settings>(readOne: () => Settings): Settings | undefined => {
+    try {
+      return readOne();
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      problems.push(...error.problems);
+      return undefined;
+    }
+  };
+  const both = [read(readFirst), read(readSecond)];
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return both as [First, Second];
+}
+
 function parseSetting(property: TSchema, text: string): unknown {
   const isInteger = (property as Described).type === 'integer';
   return isInteger && /^-?\d{1,15}$/.test(text) ? Number(text) : text;
@@ -78,5 +98,7 @@ function rule(property: TSchema): string {
 
 /** A value that may contain a password is not shown. */
 function show(name: string, text: string): string {
-  return /(URL|PASSWORD|TOKEN|SECRET)$/.test(name) ? 'not understood' : JSON.stringify(text);
+  return /(URL|ENDPOINT|PASSWORD|TOKEN|SECRET)$/.test(name)
+    ? 'not understood'
+    : JSON.stringify(text);
 }

@@ -6,6 +6,7 @@ import { CounterConfig } from '../../counter/config.ts';
 import { GatewayConfig } from '../../gateway/config.ts';
 import { ProvisionConfig, SecretsConfig } from '../../mesh/deploy/config.ts';
 import { MeshSettings } from '../../mesh/local/config.ts';
+import { TelemetrySettings } from '../../telemetry/settings.ts';
 import { PROBLEMS } from '../../schema/http/problem.ts';
 import { codeOf, readPages, readText, ROOT } from './pages.ts';
 
@@ -16,9 +17,17 @@ const SCHEMAS: Record<string, TObject> = {
   counter: CounterConfig,
   mesh: MeshSettings,
   provision: ProvisionConfig,
+  telemetry: TelemetrySettings,
 };
 /** What other programs read, and what is no setting at all. */
-const OTHER_NAMES = ['XDG_CONFIG_HOME', 'CHROMIUM_BIN', 'UPDATE_DOCS', 'INCREMENTS_DEAD'];
+const OTHER_NAMES = [
+  'XDG_CONFIG_HOME',
+  'CHROMIUM_BIN',
+  'UPDATE_DOCS',
+  'POWER_CUTS',
+  'INCREMENTS_DEAD',
+  'OTEL_LOGS_EXPORTER',
+];
 /** Variables that a block sets for itself. */
 const SHELL_VARIABLES = ['URL', 'KEY', 'BROKER', 'PASSWORD', 'PGSERVICEFILE'];
 
@@ -106,16 +115,15 @@ function tableOfProblems(): string {
   return ['| code | status | meaning |', '|---|---|---|', ...rows].join('\n');
 }
 
-/** Of the schemas, of compose.yaml, of the brokers' files, and OpenTelemetry's that are described. */
+/** Of the schemas, of compose.yaml and of the brokers' files. */
 function knownSettings(): string[] {
   const schemas = [...Object.values(SCHEMAS), SecretsConfig];
-  const described = readText(CONFIGURATION).matchAll(/^\| `(OTEL_[A-Z_]+)` \|/gm);
   const compose = readText('compose.yaml').matchAll(/\$\{([A-Z_]+)/g);
   const brokers = ['server', 'cluster', 'cluster-tls', 'roles'].flatMap((name) => [
     ...readText(`nats/${name}.conf`).matchAll(/\$([A-Z_]+)/g),
   ]);
   return [
     ...schemas.flatMap((schema) => Object.keys(schema.properties)),
-    ...[...described, ...compose, ...brokers].map(([, name = '']) => name),
+    ...[...compose, ...brokers].map(([, name = '']) => name),
   ];
 }

@@ -22,7 +22,6 @@ const FIGURES: [path: string, text: string][] = [
     'docs/operations.md',
     `(${inThousands(constant('nats/send-heartbeats.ts', 'HEARTBEAT_MS'))} ms)`,
   ],
-  ['docs/deployment.md', `(${constant('gateway/main.ts', 'READINESS_NOTICE_MS')} ms)`],
   [
     'docs/decisions/0010-event-loop-check.md',
     `${constant('gateway/limits/overload.ts', 'CHECK_MS')} ms`,

@@ -1,3 +1,4 @@
+import type { HTTPMethods } from 'fastify';
 import type { Test } from 'tap';
 import { buildGateway, type GatewayOptions } from '../../gateway/app.ts';
 import { createReadiness } from '../../gateway/health/readiness.ts';
@@ -16,7 +17,7 @@ export interface TestGateway {
   /** Asks without a connection. */
   send: (
     path: string,
-    request?: { method?: 'GET' | 'POST' | 'PUT'; body?: string; headers?: Record<string, string> },
+    request?: { method?: HTTPMethods; body?: string; headers?: Record<string, string> },
   ) => Promise<Answer>;
   post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<Answer>;
 }
@@ -56,7 +57,14 @@ export async function buildTestGateway(
     database,
     stats: createStats(),
     rateLimit: { max: 0, batchMax: 0, windowMs: 60_000, channel: silent },
-    hosts: { listeningHost: '127.0.0.1', allowedHosts: [], hasOtherAddresses: false },
+    hosts: {
+      listeningHost: '127.0.0.1',
+      allowedHosts: [],
+      allowedOrigins: [],
+      hasOtherAddresses: false,
+    },
+    corsOrigins: [],
+    keepAliveTimeoutMs: 65_000,
     connectionsPerAddressMax: 1_000,
     brokerTimeMs: Date.now,
     readiness: createReadiness({

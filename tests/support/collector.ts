@@ -3,13 +3,22 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Test } from 'tap';
 
+/** What a signal says of the process that sent it. */
+export type OtlpResource = Record<string, string>;
+
 export interface OtlpMetric {
+  resource: OtlpResource;
   name: string;
   unit?: string;
-  histogram?: { dataPoints: { count: string; bucketCounts: string[] }[] };
+  sum?: { aggregationTemporality: number; dataPoints: { asInt?: string; asDouble?: number }[] };
+  histogram?: {
+    aggregationTemporality: number;
+    dataPoints: { count: string; bucketCounts: string[] }[];
+  };
 }
 
 export interface OtlpSpan {
+  resource: OtlpResource;
   name: string;
   kind: number;
   traceId: string;
@@ -24,28 +33,41 @@ export interface Collector {
   readonly spans: OtlpSpan[];
   /** What makes a service send here. */
   environment: NodeJS.ProcessEnv;
+  /** Answers from now on with this status, or, if that is 0, not at all; with 200 it takes what comes. */
+  answer: (status: number) => void;
+}
+
+interface Resource {
+  resource: { attributes: { key: string; value: { stringValue?: string } }[] };
 }
 
 interface Scopes {
-  resourceMetrics?: { scopeMetrics: { metrics: OtlpMetric[] }[] }[];
-  resourceSpans?: { scopeSpans: { spans: OtlpSpan[] }[] }[];
+  resourceMetrics?: (Resource & { scopeMetrics: { metrics: OtlpMetric[] }[] })[];
+  resourceSpans?: (Resource & { scopeSpans: { spans: OtlpSpan[] }[] })[];
 }
 
 /** Takes OTLP over HTTP, in JSON, and keeps what came. */
 export async function startCollector(t: Test): Promise<Collector> {
   const metrics: OtlpMetric[] = [];
   const spans: OtlpSpan[] = [];
+  let status = 200;
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
+      if (status !== 200) {
+        if (status !== 0) response.writeHead(status).end();
+        return;
+      }
       const { resourceMetrics = [], resourceSpans = [] } = JSON.parse(
         Buffer.concat(parts).toString(),
       ) as Scopes;
-      for (const { scopeMetrics } of resourceMetrics)
-        for (const scope of scopeMetrics) metrics.push(...scope.metrics);
-      for (const { scopeSpans } of resourceSpans)
-        for (const scope of scopeSpans) spans.push(...scope.spans);
+      for (const { scopeMetrics, ...sender } of resourceMetrics)
+        for (const metric of scopeMetrics.flatMap((scope) => scope.metrics))
+          metrics.push({ ...metric, resource: attributesOf(sender) });
+      for (const { scopeSpans, ...sender } of resourceSpans)
+        for (const span of scopeSpans.flatMap((scope) => scope.spans))
+          spans.push({ ...span, resource: attributesOf(sender) });
       response.setHeader('content-type', 'application/json').end('{}');
     });
   });
@@ -60,5 +82,11 @@ export async function startCollector(t: Test): Promise<Collector> {
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
     OTEL_EXPORTER_OTLP_ENDPOINT: url,
   };
-  return { metrics, spans, environment };
+  return { metrics, spans, environment, answer: (next) => (status = next) };
+}
+
+function attributesOf({ resource }: Resource): OtlpResource {
+  return Object.fromEntries(
+    resource.attributes.map(({ key, value }) => [key, value.stringValue ?? '']),
+  );
 }

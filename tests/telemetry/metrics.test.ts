@@ -1,11 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
+import { readVersion } from '../../schema/version.ts';
 import { startCollector, type OtlpMetric } from '../support/collector.ts';
 import { send } from '../support/load.ts';
 import { readMetrics, type Sample } from '../support/metrics.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
 import { until } from '../support/until.ts';
+
+/** As OTLP has it. */
+const DELTA = 1;
+/** An export would be tried for 10 s. */
+const STOP_MS_MAX = 7_000;
 
 await t.test('services tell by Prometheus and by OTLP what they did', async (t) => {
   const servers = await startServers(t);
@@ -79,7 +85,108 @@ await t.test('services tell by Prometheus and by OTLP what they did', async (t) 
       t.ok(names.has(name), name);
     }
   });
+
+  const traces = { OTEL_TRACES_EXPORTER: 'otlp', OTEL_BSP_SCHEDULE_DELAY: '100' };
+  const otherGateway = await startGateway(t, servers, { ...telemetry, ...traces });
+  const otherCounter = await startCounter(t, servers, {
+    ...telemetry,
+    FLUSH_INTERVAL_MS: '300',
+    OTEL_SERVICE_NAME: 'other',
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: 'delta',
+  });
+
+  await t.test('several instances add up, by scrape and by OTLP', async (t) => {
+    for (let count = 0; count < 4; count++)
+      await send(`${otherGateway.url}/increment`, { method: 'POST', body: increment });
+    const scrapes = await Promise.all(
+      [gateway, otherGateway].map((one) => readMetrics(one.metrics)),
+    );
+    t.equal(valueOf(scrapes.flat(), 'increments_accepted_total', {}), 9);
+    const newest = () => newestOf(collector.metrics, 'increments_accepted');
+    const sums = await until('all by OTLP', newest, (values) => sumOf(values) === 9);
+    t.strictSame(new Set(sums.values()), new Set([4, 5]), 'each instance has a series of its own');
+  });
+
+  await t.test('every signal names its service, version and instance', async (t) => {
+    const sent = () => [...collector.metrics, ...collector.spans].map(({ resource }) => resource);
+    const ids = (name: string) =>
+      new Set(
+        sent()
+          .filter((resource) => resource['service.name'] === name)
+          .map((resource) => resource['service.instance.id']),
+      );
+    await until(
+      'spans',
+      () => collector.spans,
+      (spans) => spans.length > 0,
+    );
+    await until(
+      'the other counter service',
+      () => ids('other').size,
+      (size) => size === 1,
+    );
+    t.equal(ids('gateway').size, 2, 'metrics and traces of a process are of one instance');
+    t.equal(ids('counter').size, 1);
+    t.strictSame([...new Set(sent().map((each) => each['service.version']))], [readVersion()]);
+  });
+
+  await t.test('every count goes as it is preferred, also those of histograms', async (t) => {
+    const isOther = ({ resource }: OtlpMetric) => resource['service.name'] === 'other';
+    const counts = () =>
+      collector.metrics.filter(isOther).flatMap(({ sum, histogram }) => sum ?? histogram ?? []);
+    await until('counts', counts, (found) => found.length > 0);
+    t.ok(collector.metrics.some((metric) => isOther(metric) && metric.histogram !== undefined));
+    const temporalities = new Set(counts().map((each) => each.aggregationTemporality));
+    t.strictSame([...temporalities], [DELTA]);
+    t.equal(await otherCounter.stop(), 0);
+  });
+
+  await t.test('a collector that refuses is told of once, and that it takes again', async (t) => {
+    const lines = () =>
+      gateway.log.map(({ msg }) => msg).filter((line) => line.startsWith('metrics '));
+    collector.answer(404);
+    await until('the failure', lines, ({ length }) => length > 0);
+    const seen = collector.metrics.length;
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    t.equal(collector.metrics.length, seen);
+    collector.answer(200);
+    await until('the recovery', lines, ({ length }) => length > 1);
+    t.match(lines(), [
+      /^metrics can't be exported \(Not Found, 404\)/,
+      /^metrics are exported again/,
+    ]);
+  });
+
+  await t.test('a collector that hangs delays no stop', async (t) => {
+    collector.answer(0);
+    await send(`${otherGateway.url}/increment`, { method: 'POST', body: increment });
+    const stoppingAt = performance.now();
+    t.equal(await otherGateway.stop(), 0);
+    const tookMs = performance.now() - stoppingAt;
+    t.ok(tookMs < STOP_MS_MAX, `${Math.round(tookMs)} ms`);
+    const said = otherGateway.log.map(({ msg }) => msg);
+    t.ok(said.includes('the gateway has stopped'));
+    t.ok(
+      said.includes('the last metrics or traces were not exported: it took longer than 1000 ms'),
+      'what is lost is said',
+    );
+  });
 });
+
+/** The newest value of a count that each instance has sent. */
+function newestOf(metrics: OtlpMetric[], name: string): Map<string, number> {
+  const values = new Map<string, number>();
+  for (const { resource, sum, ...metric } of metrics) {
+    const point = sum?.dataPoints[0];
+    if (metric.name !== name || point === undefined) continue;
+    values.set(resource['service.instance.id'] ?? '', Number(point.asInt ?? point.asDouble));
+  }
+  return values;
+}
+
+function sumOf(values: Map<string, number>): number {
+  return [...values.values()].reduce((sum, value) => sum + value, 0);
+}
 
 /** The sum of a metric's samples that have these labels. */
 function valueOf(

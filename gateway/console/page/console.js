@@ -21,6 +21,8 @@ const history = createHistory();
 let last;
 /** The HTTP status of a refused request for events. */
 let refusal = 0;
+/** Since when the page is visible; a hidden one receives nothing. */
+let visibleSince = 0;
 
 const authorization = () => {
   const key = sessionStorage.getItem(KEY);
@@ -42,8 +44,9 @@ function onEvent(event) {
 
 /** Shows what also changes while no event arrives. */
 function render() {
+  if (document.hidden) return;
   const now = performance.now();
-  const silentMs = last === undefined ? now : now - last.at;
+  const silentMs = now - (last?.at ?? 0);
   const isOld = last === undefined || silentMs > OLD_MS;
   document.body.classList.toggle('old', isOld);
   byId('key-form').hidden = refusal !== 401 && refusal !== 403;
@@ -79,7 +82,7 @@ function verdict(isOld, silentMs, ageMs) {
   }
   if (refusal === 403) return { level: 'unknown', text: 'This API key may not read.' };
   if (refusal === 503) return { level: 'unknown', text: 'Too many consoles are open; waiting …' };
-  if (last === undefined && silentMs < OLD_MS) return { level: 'unknown', text: 'Connecting …' };
+  if (performance.now() - visibleSince < OLD_MS) return { level: 'unknown', text: 'Connecting …' };
   return { level: 'bad', text: 'No data: the gateway does not answer.' };
 }
 
@@ -88,6 +91,10 @@ byId('key-form').addEventListener('submit', (event) => {
   const field = /** @type {HTMLInputElement} */ (byId('key'));
   sessionStorage.setItem(KEY, field.value.trim());
   field.value = '';
+});
+document.addEventListener('visibilitychange', () => {
+  visibleSince = performance.now();
+  render();
 });
 followIncrements(authorization);
 setInterval(render, 500);

@@ -7,7 +7,8 @@ const RETRY_MS = 1_000;
 const SILENCE_MS_MAX = 5_000;
 
 /**
- * Follows the mesh for as long as the page is open, and reconnects when the connection ends.
+ * Follows the mesh for as long as the page is visible, and reconnects when the connection ends. A hidden
+ * page holds no connection: over HTTP/1.1 a browser has six to a gateway, and each would take one for ever.
  *
  * @param {object} options
  * @param {() => Record<string, string>} options.headers
@@ -16,24 +17,44 @@ const SILENCE_MS_MAX = 5_000;
  */
 export async function followMesh({ headers, onEvent, onRefused }) {
   for (;;) {
-    const silence = new AbortController();
+    await untilVisible();
+    const connection = new AbortController();
+    const endIfHidden = () => {
+      if (document.hidden) connection.abort();
+    };
+    document.addEventListener('visibilitychange', endIfHidden);
     let timer = 0;
     const expectMore = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(), SILENCE_MS_MAX);
+      timer = setTimeout(() => connection.abort(), SILENCE_MS_MAX);
     };
     expectMore();
     try {
-      const response = await fetch('/events', { headers: headers(), signal: silence.signal });
+      const response = await fetch('events', { headers: headers(), signal: connection.signal });
       if (response.ok && response.body !== null) await read(response.body, expectMore, onEvent);
       else onRefused(response.status);
     } catch {
       // The gateway is away; the page shows for how long.
     } finally {
       clearTimeout(timer);
+      document.removeEventListener('visibilitychange', endIfHidden);
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    // What is shown again need not wait: it was not refused.
+    if (!document.hidden) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
+}
+
+/** @returns {Promise<void>} */
+function untilVisible() {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener('visibilitychange', look);
+      resolve();
+    };
+    document.addEventListener('visibilitychange', look);
+    look();
+  });
 }
 
 /**

@@ -34,7 +34,7 @@ export function followIncrements(authorization) {
     step('clients', `Posting ${value} to ${key.slice(0, 8)}…`);
     // As text, since a number would lose the digits above 2^53.
     const body = `{"key":${JSON.stringify(key)},"value":${/^\d+$/.test(value) ? value : JSON.stringify(value)}}`;
-    const { status, body: answer } = await ask('/increment', { method: 'POST', body });
+    const { status, body: answer } = await ask('increment', { method: 'POST', body });
     if (number !== current) return;
     if (status !== 200) {
       step(undefined, `Not accepted: ${answer?.detail ?? 'the gateway did not answer'}`, 'bad');
@@ -57,7 +57,7 @@ export function followIncrements(authorization) {
     if (problem !== undefined) step(undefined, `${onDisk} ${problem}`, 'bad');
     if (stored !== true) return;
     const committed = `Committed after ${elapsed()}.`;
-    const { status: found, body: counter } = await ask(`/counters/${key}`);
+    const { status: found, body: counter } = await ask(`counters/${key}`);
     if (number !== current) return;
     const total = found === 200 ? ` Its counter is ${formatCount(counter.value)}.` : '';
     step('postgres', `${onDisk} ${committed}${total}`, 'good');
@@ -69,7 +69,7 @@ export function followIncrements(authorization) {
    */
   async function untilCommitted(id, isCurrent, onWait) {
     while (isCurrent()) {
-      const { status, body } = await ask(`/increments/${id}`);
+      const { status, body } = await ask(`increments/${id}`);
       if (status === 200 && body.committed === true) return { stored: true };
       if (status === 401 || status === 403 || status === 404) {
         return { problem: `Its state can't be read: ${body?.detail}` };
@@ -82,7 +82,7 @@ export function followIncrements(authorization) {
     return {};
   }
 
-  /** @param {string} path @param {RequestInit} [options] @returns {Promise<Answer>} */
+  /** @param {string} path from the page, which a proxy may have below a path of its own @param {RequestInit} [options] @returns {Promise<Answer>} */
   async function ask(path, options = {}) {
     const headers = {
       ...authorization(),

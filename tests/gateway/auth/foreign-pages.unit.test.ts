@@ -7,6 +7,7 @@ import { buildTestGateway } from '../test-gateway.ts';
 const LOOPBACK: ForeignPagesOptions = {
   listeningHost: '127.0.0.1',
   allowedHosts: ['counters.example'],
+  allowedOrigins: ['https://app.example'],
   hasOtherAddresses: false,
 };
 const OPEN = { ...LOOPBACK, listeningHost: '0.0.0.0', hasOtherAddresses: true };

@@ -21,7 +21,8 @@ void t.test('events tell of the whole mesh', async (t) => {
   const counter = await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
   const events = await watch(t, gateway.url);
   t.equal(events.headers['content-type'], 'text/event-stream');
-  t.equal(events.headers['cache-control'], 'no-store');
+  t.equal(events.headers['cache-control'], 'no-store, no-transform', 'no proxy changes them');
+  t.equal(events.headers['x-accel-buffering'], 'no', 'nginx holds none of them back');
 
   const pids = (event: MeshEvent) => event.instances.map(({ stats }) => stats.pid);
   const whole = await events.until('everyone', (event) => pids(event).length === 3);

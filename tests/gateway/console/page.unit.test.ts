@@ -15,8 +15,9 @@ void t.test('the page is small and loads nothing but its own files', async (t) =
     t.equal(headers['x-content-type-options'], 'nosniff');
     t.notMatch(body.replaceAll('http://www.w3.org/2000/svg', ''), /https?:\/\//, 'no other host');
     bytes += Buffer.byteLength(body);
-    for (const [, found = ''] of body.matchAll(/(?:href|src)="(\/console\/[^"]+)"/g)) {
-      seen.add(found);
+    t.notMatch(body, /(?:href|src)="\/|(?:fetch|ask)\(['"`]\//, 'a proxy may have it at any path');
+    for (const [, found = ''] of body.matchAll(/(?:href|src)="(console\/[^"]+)"/g)) {
+      seen.add(`/${found}`);
     }
     for (const [, name = ''] of body.matchAll(/from '\.\/([^']+)'/g)) seen.add(`/console/${name}`);
   }

@@ -10,11 +10,20 @@ import { until } from '../../support/until.ts';
 const HOST = 'host: localhost\r\n';
 const BODY = 'content-type: application/json\r\ncontent-length: 1000\r\n\r\n{';
 
+const UPLOAD_BYTES = 20_000_000;
+const UPLOADS = 12;
+
 /** What is sent, what is then sent again and again, and what it is answered with. */
 const REFUSED: [sent: string, again: string, status: number, code: string][] = [
   ['hello\r\n\r\n', '', 400, 'bad-request'],
   [`GET /%zz HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`, '', 400, 'bad-request'],
   ['GET / HTTP/1.1\r\nconnection: close\r\n\r\n', '', 400, 'bad-request'],
+  [
+    `GET / HTTP/1.1\r\n${HOST}host: example.com\r\nconnection: close\r\n\r\n`,
+    '',
+    400,
+    'bad-request',
+  ],
   [`GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, '', 431, 'headers-too-large'],
   [`POST /increment HTTP/1.1\r\n${HOST}`, 'x', 408, 'request-timeout'],
   [`POST /increment HTTP/1.1\r\n${HOST}${BODY}`, 'x', 408, 'request-timeout'],
@@ -46,7 +55,7 @@ void t.test('what is refused before there is a route', async (t) => {
 
   await t.test('is in the metrics like every other answer', async (t) => {
     const samples = await readMetrics(gateway.metrics);
-    const statuses = [400, 400, 400, 408, 408, 431];
+    const statuses = [400, 400, 400, 400, 408, 408, 431];
     const count = (name: string, label: string) =>
       sumSamples(
         samples.filter(({ labels }) => labels.includes(label)),
@@ -62,11 +71,28 @@ void t.test('what is refused before there is a route', async (t) => {
       );
     }
     for (const [code, times] of [
-      ['bad-request', 3],
+      ['bad-request', 4],
       ['request-timeout', 2],
       ['headers-too-large', 1],
     ]) {
       t.equal(count('requests_refused_total', `reason="${code}"`), times, `for ${code}`);
+    }
+  });
+
+  await t.test('is read away, however large, so that any client gets its answer', async (t) => {
+    const body = 'x'.repeat(UPLOAD_BYTES);
+    for (let upload = 0; upload < UPLOADS; upload++) {
+      const path = upload % 2 === 0 ? '/increments' : '/increment';
+      // In pieces it has no length, so that the gateway learns it as it comes.
+      const sent = upload < UPLOADS / 2 ? body : new Blob([body]).stream();
+      const answer = await fetch(`${gateway.url}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: sent,
+        ...(sent !== body && { duplex: 'half' }),
+      });
+      t.equal(answer.status, 413, `upload ${upload}`);
+      t.match(await answer.json(), { code: 'body-too-large' });
     }
   });
 

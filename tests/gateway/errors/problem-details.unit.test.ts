@@ -26,6 +26,28 @@ const REFUSED: Record<string, Refused> = {
     detail:
       'The content type is "application/x-www-form-urlencoded"; send application/json or application/x-ndjson.',
   },
+  'an encoding that is not UTF-8': {
+    path: '/increment',
+    body: `{"key":"${KEY}","value":1}`,
+    type: 'application/json; charset=latin1',
+    detail: 'The charset is "latin1"; send UTF-8.',
+  },
+  'the same of a batch': {
+    path: '/increments',
+    body: `{"key":"${KEY}","value":1}`,
+    type: 'application/x-ndjson;charset="UTF-16"',
+    detail: 'The charset is "UTF-16"; send UTF-8.',
+  },
+  'a byte order mark': {
+    path: '/increment',
+    body: `\ufeff{"key":"${KEY}","value":1}`,
+    detail: 'The body begins with a byte order mark; leave it out.',
+  },
+  'a byte order mark of UTF-16': {
+    path: '/increments',
+    body: '\ufffd\ufffd[',
+    detail: 'The body is not UTF-8; send it in that encoding.',
+  },
   'a body that is too long': {
     path: '/increment',
     body: ' '.repeat(4_097),
@@ -57,5 +79,9 @@ void t.test('a refusal says what is wrong, once, and what to do', async (t) => {
     const sent = body === undefined ? send(path) : post(path, body, { 'content-type': type });
     const answer = await sent;
     t.equal((JSON.parse(answer.body) as { detail: string }).detail, detail, name);
+  }
+  for (const charset of ['utf-8', 'UTF-8', '"utf8"', 'us-ascii']) {
+    const type = { 'content-type': `application/json; charset=${charset}` };
+    t.equal((await post('/increment', { key: KEY, value: 1 }, type)).status, 200, charset);
   }
 });

@@ -10,6 +10,9 @@ import { startServers } from '../../support/servers.ts';
 import { startGateway } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
 
+/** Longer than by default. */
+const NOTICE_MS = 2_000;
+
 void t.test('a gateway without its stream is not ready, and says so', async (t) => {
   const servers = await startServers(t);
   const connection = await connectToNats({
@@ -56,17 +59,30 @@ void t.test('a gateway without its stream is not ready, and says so', async (t) 
 
 void t.test('a gateway that stops says so first, and still counts what comes', async (t) => {
   const servers = await startServers(t);
-  const gateway = await startGateway(t, servers);
+  const gateway = await startGateway(t, servers, {
+    DRAIN_NOTICE_MS: String(NOTICE_MS),
+    KEEP_ALIVE_TIMEOUT_MS: '7000',
+  });
   const agent = new Agent({ keepAlive: true });
   const readiness = () => send(`${gateway.url}/readyz`, { agent });
-  t.equal((await readiness()).status, 200);
+  const before = await readiness();
+  t.equal(before.status, 200);
+  t.equal(before.headers['keep-alive'], 'timeout=7', 'as KEEP_ALIVE_TIMEOUT_MS says');
 
   const stopped = gateway.stop();
   const answer = await until('not ready', readiness, ({ status }) => status === 503);
   t.match(JSON.parse(answer.body), { status: 'stopping', stream: 'ready' });
   t.equal(answer.headers['connection'], 'close', 'so that its clients move elsewhere');
   const [key] = makeKeys(1);
-  t.equal((await post(gateway.url, { key, value: 1 })).status, 200);
+  const noticedAt = performance.now();
+  const increment = () =>
+    post(gateway.url, { key, value: 1 }).then(
+      ({ status }) => status,
+      () => 0,
+    );
+  await until('connections are refused', increment, (status) => status !== 200);
+  const takenMs = performance.now() - noticedAt;
+  t.ok(takenMs > NOTICE_MS / 2, `as DRAIN_NOTICE_MS says: taken for ${Math.round(takenMs)} ms`);
   t.equal(await stopped, 0);
   agent.destroy();
 });
