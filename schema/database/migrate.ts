@@ -1,5 +1,6 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { FileMigrationProvider, Migrator } from 'kysely/migration';
 import { openDatabase } from './database.ts';
 import { grantRoles } from './grant-roles.ts';
@@ -48,7 +49,13 @@ export async function migrate(options: MigrateOptions): Promise<void> {
     await db.transaction().execute(async (transaction) => {
       await lockMigrations(transaction);
       await refuseLaterSchema(transaction);
-      const provider = new FileMigrationProvider({ fs, path, migrationFolder: MIGRATIONS });
+      const provider = new FileMigrationProvider({
+        fs,
+        path,
+        migrationFolder: MIGRATIONS,
+        // As a URL, since a path may have # or % in it.
+        import: (file) => import(pathToFileURL(file).href),
+      });
       const { error } = await new Migrator({ db: transaction, provider }).migrateToLatest();
       if (error !== undefined) throw error;
       await grantRoles(transaction, {
