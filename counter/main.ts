@@ -8,6 +8,7 @@ import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
 import { ROLE_SETTINGS, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
+import { findMistypedNames } from '../schema/settings/mistyped-names.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
@@ -37,6 +38,7 @@ const NOTHING_HELD: Held = {
 async function main(): Promise<void> {
   const config = readEnvironment(CounterConfig, process.env);
   const log = createLog('counter', config.LOG_LEVEL);
+  for (const line of findMistypedNames(CounterConfig, process.env)) log.warn(line);
   const stopTelemetry = await startTelemetry('counter');
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];

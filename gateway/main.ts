@@ -21,13 +21,14 @@ import { checkSchema, EarlierSchema } from '../schema/database/schema-version.ts
 import type { Database } from '../schema/database/tables.ts';
 import { mintId } from '../schema/message/message-id.ts';
 import { ConfigurationError } from '../schema/settings/environment.ts';
+import { findMistypedNames } from '../schema/settings/mistyped-names.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
 import { logKeyChange } from './auth/audit-log.ts';
 import { buildGateway } from './app.ts';
-import { readGatewayConfig, readHosts, STOP_MS_MAX } from './config.ts';
+import { GatewayConfig, readGatewayConfig, readHosts, STOP_MS_MAX } from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
 import { readTlsFiles } from './http-server.ts';
 import { createPublishQueues } from './increments/publish-queues.ts';
@@ -53,6 +54,7 @@ const CLOCK_AHEAD_S_MAX = 60;
 async function main(): Promise<void> {
   const config = readGatewayConfig(process.env);
   const log = createLog('gateway', config.LOG_LEVEL);
+  for (const line of findMistypedNames(GatewayConfig, process.env)) log.warn(line);
   const stopTelemetry = await startTelemetry('gateway');
   const tls = readTlsFiles(config);
   const apiKeys =

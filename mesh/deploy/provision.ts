@@ -3,11 +3,13 @@ import type { Static } from 'typebox';
 import { provision } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
 import { natsTlsFiles } from '../../nats/tls-settings.ts';
+import { parseDatabaseUrl } from '../../schema/database/database-url.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { migrate } from '../../schema/database/migrate.ts';
 import { LaterSchema } from '../../schema/database/schema-version.ts';
 import { setUpServer } from '../../schema/database/set-up-server.ts';
 import { readEnvironment } from '../../schema/settings/environment.ts';
+import { findMistypedNames } from '../../schema/settings/mistyped-names.ts';
 import { ProvisionConfig } from './config.ts';
 
 // The process of `npm run provision`, and the second one-shot step of compose.yaml: makes tables and
@@ -19,6 +21,7 @@ const RETRY_DELAY_MS = 1_000;
 
 async function main(): Promise<void> {
   const config = readEnvironment(ProvisionConfig, process.env);
+  for (const line of findMistypedNames(ProvisionConfig, process.env)) say(line);
   await retry('PostgreSQL', () => provisionDatabase(config), describeDatabaseError);
   const provisionBroker = () =>
     provision({
@@ -36,7 +39,7 @@ async function provisionDatabase(config: Static<typeof ProvisionConfig>): Promis
   if (config.SUPERUSER_DATABASE_URL !== undefined) {
     await setUpServer({
       superuserUrl: config.SUPERUSER_DATABASE_URL,
-      ownerPassword: decodeURIComponent(new URL(config.DATABASE_URL).password),
+      ownerPassword: parseDatabaseUrl(config.DATABASE_URL).password ?? '',
     });
   }
   await migrate({
