@@ -8,6 +8,7 @@ import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
 import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { ConfigurationError, readBoth, readEnvironment } from '../schema/settings/environment.ts';
+import { findMistypedNames } from '../schema/settings/mistyped-names.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
 import { readTelemetrySettings } from '../telemetry/settings.ts';
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
     () => readTelemetrySettings(process.env),
   );
   const log = createLog('counter', config.LOG_LEVEL);
+  for (const line of findMistypedNames(CounterConfig, process.env)) log.warn(line);
   findUnwiseSettings(config).forEach((line) => log.warn(line));
   const stopTelemetry = await startTelemetry('counter', telemetry, log);
   const startup = new AbortController();

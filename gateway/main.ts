@@ -23,6 +23,7 @@ import { checkSchema, EarlierSchema } from '../schema/database/schema-version.ts
 import type { Database } from '../schema/database/tables.ts';
 import { mintId } from '../schema/message/message-id.ts';
 import { ConfigurationError, readBoth } from '../schema/settings/environment.ts';
+import { findMistypedNames } from '../schema/settings/mistyped-names.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { readTelemetrySettings } from '../telemetry/settings.ts';
 import { startTelemetry } from '../telemetry/start.ts';
@@ -30,7 +31,13 @@ import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
 import { logKeyChange } from './auth/audit-log.ts';
 import { buildGateway } from './app.ts';
-import { readCorsOrigins, readGatewayConfig, readHosts, STOP_MS_MAX } from './config.ts';
+import {
+  GatewayConfig,
+  readCorsOrigins,
+  readGatewayConfig,
+  readHosts,
+  STOP_MS_MAX,
+} from './config.ts';
 import { createMeshView } from './console/mesh-view.ts';
 import { readTlsFiles } from './http-server.ts';
 import { createPublishQueues } from './increments/publish-queues.ts';
@@ -53,6 +60,7 @@ async function main(): Promise<void> {
     () => readTelemetrySettings(process.env),
   );
   const log = createLog('gateway', config.LOG_LEVEL);
+  for (const line of findMistypedNames(GatewayConfig, process.env)) log.warn(line);
   const stopTelemetry = await startTelemetry('gateway', telemetry, log);
   const tls = readTlsFiles(config);
   const apiKeys =

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { Value } from 'typebox/value';
+import { quoteForShell } from '../../schema/quote-for-shell.ts';
 import { ApiKeysFile, type ApiKey } from '../../schema/http/api-keys.ts';
 
 /** 10 000 keys are less than 4 MB. */
@@ -63,21 +64,27 @@ export function judgeKeyFile(
   { folders, us }: { folders: Folder[]; us: number },
 ): { refusal?: string; warnings: string[] } {
   if ((file.mode & 0o022) !== 0) {
-    return { refusal: `${path} can be changed by other users: chmod go-w ${path}`, warnings: [] };
+    return {
+      refusal: `${path} can be changed by other users: chmod go-w ${quoteForShell(path)}`,
+      warnings: [],
+    };
   }
   // In a sticky folder, such as /tmp, others can't replace what is ours.
   const open = folders.find(({ mode }) => (mode & 0o1002) === 0o0002)?.path;
   if (open !== undefined) {
-    return { refusal: `${path} can be replaced by other users: chmod o-w ${open}`, warnings: [] };
+    return {
+      refusal: `${path} can be replaced by other users: chmod o-w ${quoteForShell(open)}`,
+      warnings: [],
+    };
   }
   const warnings: string[] = [];
   if (file.uid !== us && file.uid !== 0) {
     warnings.push(
-      `${path} belongs to user ${file.uid}, who can give any key: chown ${us} ${path}, unless that is meant`,
+      `${path} belongs to user ${file.uid}, who can give any key: chown ${us} ${quoteForShell(path)}, unless that is meant`,
     );
   }
   if ((file.mode & 0o004) !== 0) {
-    warnings.push(`${path} can be read by all users: chmod o-r ${path}`);
+    warnings.push(`${path} can be read by all users: chmod o-r ${quoteForShell(path)}`);
   }
   return { warnings };
 }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Value } from 'typebox/value';
+import { quoteForShell } from '../../schema/quote-for-shell.ts';
 import { ApiKey } from '../../schema/http/api-keys.ts';
 import { changeKeys, readKeys } from './change-keys.ts';
 import { EXIT, type Command, type CommandContext } from './command.ts';
@@ -56,7 +57,7 @@ gives it a new secret; the old one is no longer valid.`,
         `${key.name} may ${key.scopes.join(', ')}. Its secret is shown only here:\n`,
         `  ${secret}\n`,
         `Send it as   authorization: Bearer ${secret}`,
-        `Gateways accept it with   API_KEYS_FILE=${path}`,
+        `Gateways accept it with   API_KEYS_FILE=${quoteForShell(path)}`,
       ].join('\n'),
     );
     return EXIT.fine;

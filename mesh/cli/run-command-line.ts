@@ -7,6 +7,7 @@ import { NoLeader } from '../../nats/retry-while-leaderless.ts';
 import { natsTlsFiles, NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { ConfigurationError, readEnvironment } from '../../schema/settings/environment.ts';
+import { findMistypedNames } from '../../schema/settings/mistyped-names.ts';
 import { MeshSettings } from '../local/config.ts';
 import { findAddresses } from './addresses.ts';
 import {
@@ -95,12 +96,13 @@ function groupHelp(args: string[], terminal: Terminal): ExitCode {
 }
 
 /** Options override the environment. */
-function readSettings(options: CommandContext['options'], { environment }: Terminal) {
+function readSettings(options: CommandContext['options'], { environment, writeError }: Terminal) {
   const settings = readEnvironment(Settings, {
     ...environment,
     ...(options['nats-url'] !== undefined && { NATS_URL: String(options['nats-url']) }),
     ...(options['database-url'] !== undefined && { DATABASE_URL: String(options['database-url']) }),
   });
+  for (const line of findMistypedNames(Settings, environment)) writeError(`mesh: ${line}\n`);
   const { DATA_DIR: dataDir, NATS_URL: natsUrl, DATABASE_URL: databaseUrl } = settings;
   const { DATABASE_SCHEMA: databaseSchema } = settings;
   return { dataDir, natsUrl, databaseUrl, databaseSchema, natsTls: natsTlsFiles(settings).tls };

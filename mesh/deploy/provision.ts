@@ -6,6 +6,7 @@ import { UNSTATED_SYNC } from '../../nats/sync-setting.ts';
 import { natsTlsFiles } from '../../nats/tls-settings.ts';
 import { readDatabaseIdAt } from '../../schema/database/database-id.ts';
 import { OWN_SERVER_PREFIX } from '../../schema/database/database-names.ts';
+import { parseDatabaseUrl } from '../../schema/database/database-url.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { PreflightFailed } from '../../schema/database/preflight-failed.ts';
 import { LaterSchema } from '../../schema/database/schema-version.ts';
@@ -13,6 +14,7 @@ import { setUpServer } from '../../schema/database/set-up-server.ts';
 import { ConfigurationError, readEnvironment } from '../../schema/settings/environment.ts';
 import { provisionDatabase } from '../database/provision-database.ts';
 import { readServiceUrls } from '../database/service-urls.ts';
+import { findMistypedNames } from '../../schema/settings/mistyped-names.ts';
 import { ProvisionConfig } from './config.ts';
 
 // The process of `npm run provision`, and the second one-shot step of compose.yaml: makes tables and
@@ -24,6 +26,7 @@ const RETRY_DELAY_MS = 1_000;
 
 async function main(): Promise<void> {
   const config = readProvisionConfig(process.env);
+  for (const line of findMistypedNames(ProvisionConfig, process.env)) say(line);
   await retry('PostgreSQL', () => provisionPostgres(config), describeDatabaseError);
   const provisionBroker = () =>
     provision({
@@ -61,7 +64,7 @@ async function provisionPostgres(config: Static<typeof ProvisionConfig>): Promis
   const { GATEWAY_CONNECTIONS_MAX: gatewayMax, COUNTER_CONNECTIONS_MAX: counterMax } = config;
   const { DATABASE_URL: ownerUrl, SUPERUSER_DATABASE_URL: superuserUrl } = config;
   if (superuserUrl !== undefined && ownerUrl !== undefined) {
-    const ownerPassword = decodeURIComponent(new URL(ownerUrl).password);
+    const ownerPassword = parseDatabaseUrl(ownerUrl).password ?? '';
     await setUpServer({ superuserUrl, ownerPassword, schema, rolePrefix });
   }
   await provisionDatabase({

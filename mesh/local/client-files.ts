@@ -1,8 +1,12 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { NATS_ROLES, type NatsRole, type NatsTlsFiles } from '../../nats/connect.ts';
 import { parseNatsUrl } from '../../nats/nats-url.ts';
-import { parseDatabaseUrl } from '../../schema/database/database-url.ts';
+import {
+  libpqSettings,
+  parseDatabaseUrl,
+  withDatabaseUser,
+} from '../../schema/database/database-url.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 import type { DataFolder } from './data-folder.ts';
 import { natsUrlOf, type MeshFile } from './mesh-file.ts';
@@ -23,21 +27,20 @@ export function writeClientFiles({ path }: Pick<DataFolder, 'path'>, mesh: MeshF
   writeFileAtomically(join(contexts, 'mesh.json'), natsContext(natsUrlOf(mesh), mesh.natsTls));
 }
 
-function postgresService(text: string): string {
-  const { urls, needsPrimary } = parseDatabaseUrl(text);
-  const servers = urls.map((one) => new URL(one));
-  const url = servers[0]!;
-  const settings = {
-    host: servers.map(({ hostname }) => hostname).join(','),
-    port: servers.map(({ port }) => port || '5432').join(','),
-    dbname: url.pathname.slice(1),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-    ...(needsPrimary && { target_session_attrs: 'read-write' }),
-    ...Object.fromEntries(url.searchParams),
-  };
-  const lines = Object.entries(settings).filter(([, value]) => value !== '');
-  return `[mesh]\n${lines.map(([name, value]) => `${name}=${value}\n`).join('')}`;
+function postgresService(url: string): string {
+  const address = parseDatabaseUrl(url);
+  const { rootCertFile } = address.tls;
+  const settings = libpqSettings({
+    ...address,
+    // psql may be run in another folder.
+    tls: {
+      ...address.tls,
+      ...(rootCertFile !== undefined && { rootCertFile: resolve(rootCertFile) }),
+    },
+  });
+  return `[mesh]\n${Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')}`;
 }
 
 /**

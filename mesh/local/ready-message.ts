@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { isAbsolute, join, relative } from 'node:path';
 import { styleText } from 'node:util';
+import { quoteForShell } from '../../schema/quote-for-shell.ts';
+import { describeDatabaseUrl } from '../../schema/database/database-url.ts';
 import { gatewayUrlOf, type MeshFile } from './mesh-file.ts';
 
 /**
@@ -14,7 +16,7 @@ export function readyMessage(
   { keysFile }: { keysFile: string | undefined },
 ): string {
   const folder = shortest(dataFolder);
-  const clients = quote(join(folder, 'clients'));
+  const clients = quoteForShell(join(folder, 'clients'));
   const gateway = gatewayUrlOf(mesh);
   const gateways = `${mesh.gateways.length} ${mesh.proxy === null ? 'on one port' : 'behind a proxy'}`;
   const { length } = mesh.counters;
@@ -30,7 +32,7 @@ ${styleText(['bold', 'green'], 'increment-mesh is ready.')} ${dim('Ctrl-C stops 
   gateways   ${gateway}  ${dim(gateways)}
   counting   ${dim(counters)}
   nats       ${mesh.nats.map(({ url }) => withoutPasswords(url)).join(',')}
-  postgres   ${withoutPasswords(mesh.postgres.url)}
+  postgres   postgres://${describeDatabaseUrl(mesh.postgres.url)}
   data       ${folder}  ${dim('mesh.json lists the processes, logs/ has their logs')}
 
 ${keysFile ? makeKey(keysFile) : ''}${dim('Post an increment:')}
@@ -38,7 +40,7 @@ curl ${gateway}/increment -H 'content-type: application/json'${bearer} -d ${json
 ${dim('Read its total, at most ten seconds later:')}
 curl ${gateway}/counters/${key}${bearer}
 ${dim('Look at the table, and at the stream before it:')}
-PGSERVICEFILE=${quote(join(folder, 'clients', 'pg_service.conf'))} psql service=mesh -c 'table increments'
+PGSERVICEFILE=${quoteForShell(join(folder, 'clients', 'pg_service.conf'))} psql service=mesh -c 'table increments'
 XDG_CONFIG_HOME=${clients} nats --context mesh stream info INCREMENTS
 ${dim('Kill a counter service: another takes over, and totals stay exact:')}
 kill -9 ${mesh.counters[0]!.pid}
@@ -46,7 +48,7 @@ kill -9 ${mesh.counters[0]!.pid}
 }
 
 function makeKey(keysFile: string): string {
-  const command = `npm run mesh -- keys add me --scopes write,read --file ${quote(keysFile)}`;
+  const command = `npm run mesh -- keys add me --scopes write,read --file ${quoteForShell(keysFile)}`;
   return `${dim('Requests need an API key, $KEY below. This makes one:')}\n${command}\n`;
 }
 
@@ -59,10 +61,6 @@ function shortest(folder: string): string {
 /** One URL, or several separated by commas. */
 function withoutPasswords(urls: string): string {
   return urls.replaceAll(/\/\/[^/]*@/g, '//');
-}
-
-function quote(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 function dim(text: string): string {

@@ -5,9 +5,10 @@ import { NoLeader } from '../../nats/retry-while-leaderless.ts';
 import { PreflightFailed } from '../../schema/database/preflight-failed.ts';
 import { LaterSchema } from '../../schema/database/schema-version.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
+import { findMistypedNames } from '../../schema/settings/mistyped-names.ts';
 import { StartError } from '../servers/start-error.ts';
 import { writeClientFiles } from './client-files.ts';
-import { readMeshSettings } from './config.ts';
+import { MeshSettings, readMeshSettings } from './config.ts';
 import { createMesh, type Mesh } from './mesh.ts';
 import { readyMessage } from './ready-message.ts';
 import { restartOnChange } from './restart-on-change.ts';
@@ -27,6 +28,7 @@ export async function runMesh(
   process.stderr.on('error', () => {});
   try {
     const settings = readMeshSettings(environment);
+    for (const line of findMistypedNames(MeshSettings, environment)) say(line);
     const mesh = createMesh(settings, { environment, say });
     await run(mesh, { ...options, keysFile: environment.API_KEYS_FILE });
   } catch (error) {

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Value } from 'typebox/value';
 import { NotReady } from '../../schema/http/health.ts';
+import { databaseFiles } from '../../schema/database/database-url.ts';
 import { isLoopback } from '../../schema/settings/loopback.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
 import { untilReady } from '../servers/until-ready.ts';
@@ -134,7 +135,7 @@ function serviceProgram(
     endAtOnce: 'SIGKILL',
     async launch(beforeRun) {
       const args = [...NODE_FLAGS[kind], `${kind}/main.ts`];
-      const paths = filesOf(kind, { ...environment, DATABASE_URL: urls.database });
+      const paths = filesOf(kind, environment, urls.database);
       const user = await runAs(kind, { paths, port });
       const service = await spawnDetached(process.execPath, args, {
         ...user?.account,
@@ -196,18 +197,19 @@ export const NODE_FLAGS = {
  */
 export const NODE_ENVIRONMENT = { NODE_COMPILE_CACHE: join(PROJECT, '.cache/compile') };
 
-/** What a service reads: a sample of the code, and each file that its variables name. */
-function filesOf(kind: 'gateway' | 'counter', environment: NodeJS.ProcessEnv): string[] {
+/** What a service reads: a sample of the code, and each file that its variables and its URL name. */
+function filesOf(
+  kind: 'gateway' | 'counter',
+  environment: NodeJS.ProcessEnv,
+  databaseUrl: string,
+): string[] {
   const code = [`${kind}/main.ts`, 'schema/digest.ts', 'node_modules/pg/package.json'];
   const named = Object.entries(environment).flatMap(([name, value]) =>
     value && FILE_VARIABLES[kind].test(name) ? [value] : [],
   );
-  const ofDatabase = [...(environment.DATABASE_URL ?? '').matchAll(/[?&]ssl\w+=([^&]*)/g)].map(
-    ([, value = '']) => decodeURIComponent(value),
-  );
   return [
     process.execPath,
-    ...[...code, ...named, ...ofDatabase].map((path) => resolve(PROJECT, path)),
+    ...[...code, ...named, ...databaseFiles(databaseUrl)].map((path) => resolve(PROJECT, path)),
   ];
 }
 

@@ -31,29 +31,49 @@ export async function fetchDebianProgram(
   destination: string,
   signal?: AbortSignal,
 ): Promise<void> {
+  await unpackInto(destination, { packages: [packageName], suite, path, signal });
+}
+
+/**
+ * Fetches packages to a folder, complete or not at all, with what lies in each from its root.
+ *
+ * @param suite one whose libraries this machine has, such as `bookworm`.
+ */
+export async function fetchDebianPackages(
+  packages: string[],
+  suite: string,
+  folder: string,
+): Promise<void> {
+  await unpackInto(folder, { packages, suite, path: '.' });
+}
+
+async function unpackInto(
+  destination: string,
+  from: { packages: string[]; suite: string; path: string; signal?: AbortSignal | undefined },
+): Promise<void> {
+  const { packages, suite, path, signal } = from;
   if (process.platform !== 'linux') throw new Error('only on Linux');
   mkdirSync(dirname(destination), { recursive: true, mode: 0o755 });
   const draft = mkdtempSync(`${destination}.`);
   try {
-    await downloadPackage(draft, { packageName, suite }, signal);
-    const archive = readdirSync(draft).find((name) => name.endsWith('.deb'));
-    if (archive === undefined) throw new Error('apt-get downloaded no package');
-    await runProgram('dpkg', ['-x', archive, 'unpacked'], {
-      cwd: draft,
-      timeoutMs: 60_000,
-      signal,
-    });
+    await downloadPackages(draft, { packages, suite, signal });
+    const archives = readdirSync(draft).filter((name) => name.endsWith('.deb'));
+    if (archives.length === 0) throw new Error('apt-get downloaded no package');
+    for (const archive of archives) {
+      const where = { cwd: draft, timeoutMs: 60_000, signal };
+      await runProgram('dpkg', ['-x', archive, 'unpacked'], where);
+    }
     renameSync(join(draft, 'unpacked', path), destination);
   } finally {
     rmSync(draft, { recursive: true, force: true });
   }
 }
 
-async function downloadPackage(
+async function downloadPackages(
   folder: string,
-  { packageName, suite }: { packageName: string; suite: string },
-  signal?: AbortSignal,
-) {
+  from: { packages: string[]; suite: string; signal?: AbortSignal | undefined },
+): Promise<void> {
+  const { packages, suite, signal } = from;
   const mirror = await findMirror();
   const signedBy = existsSync(KEYRING) ? `[signed-by=${KEYRING}] ` : '';
   writeFileSync(join(folder, 'sources.list'), `deb ${signedBy}${mirror} ${suite} main\n`);
@@ -76,7 +96,7 @@ async function downloadPackage(
   ];
   const where = { cwd: folder, timeoutMs: 120_000, signal };
   await runProgram('apt-get', [...settings, 'update'], where);
-  await runProgram('apt-get', [...settings, 'download', packageName], where);
+  await runProgram('apt-get', [...settings, 'download', ...packages], where);
 }
 
 /** Asks apt, since a machine often has a mirror of its own; archives of other vendors are left out. */

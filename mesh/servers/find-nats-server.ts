@@ -69,10 +69,9 @@ export async function findNatsServer(options: SearchOptions = {}): Promise<strin
     }
   }
   throw new StartError(
-    `no nats-server ${SERVER_VERSION_MIN} or later could be found or fetched:\n` +
-      tried.map((line) => `  - ${line}\n`).join('') +
-      `Do one of these: put a nats-server on the PATH; name one in NATS_SERVER_BIN; use a running\n` +
-      `server with NATS_URL=nats://…; or run everything in containers: docker compose up.`,
+    `no nats-server ${SERVER_VERSION_MIN} or later could be found or fetched (${tried.join('; ')}): ` +
+      'put one on the PATH (macOS: brew install nats-server), name one in NATS_SERVER_BIN, use a running ' +
+      'server with NATS_URL=nats://…, or run everything in containers with docker compose up',
   );
 }
 

@@ -96,7 +96,7 @@ export async function launchNats(
         ...ofGo(process.env),
         NATS_SERVER_NAME: serverName(options),
         NATS_LISTEN: `127.0.0.1:${options.port}`,
-        NATS_STORE_DIR: options.folder,
+        NATS_STORE_DIR: quoteForNats(options.folder),
         ...passwordVariables(options.passwords),
         ...clusterVariables(options.cluster),
       },
@@ -108,6 +108,11 @@ export async function launchNats(
 
 function configuration(file: string): string {
   return fileURLToPath(new URL(`../../nats/${file}`, import.meta.url));
+}
+
+/** nats-server reads a value from the environment as if it stood in its configuration. */
+export function quoteForNats(text: string): string {
+  return `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
 /** Not the secrets of other programs, such as DATABASE_URL. */

@@ -1,5 +1,6 @@
 import { statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
+import { quoteForShell } from '../../schema/quote-for-shell.ts';
 import { runProgram } from './run-program.ts';
 import { StartError } from './start-error.ts';
 
@@ -36,7 +37,7 @@ export async function checkReachable(account: Account, path: string, what: strin
   const others = foldersTo(path).filter(
     (folder) => folder.length > first.length && !mayEnter(statSync(folder), account),
   );
-  const closed = [first, ...others].join(' ');
+  const closed = [first, ...others].map(quoteForShell).join(' ');
   throw new StartError(
     `PostgreSQL can't run as root, and the user "${USER}" that runs it can't enter ${closed},\n` +
       `where ${what}: ${path}\n` +

@@ -1,4 +1,5 @@
 import { chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { SUPERUSER } from '../../schema/database/set-up-server.ts';
 import type { Account } from './postgres-account.ts';
@@ -55,9 +56,28 @@ export async function createCluster(
       '--no-instructions',
     ],
     { ...account, cwd: draft, env: cleanEnvironment(), timeoutMs: 60_000, signal },
-  );
+  ).catch((error: Error) => {
+    signal?.throwIfAborted();
+    const advice = hasName() ? '' : NEEDS_NAME;
+    throw new StartError(`PostgreSQL can't make its files in ${draft}: ${error.message}${advice}`, {
+      cause: error,
+    });
+  });
   renameSync(join(draft, 'data'), folder);
   rmSync(draft, { recursive: true });
+}
+
+const NEEDS_NAME =
+  '. Add this user to /etc/passwd, run npm start as another, or use a running database with DATABASE_URL=postgres://…';
+
+/** Whether the system knows the user that we are; containers often run as a number. */
+function hasName(): boolean {
+  try {
+    userInfo();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Without the user's PG… variables, which are meant for other databases. */

@@ -8,7 +8,8 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from 'pg';
+import { sql } from 'kysely';
+import { openDatabase } from '../../schema/database/database.ts';
 import { SUPERUSER } from '../../schema/database/set-up-server.ts';
 import {
   spawnDetached,
@@ -143,21 +144,21 @@ function logFile(options: PostgresOptions): string {
 }
 
 async function answers(options: PostgresOptions): Promise<boolean> {
-  const client = new Client({
-    connectionString: postgresUrl(options, 'postgres'),
-    connectionTimeoutMillis: 2000,
+  const database = openDatabase(postgresUrl(options, 'postgres'), {
+    name: 'increment-mesh start',
+    connectionsMax: 1,
+    queryTimeoutMs: 2_000,
+    onBrokenConnection: () => undefined,
   });
-  // Without a listener, a lost connection would crash this process; the query rejects as well.
-  client.on('error', () => {});
   try {
-    await client.connect();
+    await sql`select 1`.execute(database);
     return true;
   } catch (error) {
     // The data of an older version has no such superuser yet.
     if ((error as { code?: string }).code === '28P01') return true;
     throw error;
   } finally {
-    await client.end();
+    await database.destroy();
   }
 }
 

@@ -1,81 +1,204 @@
-import pg from 'pg';
+import { isIPv6 } from 'node:net';
+import { userInfo } from 'node:os';
 import type { TString } from 'typebox';
 import { ConfigurationError } from '../settings/environment.ts';
 import { urlSetting } from '../settings/url-setting.ts';
+import { parametersOf, readParameters, type Parameters } from './database-url-parameters.ts';
+import { readTlsOptions, tlsFiles } from './database-tls.ts';
 
-/** One PostgreSQL behind one URL, or several of which one is the primary. */
-export interface DatabaseServers {
-  /** Each server's own URL, in the order of the list. */
-  urls: string[];
-  /** Whether the server must be writable. */
-  needsPrimary: boolean;
+/** A DATABASE_URL taken apart. Whatever connects with it, passes it on or shows it derives from this. */
+export interface DatabaseAddress extends Parameters {
+  /** In the order of the list. */
+  servers: DatabaseServer[];
+  database: string;
+  user: string;
+  /** Undefined where the server is to ask for none. */
+  password: string | undefined;
 }
 
-const PARTS = /^(postgres(?:ql)?:\/\/)((?:[^/?]*@)?)([^/?]*)(.*)$/;
-/** libpq's two names for it. Both mean "not a standby" here, also for a role that may only read. */
-const PRIMARY = ['read-write', 'primary'];
+export interface DatabaseServer {
+  /** A name, an IP address without brackets, or the folder of a Unix socket, which begins with a slash. */
+  host: string;
+  port: number;
+}
+
+const FORM = /^postgres(?:ql)?:\/\/(?:([^/?]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s;
+const QUOTING = 'in user and password , / ? # @ % are written as %2C %2F %3F %23 %40 %25';
+const DEFAULT_PORT = 5432;
+/** Of Linux; with the file's name. */
+const SOCKET_PATH_BYTES_MAX = 107;
 
 /**
- * Parses a list of hosts in the form of libpq:
- * `postgres://user:password@one:5432,two:5432/increments?target_session_attrs=read-write`. The client
- * library accepts one host only.
+ * Parses a URL as libpq does, with several hosts and with each part as a parameter too:
+ * `postgres://user:password@one:5432,two:5432/increments?target_session_attrs=read-write`.
  *
- * @throws ConfigurationError whose message has no password.
+ * @throws ConfigurationError with what the client library can't do, and what to write instead. It shows
+ *   nothing that may be a secret.
  */
-export function parseDatabaseUrl(url: string): DatabaseServers {
-  const [, scheme = '', user = '', hosts = '', rest = ''] = PARTS.exec(url) ?? [];
-  if (scheme === '') {
-    throw new ConfigurationError(['DATABASE_URL is not of the form postgres://user@host/name']);
+export function parseDatabaseUrl(url: string): DatabaseAddress {
+  const [found, credentials = '', authority = '', path = '', query = ''] = FORM.exec(url) ?? [];
+  if (found === undefined) throw refusal('it is not of the form postgres://user@host:port/name');
+  const [, name = '', secret] = /^([^:]*)(?::(.*))?$/s.exec(credentials) ?? [];
+  const given = parseQuery(query);
+  const servers = parseServers(authority, given);
+  const isEncryptable = servers.some(({ host }) => !isSocket(host));
+  let user = given.get('user') ?? decode(name, 'the user');
+  // Then the port and what follows the question mark may be parts of a password.
+  if (user === '' && query !== '' && path === '' && authority.includes(':')) {
+    throw refusal(`it has a port and parameters, and no user; ${QUOTING}`);
   }
-  const [path = '', query = ''] = rest.split('?', 2);
-  const settings = new URLSearchParams(query);
-  const target = settings.get('target_session_attrs') ?? 'any';
-  if (target !== 'any' && !PRIMARY.includes(target)) {
-    throw new ConfigurationError([
-      `target_session_attrs in DATABASE_URL is ${target}: it must be read-write, primary or any`,
-    ]);
-  }
-  settings.delete('target_session_attrs');
-  const others = settings.size > 0 ? `?${settings.toString()}` : '';
+  user ||= ourName();
+  const parameters = readParameters(given, { isEncryptable });
   return {
-    urls: hosts.split(',').map((host) => `${scheme}${user}${host}${path}${others}`),
-    needsPrimary: PRIMARY.includes(target),
+    servers,
+    database: given.get('dbname') || decode(path, 'the name of the database') || user,
+    user,
+    password: given.get('password') ?? (secret ? decode(secret, 'the password') : undefined),
+    ...parameters,
   };
 }
 
-const OPTION = /(?:^|\s)(?:-c\s*|--)(\w+)=((?:\\.|[^\s\\])*)/g;
+/** As libpq, for servers that take whom the system knows. */
+function ourName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    throw refusal('it has no user');
+  }
+}
 
-/** PostgreSQL's settings in `options` of a URL, as libpq takes them: `-c name=value`. */
-export function readUrlOptions(url: string): Record<string, string> {
-  const [, , , , rest = ''] = PARTS.exec(url) ?? [];
-  const options = new URLSearchParams(rest.split('?', 2)[1]).get('options') ?? '';
-  return Object.fromEntries(
-    [...options.matchAll(OPTION)].map(([, name = '', value = '']) => [
-      name.toLowerCase(),
-      value.replaceAll(/\\(.)/g, '$1'),
-    ]),
+/** As libpq: a plus is a plus, and of a name that is there twice the last counts. */
+function parseQuery(query: string): Map<string, string> {
+  const pairs = query.split('&').filter((pair) => pair !== '');
+  return new Map(
+    pairs.map((pair) => {
+      const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(pair) ?? [];
+      return [decode(name, 'a parameter'), decode(value, 'a parameter')];
+    }),
   );
 }
 
-/** A setting for such a URL, which the client library can read too. */
+function parseServers(authority: string, given: Map<string, string>): DatabaseServer[] {
+  const parts = authority.split(',').map((part) => {
+    const [, brackets, name = '', port = ''] =
+      /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/s.exec(part) ?? [];
+    return { host: decode(brackets ?? name, 'the host'), port };
+  });
+  const hosts = given.get('host')?.split(',') ?? parts.map(({ host }) => host);
+  const ports = given.get('port')?.split(',') ?? parts.map(({ port }) => port);
+  if (ports.length !== 1 && ports.length !== hosts.length) {
+    throw refusal(`it has ${hosts.length} hosts and ${ports.length} ports`);
+  }
+  return hosts.map((host, index) => {
+    const port = parsePort(ports[ports.length === 1 ? 0 : index]!);
+    checkHost(host, port);
+    return { host, port };
+  });
+}
+
+function parsePort(text: string): number {
+  const port = text === '' ? DEFAULT_PORT : /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw refusal(`a port is a number from 1 to 65535; ${QUOTING}`);
+  return port;
+}
+
+/** What is not understood is not shown: it may be part of a password. */
+function checkHost(host: string, port: number): void {
+  if (host === '') {
+    throw refusal(
+      'it has no host: write @localhost, or ?host=/var/run/postgresql for the folder of a Unix socket',
+    );
+  }
+  if (isSocket(host)) {
+    if (Buffer.byteLength(socketOf({ host, port })) <= SOCKET_PATH_BYTES_MAX) return;
+    throw refusal(`the path of its Unix socket is longer than ${SOCKET_PATH_BYTES_MAX} bytes`);
+  }
+  const isName = /^[^\s:@/\\?#%[\]]+$/.test(host);
+  if (!isName && !isIPv6(host)) throw refusal(`its host is not understood; ${QUOTING}`);
+}
+
+function decode(text: string, what: string): string {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(text);
+  } catch {
+    throw refusal(`${what} has a % that begins no character: write % as %25`);
+  }
+  if (/\p{Cc}/u.test(decoded)) throw refusal(`${what} has a control character`);
+  return decoded;
+}
+
+function refusal(problem: string): ConfigurationError {
+  return new ConfigurationError([problem]);
+}
+
+export function isSocket(host: string): boolean {
+  return host.startsWith('/');
+}
+
+function socketOf({ host, port }: DatabaseServer): string {
+  return `${host}/.s.PGSQL.${port}`;
+}
+
+/** A setting for such a URL, which is refused too where a file that it names can't be read. */
 export function databaseUrlSetting(description: string): TString {
   return urlSetting({ pattern: '^postgres(ql)?://.+', description }, (url) =>
-    parseDatabaseUrl(url).urls.map((connectionString) => new pg.Client({ connectionString })),
+    readTlsOptions(parseDatabaseUrl(url).tls),
+  );
+}
+
+/** The URL of an address, as this and libpq read it. */
+export function formatDatabaseUrl(address: DatabaseAddress): string {
+  const { servers, user, password, database } = address;
+  const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`;
+  const hosts = servers.map(({ host, port }) => {
+    const name = isIPv6(host) ? `[${host.replace('%', '%25')}]` : encodeURIComponent(host);
+    return `${name}:${port}`;
+  });
+  const parameters = Object.entries(parametersOf(address))
+    .map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+    .join('&');
+  return (
+    `postgres://${encodeURIComponent(user)}${secret}@${hosts.join(',')}/` +
+    `${encodeURIComponent(database)}${parameters && `?${parameters}`}`
   );
 }
 
 /** The same servers and settings with another user. */
 export function withDatabaseUser(url: string, user: string, password: string): string {
-  const credentials = `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`;
-  return url.replace(
-    PARTS,
-    (_all, scheme: string, _user: string, hosts: string, rest: string) =>
-      `${scheme}${credentials}${hosts}${rest}`,
-  );
+  return formatDatabaseUrl({ ...parseDatabaseUrl(url), user, password });
 }
 
-/** For people and logs: the servers and the database, no user and no password. */
+/** The same servers and settings with another database. */
+export function withDatabaseName(url: string, database: string): string {
+  return formatDatabaseUrl({ ...parseDatabaseUrl(url), database });
+}
+
+/** For people and logs: the servers and the database, no user, no password and no parameter. */
 export function describeDatabaseUrl(url: string): string {
-  const [, , , hosts = '', rest = ''] = PARTS.exec(url) ?? [];
-  return `${hosts}${rest.split('?', 1)[0] ?? ''}`;
+  const { servers, database } = parseDatabaseUrl(url);
+  return `${servers.map(describeDatabaseServer).join(',')}/${database}`;
+}
+
+export function describeDatabaseServer({ host, port }: DatabaseServer): string {
+  if (isSocket(host)) return socketOf({ host, port });
+  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+/** As files and commands of libpq name it, such as `pg_service.conf`. */
+export function libpqSettings(address: DatabaseAddress): Record<string, string> {
+  const { servers, database, user, password } = address;
+  return {
+    host: servers.map(({ host }) => host).join(','),
+    port: servers.map(({ port }) => port).join(','),
+    dbname: database,
+    user,
+    ...(password !== undefined && { password }),
+    ...parametersOf(address),
+  };
+}
+
+/** The files that a URL names. */
+export function databaseFiles(url: string): string[] {
+  return tlsFiles(parseDatabaseUrl(url).tls);
 }

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs/promises';
 import * as path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { sql, type Kysely } from 'kysely';
 import { FileMigrationProvider, Migrator } from 'kysely/migration';
 import { DEFAULT_SCHEMA, type RoleNames } from './database-names.ts';
@@ -175,7 +176,13 @@ async function moveFormerTables(
 }
 
 async function runMigrations(db: Kysely<any>, schema: string): Promise<void> {
-  const provider = new FileMigrationProvider({ fs, path, migrationFolder: MIGRATIONS });
+  const provider = new FileMigrationProvider({
+    fs,
+    path,
+    migrationFolder: MIGRATIONS,
+    // As a URL, since a path may have # or % in it.
+    import: (file) => import(pathToFileURL(file).href),
+  });
   const migrator = new Migrator({ db, provider, migrationTableSchema: schema });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw error;

@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 import { randomBytes } from 'node:crypto';
-import { withDatabaseUser } from './database-url.ts';
+import { parseDatabaseUrl, withDatabaseName, withDatabaseUser } from './database-url.ts';
 import { openDatabase } from './database.ts';
 import { DEFAULT_SCHEMA, OWN_SERVER_PREFIX, roleNames } from './database-names.ts';
 import { createRole, limitTempFiles, markRole } from './role-statements.ts';
@@ -27,9 +27,9 @@ export interface SetUpOptions {
  */
 export async function setUpServer(options: SetUpOptions): Promise<void> {
   const { superuserUrl } = options;
-  const name = decodeURIComponent(new URL(superuserUrl).pathname.slice(1));
+  const { database: name } = parseDatabaseUrl(superuserUrl);
   const create = () =>
-    onDatabase(inDatabase(superuserUrl, 'postgres'), (db) => createDatabase(db, name));
+    onDatabase(withDatabaseName(superuserUrl, 'postgres'), (db) => createDatabase(db, name));
   await create().catch(async (error: unknown) => {
     const isRefused = (error as { code?: string }).code === WRONG_PASSWORD;
     if (!isRefused || !(await separateSuperuser(options))) throw error;
@@ -93,7 +93,7 @@ async function handOver(
  */
 async function separateSuperuser({ superuserUrl, ownerPassword }: SetUpOptions): Promise<boolean> {
   const password = randomBytes(16).toString('hex');
-  const url = inDatabase(superuserUrl, 'postgres');
+  const url = withDatabaseName(superuserUrl, 'postgres');
   const isFormer = await onDatabase(withDatabaseUser(url, OWNER, ownerPassword), async (db) => {
     const { rows } = await sql<{ super: boolean }>`
       select rolsuper as super from pg_roles where rolname = current_user`.execute(db);
@@ -104,7 +104,7 @@ async function separateSuperuser({ superuserUrl, ownerPassword }: SetUpOptions):
     return true;
   });
   if (!isFormer) return false;
-  const verifier = await scramVerifier(decodeURIComponent(new URL(superuserUrl).password));
+  const verifier = await scramVerifier(parseDatabaseUrl(superuserUrl).password ?? '');
   await onDatabase(withDatabaseUser(url, FORMER_NAME, password), (db) =>
     db.transaction().execute(async (transaction) => {
       const run = (statement: string) => sql.raw(statement).execute(transaction);
@@ -126,10 +126,4 @@ async function onDatabase<Answer>(
     onBrokenConnection: () => undefined,
   });
   return act(db).finally(() => db.destroy());
-}
-
-function inDatabase(url: string, name: string): string {
-  const other = new URL(url);
-  other.pathname = name;
-  return other.href;
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { endOrphans } from '../../mesh/local/orphans.ts';
+import { quoteForNats } from '../../mesh/servers/nats.ts';
 import { findFreePort, PORTS, PORTS_VARIABLE } from '../../mesh/servers/ports.ts';
 import type { MeshFile } from '../../mesh/local/mesh-file.ts';
 import { endWithUs } from '../support/end-with-us.ts';
@@ -99,11 +100,14 @@ function portsOf(dataDir: string): string {
   return `${end - BLOCK}-${end}`;
 }
 
+/** Whatever a path may have in it. */
+const HOSTILE = `it's, "a" \\n; $HOME #\u00fc`;
+
 /** Open to the user of PostgreSQL; what is still running on it at the end is ended. */
 export function makeDataDir(t: { teardown: (end: () => Promise<void>) => void }): string {
   const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-test-'));
   chmodSync(folder, 0o711);
-  const dataDir = join(folder, 'data');
+  const dataDir = join(folder, HOSTILE);
   t.teardown(async () => {
     await endOrphans(dataDir, () => {});
     rmSync(folder, { recursive: true, force: true });
@@ -118,11 +122,15 @@ export function processesOf(dataDir: string): string[] {
 
 /** By pid and command, as Linux shows them; of what has just ended nothing can be read. */
 export function findProcesses(dataDir: string): { pid: number; command: string }[] {
+  // nats-server has it with escapes.
+  const names = [dataDir, quoteForNats(dataDir).slice(1, -1)];
   return readdirSync('/proc').flatMap((pid) => {
     try {
       const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0');
       const [args, variables] = [read('cmdline'), read('environ')];
-      const isOfFolder = [...args, ...variables].some((one) => one.includes(dataDir));
+      const isOfFolder = [...args, ...variables].some((one) =>
+        names.some((name) => one.includes(name)),
+      );
       return isOfFolder ? [{ pid: Number(pid), command: args.join(' ').trim() }] : [];
     } catch {
       return [];

@@ -19,6 +19,20 @@ import { livingProcess } from '../../support/living-process.ts';
 import { until } from '../../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '500' };
+/** What a shell may have for psql and other databases. */
+const OF_OTHERS = {
+  PGHOST: '192.0.2.1',
+  PGPORT: '1',
+  PGUSER: 'somebody',
+  PGDATABASE: 'other',
+  PGPASSWORD: 'wrong',
+  PGSERVICE: 'none',
+  PGSSLMODE: 'require',
+  PGSSLNEGOTIATION: 'direct',
+  PGOPTIONS: '-c search_path=elsewhere',
+  PGCLIENT_ENCODING: 'LATIN1',
+  PGREPLICATION: 'database',
+};
 const SMALL = { GATEWAYS: '1', COUNTERS: '1' };
 
 // They wait as much as they compute.
@@ -27,8 +41,13 @@ t.jobs = 2;
 void t.test('npm start runs a whole mesh', async (t) => {
   for (const port of [4222, 5432]) await occupy(t, port);
   const dataDir = makeDataDir(t);
-  const mesh = await startMesh({ dataDir, environment: FAST, isByNpm: true });
+  const environment = { ...FAST, ...OF_OTHERS, COUNTER: '3' };
+  const mesh = await startMesh({ dataDir, environment, isByNpm: true });
   const key = randomUUID();
+
+  await t.test('says which variable looks like one of its own', async () => {
+    await mesh.says('COUNTER is set, which is no setting: COUNTERS is one');
+  });
 
   await t.test('beside servers that occupy 4222 and 5432', async (t) => {
     t.notMatch(mesh.describe().nats[0]?.url, /:4222/);

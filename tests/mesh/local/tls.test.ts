@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { sql } from 'kysely';
 import t from 'tap';
 import {
   spawnDetached,
@@ -11,13 +12,17 @@ import { natsStopSteps } from '../../../mesh/servers/nats.ts';
 import { findNatsServer } from '../../../mesh/servers/find-nats-server.ts';
 import { findFreePort } from '../../../mesh/servers/ports.ts';
 import { makeCertificates, type Certificates } from '../../support/certificates.ts';
+import { parseDatabaseUrl } from '../../../schema/database/database-url.ts';
+import { OWNER } from '../../../schema/database/set-up-server.ts';
+import { PASSWORDS } from '../../support/passwords.ts';
+import { startServers } from '../../support/servers.ts';
 import { runCommand } from '../cli/run-command.ts';
 import { increment, makeDataDir, startMesh, total } from '../mesh-process.ts';
 import { until } from '../../support/until.ts';
 
 const SMALL = { GATEWAYS: '1', COUNTERS: '1', FLUSH_INTERVAL_MS: '500' };
 
-await t.test('npm start and its commands use a broker that wants certificates', async (t) => {
+await t.test('npm start and its commands use servers of another, as URLs say it', async (t) => {
   const dataDir = makeDataDir(t);
   const folder = join(dirname(dataDir), 'tls');
   const tls = makeCertificates(folder);
@@ -30,14 +35,28 @@ await t.test('npm start and its commands use a broker that wants certificates', 
     NATS_KEY_FILE: tls.keyFile,
   };
   const natsUrl = `tls://127.0.0.1:${port}`;
+  // The broker of these servers is not used.
+  const servers = await startServers(t, { ownPostgres: true });
+  const { host, port: databasePort } = parseDatabaseUrl(servers.urls.ownerDatabase).servers[0]!;
+  const databaseUrl = `postgres:///increments?host=${host}&port=${databasePort}&user=${OWNER}&password=${PASSWORDS.owner}`;
   const mesh = await startMesh({
     dataDir,
-    environment: { ...SMALL, NATS_URL: natsUrl, ...certificates },
+    environment: { ...SMALL, NATS_URL: natsUrl, DATABASE_URL: databaseUrl, ...certificates },
   });
   t.teardown(async () => {
     mesh.child.kill('SIGTERM');
     await mesh.exited;
   });
+
+  t.notMatch(mesh.output(), /password=|owner/);
+  const { rows } = await sql<{ usename: string }>`
+    select distinct usename::text from pg_stat_activity
+    where application_name like 'increment-mesh %' and application_name not like '%migrate%'`.execute(
+    servers.database,
+  );
+  const users = rows.map(({ usename }) => usename);
+  t.ok(users.includes('mesh_counter'));
+  t.notOk(users.includes(OWNER), 'no service is the owner');
 
   const key = randomUUID();
   t.equal(await increment(mesh, key, 7), 200);

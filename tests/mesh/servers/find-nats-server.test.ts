@@ -136,6 +136,7 @@ await t.test('a search in vain says all that was tried and what helps', async (t
     () => Promise.reject(new Error('found one')),
     (error: Error) => error,
   );
+  t.notMatch(message, /\n/, 'one line');
   t.match(message, /path\/nats-server is too old/);
   t.match(message, /a broken source: no network/);
   for (const way of ['NATS_SERVER_BIN', 'NATS_URL', 'PATH', 'docker compose'])

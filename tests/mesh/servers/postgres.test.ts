@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +37,22 @@ await t.test('a folder out of reach is named', { skip: !isRoot && 'only as root'
   await t.rejects(start, {
     message: new RegExp(`can't enter ${folder},[^]*chmod o\\+x ${folder}`),
   });
+});
+
+await t.test('a user without a name is one line', { skip: !isRoot && 'only as root' }, (t) => {
+  const folder = temporaryFolder(t, 0o777);
+  const start = `import { startPostgres } from '${new URL('../../../mesh/servers/postgres.ts', import.meta.url).href}';
+    await startPostgres({ folder: '${folder}/data', port: 1, password: 'p1' })
+      .catch(({ name, message }) => process.stdout.write(name + ': ' + message));`;
+  const { NODE_OPTIONS: _, HOME: __, ...environment } = process.env;
+  const line = execFileSync(process.execPath, ['--input-type=module', '-e', start], {
+    uid: 54_321,
+    gid: 54_321,
+    encoding: 'utf8',
+    env: environment,
+  });
+  t.match(line, /^StartError: PostgreSQL can't make its files .*54321.*DATABASE_URL=.*$/);
+  t.end();
 });
 
 function temporaryFolder(t: Test, mode: number): string {

@@ -1,4 +1,4 @@
-import { chownSync, chmodSync, statSync } from 'node:fs';
+import { chownSync, chmodSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -6,41 +6,46 @@ import { sql } from 'kysely';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../../mesh/servers/ports.ts';
 import { openDatabase } from '../../../schema/database/database.ts';
-import { parseDatabaseUrl, withDatabaseUser } from '../../../schema/database/database-url.ts';
+import { formatDatabaseUrl, parseDatabaseUrl } from '../../../schema/database/database-url.ts';
+import { describeDatabaseError } from '../../../schema/database/describe-database-error.ts';
 import { makeCertificates } from '../../support/certificates.ts';
 import { startServers } from '../../support/servers.ts';
 
-await t.test('a list of hosts is taken apart as libpq does', (t) => {
-  const list = 'postgres://u:p%40@one:5432,two:5433/increments?target_session_attrs=read-write&a=1';
-  t.strictSame(parseDatabaseUrl(list), {
-    urls: [
-      'postgres://u:p%40@one:5432/increments?a=1',
-      'postgres://u:p%40@two:5433/increments?a=1',
-    ],
-    needsPrimary: true,
+await t.test('sslmode means what it means to libpq', async (t) => {
+  const servers = await startServers(t, {
+    postgresSettings: ['unix_socket_directories=/tmp', 'listen_addresses=127.0.0.1,127.0.0.2'],
   });
-  t.strictSame(parseDatabaseUrl('postgres://u@one/increments'), {
-    urls: ['postgres://u@one/increments'],
-    needsPrimary: false,
-  });
-  t.equal(
-    withDatabaseUser('postgres://u:p@one,two/increments?a=1', 'mesh_gateway', 'a/b'),
-    'postgres://mesh_gateway:a%2Fb@one,two/increments?a=1',
-  );
-  t.throws(
-    () => parseDatabaseUrl('postgres://u@one/x?target_session_attrs=standby'),
-    /target_session_attrs in DATABASE_URL is standby: it must be read-write, primary or any/,
-  );
-  t.end();
-});
-
-await t.test('sslmode=verify-full takes the certificate of the right authority only', async (t) => {
-  const servers = await startServers(t, { ownPostgres: true });
   const folder = join(servers.folder, 'certificates');
   const { caFile, certFile, keyFile } = makeCertificates(folder);
   const strangers = makeCertificates(join(servers.folder, 'strangers'));
+  const connect = (parameters: string, host?: string) => {
+    const { servers: all, ...address } = parseDatabaseUrl(servers.urls.counterDatabase);
+    const there = all.map(({ port }) => ({ host: host ?? '127.0.0.1', port }));
+    const url = formatDatabaseUrl({ ...address, servers: there });
+    return isEncrypted(t, `${url}?${parameters}`);
+  };
+  const isLeft = (reason: RegExp) => (error: Error) => {
+    const line = describeDatabaseError(error);
+    if (!reason.test(line)) throw new Error(line);
+  };
+  const refuses = (parameters: string, reason: RegExp, host?: string) =>
+    t.resolves(
+      connect(parameters, host).then(
+        () => Promise.reject(new Error('it connects')),
+        isLeft(reason),
+      ),
+      `${parameters} is refused`,
+    );
+
+  for (const mode of ['disable', 'allow', 'prefer']) {
+    t.equal(await connect(`sslmode=${mode}`), false, `${mode}, at a server that encrypts nothing`);
+  }
+  await refuses('sslmode=require', /does not support SSL/);
+  t.equal(await connect('sslmode=require', '/tmp'), false, 'a Unix socket is not encrypted');
+
   // PostgreSQL takes a key only from its own user or from root.
-  const { uid, gid } = statSync(join(servers.folder, 'postgres'));
+  const data = join(servers.folder, 'postgres');
+  const { uid, gid } = statSync(data);
   chownSync(keyFile, uid, gid);
   chmodSync(keyFile, 0o600);
   const settings = { ssl: 'on', ssl_cert_file: certFile, ssl_key_file: keyFile };
@@ -48,11 +53,42 @@ await t.test('sslmode=verify-full takes the certificate of the right authority o
     await sql`alter system set ${sql.raw(name)} = ${sql.lit(value)}`.execute(servers.database);
   }
   await sql`select pg_reload_conf()`.execute(servers.database);
+  for (const mode of ['disable', 'allow']) t.equal(await connect(`sslmode=${mode}`), false, mode);
+  for (const mode of ['prefer', 'require', 'require&sslnegotiation=direct']) {
+    t.equal(await connect(`sslmode=${mode}`), true, mode);
+  }
+  for (const mode of ['require', 'verify-ca', 'verify-full']) {
+    t.equal(await connect(`sslmode=${mode}&sslrootcert=${caFile}`), true, `${mode} with its CA`);
+    await refuses(`sslmode=${mode}&sslrootcert=${strangers.caFile}`, /certificate.*sslrootcert/);
+  }
+  t.equal(await connect(`sslmode=verify-ca&sslrootcert=${caFile}`, '127.0.0.2'), true);
+  await refuses(
+    `sslmode=verify-full&sslrootcert=${caFile}`,
+    /127\.0\.0\.2.*verify-ca/,
+    '127.0.0.2',
+  );
+  await refuses('sslrootcert=system', /certificate.*sslrootcert/);
 
-  const url = (authority: string) =>
-    `${servers.urls.counterDatabase}?sslmode=verify-full&sslrootcert=${authority}`;
-  t.equal(await isEncrypted(t, url(caFile)), true);
-  await t.rejects(isEncrypted(t, url(strangers.caFile)), /certificate/);
+  // Only encrypted connections, with a client's certificate in place of the password.
+  await sql`alter system set ssl_ca_file = ${sql.lit(caFile)}`.execute(servers.database);
+  const rules =
+    'local all all trust\nhostssl all mesh_counter all cert map=any\nhost all postgres all trust\n';
+  writeFileSync(join(data, 'pg_hba.conf'), rules);
+  writeFileSync(join(data, 'pg_ident.conf'), 'any mesh mesh_counter\n');
+  await sql`select pg_reload_conf()`.execute(servers.database);
+  const files = `sslcert=${certFile}&sslkey=${keyFile}`;
+  t.equal(await connect(`sslmode=require&${files}`), true, 'with a certificate of ours');
+  await refuses('sslmode=disable', /no encryption.*sslmode/);
+  await refuses('sslmode=require', /certificate/);
+});
+
+await t.test('a URL without a password is refused where the server asks for one', async (t) => {
+  const servers = await startServers(t);
+  const url = formatDatabaseUrl({
+    ...parseDatabaseUrl(servers.urls.counterDatabase),
+    password: undefined,
+  });
+  await t.rejects(isEncrypted(t, url), /asks for a password, and DATABASE_URL has none/);
 });
 
 await t.test('servers of a list that say nothing are given up within seconds', async (t) => {
