@@ -75,17 +75,26 @@ export async function reachVerdict(
   };
 }
 
-/** Nothing in the stream and nothing pending. */
+/** Nothing in the stream, nothing pending, and no dead letter that waits in the database. */
 async function untilQuiet(scene: Inspection): Promise<{ isQuiet: boolean; quietAfterMs: number }> {
   const startedAt = performance.now();
   for (;;) {
     const left = await scene.inspect().catch(() => undefined);
     const quietAfterMs = performance.now() - startedAt;
-    const isQuiet = left?.messages === 0 && left.ackPending === 0;
+    const isSettled = left?.messages === 0 && left.ackPending === 0;
+    const isQuiet = isSettled && (await countUnsent(scene.database).catch(() => 1)) === 0;
     if (isQuiet) await delay(AFTERMATH_MS);
     if (isQuiet || quietAfterMs > QUIET_MS_MAX) return { isQuiet, quietAfterMs };
     await delay(50);
   }
+}
+
+async function countUnsent(database: Kysely<Database>): Promise<number> {
+  const { rows } = await database
+    .selectFrom('dead_letters')
+    .select(({ fn }) => fn.countAll<string>().as('rows'))
+    .executeTakeFirstOrThrow();
+  return Number(rows);
 }
 
 /** A copy has a row that added nothing, and so has a message that became dead letters as a whole. */
