@@ -55,8 +55,14 @@ Bail out! the count
   t.equal(findFailedAssertion(failed), 'a guarantee');
   const [cut = ''] = failed.split('\n    not ok');
   t.equal(findFailedAssertion(cut), 'the count', 'where the rest was left out');
+  t.equal(findFailedAssertion('Bail out! not within 5 s\n'), 'not within 5 s', 'thrown');
   t.equal(findFailedAssertion('ok 1 - a guarantee\n'), undefined);
-  for (const broken of ['ReferenceError: x is not defined', 'StartError: nats-server exited']) {
+  t.ok(findFailedAssertion(`${failed}source: { name: 'StartError' }`), 'it may be expected');
+  for (const broken of [
+    'ReferenceError: x is not defined',
+    'StartError: nats-server exited',
+    '  type: ReferenceError',
+  ]) {
     t.equal(findFailedAssertion(`${failed}\n${broken}`), undefined, broken);
   }
   t.end();
