@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
+import { NatsAccessSettings } from '../../nats/access-settings.ts';
 import { natsUrlSetting } from '../../nats/nats-url.ts';
-import { NatsTlsSettings } from '../../nats/tls-settings.ts';
+import { StreamBytesMaxSetting, StreamNameSetting } from '../../nats/stream-settings.ts';
 import { databaseUrlSetting } from '../../schema/database/database-url.ts';
 
 /** The settings of make-secrets.ts. */
@@ -25,7 +26,8 @@ function connectionsMax(role: string) {
 /** The settings of provision.ts. */
 export const ProvisionConfig = Type.Object({
   NATS_URL: natsUrlSetting("The brokers, with the provisioner's user and password"),
-  ...NatsTlsSettings,
+  ...NatsAccessSettings,
+  ...StreamNameSetting,
   DATABASE_URL: databaseUrlSetting('PostgreSQL, with the role that owns the tables'),
   GATEWAY_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_gateway' }),
   COUNTER_DATABASE_PASSWORD: Type.String({ description: 'For the role mesh_counter' }),
@@ -41,9 +43,10 @@ export const ProvisionConfig = Type.Object({
   COUNTER_CONNECTIONS_MAX: connectionsMax('mesh_counter'),
   REPLICAS: Type.Integer({
     default: 3,
-    enum: [1, 3],
-    description: 'How many brokers keep each message: 1 or 3',
+    enum: [1, 3, 5],
+    description: 'How many brokers keep each message',
   }),
+  ...StreamBytesMaxSetting,
   FLUSH_INTERVAL_MS: Type.Integer({
     default: 9_000,
     minimum: 100,

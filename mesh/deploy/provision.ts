@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Static } from 'typebox';
-import { provision } from '../../nats/provision.ts';
+import { judgeNatsAccess, natsAccess } from '../../nats/access-settings.ts';
+import { UselessConnection } from '../../nats/connect.ts';
+import { provision, ProvisionRefused } from '../../nats/provision.ts';
 import { describeBehind } from '../../nats/replicas.ts';
-import { natsTlsFiles } from '../../nats/tls-settings.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { migrate } from '../../schema/database/migrate.ts';
 import { LaterSchema } from '../../schema/database/schema-version.ts';
 import { setUpServer } from '../../schema/database/set-up-server.ts';
-import { readEnvironment } from '../../schema/settings/environment.ts';
+import { ConfigurationError, readEnvironment } from '../../schema/settings/environment.ts';
 import { ProvisionConfig } from './config.ts';
 
 // The process of `npm run provision`, and the second one-shot step of compose.yaml: makes tables and
@@ -19,12 +20,19 @@ const RETRY_DELAY_MS = 1_000;
 
 async function main(): Promise<void> {
   const config = readEnvironment(ProvisionConfig, process.env);
+  const { problems, warnings } = judgeNatsAccess(config, {
+    url: config.NATS_URL,
+    roles: ['provisioner'],
+  });
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  for (const warning of warnings) say(warning);
   await retry('PostgreSQL', () => provisionDatabase(config), describeDatabaseError);
   const provisionBroker = () =>
     provision({
       url: config.NATS_URL,
-      ...natsTlsFiles(config),
+      ...natsAccess(config),
       replicas: config.REPLICAS,
+      streamBytesMax: config.STREAM_BYTES_MAX,
       flushIntervalMs: config.FLUSH_INTERVAL_MS,
       onWait: (replicas) => say(`waiting for replicas: ${describeBehind(replicas)}`),
     });
@@ -71,7 +79,7 @@ async function retry(
       return;
     } catch (error) {
       const next = describe(error);
-      if (performance.now() > deadline || error instanceof LaterSchema) {
+      if (performance.now() > deadline || isLasting(error)) {
         throw new Error(`can't provision ${name}: ${next}`, { cause: error });
       }
       if (next !== reason) say(`can't provision ${name} yet: ${next}`);
@@ -79,6 +87,12 @@ async function retry(
       await delay(RETRY_DELAY_MS);
     }
   }
+}
+
+/** Waiting would not help. */
+function isLasting(error: unknown): boolean {
+  const kinds = [LaterSchema, ProvisionRefused, UselessConnection];
+  return kinds.some((kind) => error instanceof kind);
 }
 
 function say(line: string): void {

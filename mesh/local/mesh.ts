@@ -1,7 +1,7 @@
 import { isPortFree, rememberPorts } from '../servers/ports.ts';
 import { StartError } from '../servers/start-error.ts';
 import { changeNodeCount } from './change-node-count.ts';
-import { meshNatsTls, type MeshSettings } from './config.ts';
+import { meshNatsAccess, type MeshSettings } from './config.ts';
 import { openDataFolder, type DataFolder } from './data-folder.ts';
 import { describeMesh } from './describe-mesh.ts';
 import { gatewayListeners, meshUrl } from './gateway-listeners.ts';
@@ -116,7 +116,6 @@ export function createMesh(
     if (running.nats.length > 0) {
       endWatch = await restartDeadStream({
         url: nats.urls.inspector,
-        tls: meshNatsTls(settings).tls,
         servers: running.nats,
         store: folder.path,
         say,
@@ -130,7 +129,7 @@ export function createMesh(
         ports,
         running,
         natsUrl: nats.urls.inspector,
-        natsTls: meshNatsTls(settings).tls,
+        natsAccess: meshNatsAccess(settings),
         postgresUrl: postgres.urls.owner,
       });
     const write = () => writeMeshFile(folder.meshFile, describe());
