@@ -1,8 +1,10 @@
 import { Type, type Static } from 'typebox';
+import { judgeNatsAccess, NatsAccessSettings } from '../nats/access-settings.ts';
 import { natsUrlSetting } from '../nats/nats-url.ts';
-import { NatsTlsSettings } from '../nats/tls-settings.ts';
 import { DatabaseSchemaSetting } from '../schema/database/database-names.ts';
+import { StreamNameSetting } from '../nats/stream-settings.ts';
 import { databaseUrlSetting } from '../schema/database/database-url.ts';
+import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
 /** A stop takes at most this long: the last pull, the last flush with its retries, the acknowledgements. */
@@ -11,9 +13,10 @@ export const STOP_MS_MAX = 45_000;
 /** The counter service's settings, each an environment variable. The documented table is made from these. */
 export const CounterConfig = Type.Object({
   NATS_URL: natsUrlSetting(
-    "The broker, with the counter service's user and password: nats://user:password@host:4222",
+    "The broker, with the counter service's user and password: nats://user:password@host:4222; several servers are separated by commas",
   ),
-  ...NatsTlsSettings,
+  ...NatsAccessSettings,
+  ...StreamNameSetting,
   DATABASE_URL: databaseUrlSetting(
     'PostgreSQL for writes: postgres://mesh_increments_counter:password@host:5432/increments',
   ),
@@ -47,3 +50,11 @@ export const CounterConfig = Type.Object({
   LOG_LEVEL: LogLevel,
 });
 export type CounterConfig = Static<typeof CounterConfig>;
+
+/** @throws ConfigurationError with every problem of the environment at once. */
+export function readCounterConfig(environment: NodeJS.ProcessEnv): CounterConfig {
+  const config = readEnvironment(CounterConfig, environment);
+  const { problems } = judgeNatsAccess(config, { url: config.NATS_URL, roles: ['counter'] });
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return config;
+}

@@ -1,21 +1,27 @@
-import { jetstreamManager } from '@nats-io/jetstream';
 import closeWithGrace from 'close-with-grace';
+import { judgeNatsAccess, natsAccess } from '../nats/access-settings.ts';
 import { sendHeartbeats } from '../nats/send-heartbeats.ts';
-import { CannotConnect, connectToNats, watchConnection } from '../nats/connect.ts';
+import {
+  accessOf,
+  CannotConnect,
+  connectToNats,
+  managerOf,
+  watchConnection,
+} from '../nats/connect.ts';
+import { followDenials } from '../nats/denials.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { createPuller } from '../nats/pull.ts';
-import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { openDatabase } from '../schema/database/database.ts';
 import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
-import { ConfigurationError, readBoth, readEnvironment } from '../schema/settings/environment.ts';
 import { findMistypedNames } from '../schema/settings/mistyped-names.ts';
+import { ConfigurationError, readBoth } from '../schema/settings/environment.ts';
 import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
 import { readTelemetrySettings } from '../telemetry/settings.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { isTracing } from '../telemetry/tracing.ts';
 import { startCounter, type CounterService } from './app.ts';
-import { CounterConfig, STOP_MS_MAX } from './config.ts';
+import { CounterConfig, readCounterConfig, STOP_MS_MAX } from './config.ts';
 import { readConsumerAckWait } from './startup/check-consumer.ts';
 import { findUnwiseSettings } from './startup/unwise-settings.ts';
 import { createDeadLetterSender } from './maintenance/send-dead-letters.ts';
@@ -39,7 +45,7 @@ const NOTHING_HELD: Held = {
 
 async function main(): Promise<void> {
   const [config, telemetry] = readBoth(
-    () => readEnvironment(CounterConfig, process.env),
+    () => readCounterConfig(process.env),
     () => readTelemetrySettings(process.env),
   );
   const log = createLog('counter', config.LOG_LEVEL);
@@ -62,13 +68,16 @@ async function main(): Promise<void> {
     log.info('the counter service has stopped');
   });
 
+  const natsFiles = judgeNatsAccess(config, { url: config.NATS_URL, roles: ['counter'] });
+  for (const warning of natsFiles.warnings) log.warn(warning);
   const connection = await connectToNats({
     url: config.NATS_URL,
-    ...natsTlsFiles(config),
+    ...natsAccess(config),
     role: 'counter',
     signal: startup.signal,
     onRetry: (error) => log.warn(error.message),
   });
+  void followDenials(connection, accessOf(connection), (line) => log.error(line));
   stopSteps.push(() => connection.drain());
   const database = openDatabase(config.DATABASE_URL, {
     name: 'increment-mesh counter',
@@ -82,7 +91,7 @@ async function main(): Promise<void> {
   stopSteps.push(() => database.destroy());
 
   const watch = watchConnection(connection);
-  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 3_000 });
+  const manager = await managerOf(connection, { timeout: 3_000 });
   const ackWaitMs = await readConsumerAckWait(manager, config.FLUSH_INTERVAL_MS, {
     log,
     signal: startup.signal,

@@ -1,9 +1,10 @@
 import proxyAddr from '@fastify/proxy-addr';
 import { Type, type Static } from 'typebox';
+import { judgeNatsAccess, NatsAccessSettings } from '../nats/access-settings.ts';
 import { natsUrlSetting } from '../nats/nats-url.ts';
 import { NatsSyncSetting } from '../nats/sync-setting.ts';
-import { NatsTlsSettings } from '../nats/tls-settings.ts';
 import { DatabaseSchemaSetting } from '../schema/database/database-names.ts';
+import { StreamNameSetting } from '../nats/stream-settings.ts';
 import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { isLoopback } from '../schema/settings/loopback.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
@@ -37,9 +38,10 @@ export const GatewayConfig = Type.Object({
     description: '1 lets several gateways share the port (SO_REUSEPORT, not on macOS)',
   }),
   NATS_URL: natsUrlSetting(
-    "The broker, with the gateway's user and password: nats://user:password@host:4222",
+    "The broker, with the gateway's user and password: nats://user:password@host:4222; several servers are separated by commas",
   ),
-  ...NatsTlsSettings,
+  ...NatsAccessSettings,
+  ...StreamNameSetting,
   ...NatsSyncSetting,
   DATABASE_URL: databaseUrlSetting(
     'PostgreSQL for reads: postgres://mesh_increments_gateway:password@host:5432/increments',
@@ -176,7 +178,7 @@ function isTrustList(list: string): boolean {
 /** @throws ConfigurationError with every problem of the environment at once. */
 export function readGatewayConfig(environment: NodeJS.ProcessEnv): GatewayConfig {
   const config = readEnvironment(GatewayConfig, environment);
-  const problems: string[] = [];
+  const { problems } = judgeNatsAccess(config, { url: config.NATS_URL, roles: ['gateway'] });
   if (!isLoopback(config.HOST) && config.API_KEYS_FILE === undefined && config.AUTH !== 'off') {
     problems.push(
       `HOST is ${config.HOST}, which others can reach, and authentication is off: set API_KEYS_FILE, or AUTH=off`,

@@ -2,20 +2,22 @@ import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import type { Kysely } from 'kysely';
 import { describeClock } from '../nats/broker-clock.ts';
+import { judgeNatsAccess, natsAccess } from '../nats/access-settings.ts';
 import { sendHeartbeats } from '../nats/send-heartbeats.ts';
 import {
+  accessOf,
   CannotConnect,
   connectionChange,
   connectToNats,
   watchConnection,
 } from '../nats/connect.ts';
+import { followDenials } from '../nats/denials.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { HEARTBEAT_SUBJECT, openChannel, RATE_LIMIT_SUBJECT } from '../nats/channel.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
 import { UNSTATED_SYNC } from '../nats/sync-setting.ts';
-import { natsTlsFiles } from '../nats/tls-settings.ts';
 import { readDatabaseId } from '../schema/database/database-id.ts';
 import { openDatabase } from '../schema/database/database.ts';
 import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
@@ -97,14 +99,17 @@ async function main(): Promise<void> {
     },
   );
 
+  const natsFiles = judgeNatsAccess(config, { url: config.NATS_URL, roles: ['gateway'] });
+  for (const warning of natsFiles.warnings) log.warn(warning);
   const connection = await connectToNats({
     url: config.NATS_URL,
-    ...natsTlsFiles(config),
+    ...natsAccess(config),
     role: 'gateway',
     signal: startup.signal,
     onRetry: (error) => log.warn(error.message),
   });
   stopSteps.push(() => connection.close());
+  void followDenials(connection, accessOf(connection), (line) => log.error(line));
   const watch = watchConnection(connection);
   watch.onChange((isConnected) => {
     if (isConnected) log.info('the broker is back');

@@ -1,12 +1,16 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { listen } from './listen.ts';
+import { MESH_SUBJECT } from './streams.ts';
 
 /** Where gateways share the limits of their clients. */
-export const RATE_LIMIT_SUBJECT = 'mesh.rate-limit';
+export const RATE_LIMIT_SUBJECT = `${MESH_SUBJECT}.rate-limit`;
 /** Where a gateway tells the others that the stream has stored its probe. */
-export const STORED_SUBJECT = 'mesh.stored';
+export const STORED_SUBJECT = `${MESH_SUBJECT}.stored`;
 /** Where every service publishes its state once a second, for the console. */
-export const HEARTBEAT_SUBJECT = 'mesh.heartbeat';
+export const HEARTBEAT_SUBJECT = `${MESH_SUBJECT}.heartbeat`;
+
+/** Where the broker tells a gateway of the stream: a message that it only traces. */
+export const TRACE_SUBJECT = `${MESH_SUBJECT}.trace`;
 
 /** Sends text to all subscribers of the moment: core NATS, outside the streams, not stored. */
 export interface Channel {

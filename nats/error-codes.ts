@@ -6,6 +6,12 @@ const CODES = {
   'no-consumer': [10014],
   /** No server for a replica, too few of them, or too little room on them. */
   'too-few-servers': [10074, 10005, 10023],
+  /** More than the server, the account, or one stream of the account may hold. */
+  'no-room': [10047, 10002, 10122],
+  /** A stream of another name has these subjects. */
+  overlap: [10065],
+  /** The account has no JetStream, or the server has none. */
+  'no-jetstream': [10039, 10076],
   /** The server is not the leader, or the servers of a stream or consumer are away. */
   leaderless: [10009, 10118, 10119],
 };

@@ -1,10 +1,7 @@
-import {
-  jetstreamManager,
-  type JetStreamManager,
-  type StreamConfig,
-  type StreamInfo,
-} from '@nats-io/jetstream';
-import { connectToNats, type ConnectOptions } from './connect.ts';
+import type { JetStreamManager, StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import type { NatsAccess } from './access-settings.ts';
+import { accessOf, connectToNats, managerOf } from './connect.ts';
+import { describeDenial, findDenial } from './denials.ts';
 import { isRefusal } from './error-codes.ts';
 import { retryWhileLeaderless, NoLeader } from './retry-while-leaderless.ts';
 import { untilReplicasCurrent, type Replicas } from './replicas.ts';
@@ -40,7 +37,11 @@ export class ProvisionError extends Error {
   override readonly name = 'ProvisionError';
 }
 
-export interface ProvisionOptions extends StreamOptions, Pick<ConnectOptions, 'url' | 'tls'> {
+/** Thrown where waiting changes nothing: a permission or room is missing. */
+export class ProvisionRefused extends ProvisionError {}
+
+export interface ProvisionOptions extends StreamOptions, NatsAccess {
+  url: string;
   /** Called with the replicas that are not current, while they are awaited. */
   onWait?: (replicas: Replicas[]) => void;
 }
@@ -54,10 +55,10 @@ export interface ProvisionOptions extends StreamOptions, Pick<ConnectOptions, 'u
  * ReplicasBehind.
  */
 export async function provision(options: ProvisionOptions): Promise<void> {
-  const { url, tls, onWait } = options;
-  const connection = await connectToNats({ url, role: 'provisioner', ...(tls && { tls }) });
+  const { onWait } = options;
+  const connection = await connectToNats({ ...options, role: 'provisioner' });
   try {
-    const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
+    const manager = await managerOf(connection, { timeout: 5_000 });
     const increments = { ...asConfig(STREAM_NEEDS), ...incrementsStream(options) };
     const deadLetters = { ...asConfig(DEAD_LETTERS_NEEDS), ...deadLettersStream(options) };
     await applyStream(manager, increments, findStreamFaults);
@@ -68,6 +69,10 @@ export async function provision(options: ProvisionOptions): Promise<void> {
       awayMs: AWAY_MS_MAX,
       ...(onWait && { onWait }),
     });
+  } catch (error) {
+    const denial = findDenial(error);
+    if (denial === undefined) throw error;
+    throw new ProvisionRefused(describeDenial(denial, accessOf(connection)), { cause: error });
   } finally {
     await connection.close();
   }
@@ -78,12 +83,12 @@ export async function provision(options: ProvisionOptions): Promise<void> {
  * mesh then see at once that the stream is not theirs.
  */
 export async function claimStream(
-  { url, tls }: Pick<ConnectOptions, 'url' | 'tls'>,
+  broker: NatsAccess & { url: string },
   databaseId: string,
 ): Promise<void> {
-  const connection = await connectToNats({ url, role: 'provisioner', ...(tls && { tls }) });
+  const connection = await connectToNats({ ...broker, role: 'provisioner' });
   try {
-    const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
+    const manager = await managerOf(connection, { timeout: 5_000 });
     await retryWhileLeaderless(async () => {
       const { config } = await manager.streams.info(INCREMENTS);
       const { metadata = {} } = config;
@@ -112,6 +117,7 @@ async function applyStream(
       const existing = await find(manager.streams.info(config.name));
       if (existing === undefined) return manager.streams.add(config);
       refuseReplicasOfOne(config, existing);
+      refuseToShrink(config, existing);
       refuseFaults(findFaults(existing.config).filter(({ isFixed }) => isFixed === true));
       const { num_replicas, metadata: { [COUNTED_BY]: countedBy } = {} } = existing.config;
       const claim = countedBy !== undefined && { [COUNTED_BY]: countedBy };
@@ -121,6 +127,14 @@ async function applyStream(
     const applied = await retryWhileLeaderless(() => manager.streams.info(config.name));
     refuseFaults(findFaults(applied.config));
   } catch (error) {
+    if (isRefusal(error, 'no-room')) throw noRoom(config, error);
+    if (isRefusal(error, 'overlap')) {
+      throw new ProvisionRefused(
+        `another stream of the account has the subjects ${config.subjects?.join(', ')} (${error.message}): set ` +
+          'another STREAM_NAME, in all parts of the mesh, or remove that stream',
+        { cause: error },
+      );
+    }
     if (isRefusal(error, 'too-few-servers')) {
       throw tooFewServers(config, error.message, error);
     }
@@ -137,6 +151,27 @@ function refuseReplicasOfOne(
     throw tooFewServers(config, 'it is no cluster');
 }
 
+/** A stream of dead letters would drop its oldest. */
+function refuseToShrink(config: Partial<StreamConfig> & { name: string }, { state }: StreamInfo) {
+  const { name, max_bytes: bytesMax = Infinity } = config;
+  if (state.bytes <= bytesMax) return;
+  throw new ProvisionRefused(
+    `the stream ${name} holds ${state.bytes} bytes and is to hold ${bytesMax} at most: raise ` +
+      'STREAM_BYTES_MAX, or first let counter services catch up and replay or purge dead letters',
+  );
+}
+
+/** The server's limit, the account's, or that of a stream in this account. */
+function noRoom(config: Partial<StreamConfig> & { name: string }, cause: Error): ProvisionRefused {
+  const { name, max_bytes: bytes, num_replicas: replicas = 1 } = config;
+  return new ProvisionRefused(
+    `NATS has no room for the stream ${name} of ${bytes} bytes, ${replicas} times (${cause.message}): set ` +
+      'STREAM_BYTES_MAX lower, which dead letters need a quarter more than, or raise max_file_store of the ' +
+      'servers or the limits of the account',
+    { cause },
+  );
+}
+
 function tooFewServers(
   { name, num_replicas = 1 }: { name: string; num_replicas?: number },
   detail: string,
@@ -144,7 +179,7 @@ function tooFewServers(
 ): ProvisionError {
   return new ProvisionError(
     `NATS can't keep ${num_replicas} replicas of ${name} (${detail}): give it a ` +
-      'cluster of that many servers with room for its max_bytes, or set REPLICAS=1',
+      'cluster of that many servers with room for its max_bytes, or set REPLICAS=1 or STREAM_BYTES_MAX',
     { cause },
   );
 }
@@ -194,6 +229,8 @@ async function find<Info>(info: Promise<Info>): Promise<Info | undefined> {
 
 function cannotApply(what: string, cause: unknown): Error {
   if (cause instanceof NoLeader || cause instanceof ProvisionError) return cause;
+  const denial = findDenial(cause);
+  if (denial !== undefined) return denial;
   const detail = cause instanceof Error ? cause.message : String(cause);
   return new ProvisionError(
     `NATS does not accept the settings of ${what}: ${detail}. They are in nats/streams.ts and nats/settings.ts; ` +

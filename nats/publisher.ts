@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
-import { connectionChange, type ConnectionWatch } from './connect.ts';
+import { headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { connectionChange, createOwnInbox, type ConnectionWatch } from './connect.ts';
 import { judgePublishError, type StoreFailure } from './error-codes.ts';
 import { listen } from './listen.ts';
 import { INCREMENTS } from './streams.ts';
@@ -86,7 +86,7 @@ export function createPublisher(
   watch: ConnectionWatch,
   onAttempt: OnAttempt = () => undefined,
 ): Publisher {
-  const inbox = createInbox('_INBOX_gateway');
+  const inbox = createOwnInbox(connection);
   /** By the last token of the subject that their acknowledgement comes on. */
   const pending = new Map<string, (outcome: Stored | AttemptFailed) => void>();
 

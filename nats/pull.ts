@@ -1,9 +1,8 @@
-import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
-import type { ConnectionWatch } from './connect.ts';
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import { accessOf, createOwnInbox, type ConnectionWatch } from './connect.ts';
 import { listen } from './listen.ts';
+import { apiPrefixOf } from './permissions.ts';
 import { COUNTER, INCREMENTS } from './streams.ts';
-
-const NEXT_SUBJECT = `$JS.API.CONSUMER.MSG.NEXT.${INCREMENTS}.${COUNTER}`;
 
 /** A pull that the broker does not end is given up this long after its expiry. */
 const GRACE_MS = 2_000;
@@ -48,7 +47,8 @@ export interface Puller {
  * The protocol: ADR-13 of nats-architecture-and-design.
  */
 export function createPuller(connection: NatsConnection, watch: ConnectionWatch): Puller {
-  const inbox = createInbox('_INBOX_counter');
+  const inbox = createOwnInbox(connection);
+  const nextSubject = `${apiPrefixOf(accessOf(connection).domain)}.CONSUMER.MSG.NEXT.${INCREMENTS}.${COUNTER}`;
   let current: { reply: string; receive: (message: Msg) => void } | undefined;
   let pulls = 0;
 
@@ -88,7 +88,7 @@ export function createPuller(connection: NatsConnection, watch: ConnectionWatch)
         // With an expiry this means: wait for the first message, then send at once what there is.
         no_wait: true,
       };
-      connection.publish(NEXT_SUBJECT, JSON.stringify(request), { reply });
+      connection.publish(nextSubject, JSON.stringify(request), { reply });
     });
   }
 

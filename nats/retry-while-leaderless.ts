@@ -10,6 +10,8 @@ export class NoLeader extends Error {
 
 /** Followers wait 4 to 9 s before they elect a leader, and again where the vote is split. */
 const ELECTION_MS_MAX = 30_000;
+/** Of no JetStream at all: more than a server needs that has just started. */
+const NO_JETSTREAM_MS_MAX = 3_000;
 const RETRY_MS = 250;
 
 /**
@@ -22,17 +24,21 @@ export async function retryWhileLeaderless<Answer>(
   request: () => Promise<Answer>,
   timeoutMs = ELECTION_MS_MAX,
 ): Promise<Answer> {
-  const deadline = performance.now() + timeoutMs;
+  const startedAt = performance.now();
   for (;;) {
     try {
       return await request();
     } catch (cause) {
       if (!isLeaderless(cause)) throw cause;
-      if (performance.now() > deadline) {
+      const isAbsent = isWithoutJetStream(cause);
+      const waitMs = isAbsent ? Math.min(timeoutMs, NO_JETSTREAM_MS_MAX) : timeoutMs;
+      if (performance.now() - startedAt > waitMs) {
+        const remedy = isAbsent
+          ? 'enable JetStream for the account, and set NATS_JETSTREAM_DOMAIN if it has a domain'
+          : 'the one server, or two of the three of a cluster, must run with JetStream and reach each ' +
+            'other; check their logs';
         throw new NoLeader(
-          `no broker has answered for the streams in ${timeoutMs / 1000} s (${cause.message}): the one ` +
-            'server, or two of the three of a cluster, must run with JetStream and reach each other; ' +
-            'check their logs',
+          `no broker has answered for the streams in ${waitMs / 1000} s (${messagesOf(cause)}): ${remedy}`,
           { cause },
         );
       }
@@ -47,8 +53,22 @@ function isLeaderless(error: unknown): error is Error {
     const isAway = error.status === 503 || isRefusal(error, 'leaderless');
     return isAway && !isRefusal(error, 'too-few-servers');
   }
-  if (error instanceof errors.TimeoutError) return true;
-  // The client reports it as a server without JetStream.
+  return error instanceof errors.TimeoutError || isWithoutJetStream(error);
+}
+
+/** Nobody listens where JetStream would, or a server says that it is not enabled. */
+function isWithoutJetStream(error: unknown): error is Error {
+  if (isRefusal(error, 'no-jetstream')) return true;
   const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof errors.RequestError && cause.isNoResponders();
+  return (
+    isRefusal(cause, 'no-jetstream') ||
+    (cause instanceof errors.RequestError && cause.isNoResponders())
+  );
+}
+
+/** With the subject that was asked in vain, which the cause has. */
+function messagesOf({ message, cause }: Error): string {
+  return cause instanceof Error && cause.message !== message
+    ? `${message}: ${cause.message}`
+    : message;
 }

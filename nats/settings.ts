@@ -4,7 +4,14 @@
  * `npm run mesh -- status` compare again while the mesh runs, since anyone with rights may change a setting.
  */
 import type { ConsumerConfig, ConsumerInfo, StreamConfig } from '@nats-io/jetstream';
-import { ACK_PENDING_MAX, COUNTER, INCREMENTS, INCREMENTS_DEAD } from './streams.ts';
+import {
+  ACK_PENDING_MAX,
+  COUNTER,
+  DEAD_SUBJECT_PREFIX,
+  INCREMENTS,
+  INCREMENTS_DEAD,
+  SUBJECTS_PREFIX,
+} from './streams.ts';
 
 /** A setting as the server names it. `null` is none: absent, empty, zero, or no limit. */
 export interface NeededSetting {
@@ -45,7 +52,7 @@ export const STREAM_NEEDS: NeededSetting[] = [
   { name: 'persist_mode', needs: null, promise: ON_DISK, isLossy: true, isFixed: true },
   { name: 'no_ack', needs: null, promise: ACCEPTED },
   { name: 'retention', needs: 'workqueue', promise: DELIVERED, isFixed: true },
-  { name: 'subjects', needs: ['increments.>'], promise: ACCEPTED },
+  { name: 'subjects', needs: [`${SUBJECTS_PREFIX}>`], promise: ACCEPTED },
   { name: 'discard', needs: 'new', promise: KEPT, isLossy: true },
   { name: 'discard_new_per_subject', needs: null, promise: ACCEPTED },
   { name: 'max_msgs', needs: null, promise: KEPT, isLossy: true },
@@ -69,7 +76,11 @@ export const STREAM_NEEDS: NeededSetting[] = [
 export const DEAD_LETTERS_NEEDS: NeededSetting[] = [
   { name: 'storage', needs: 'file', promise: 'dead letters are kept', isFixed: true },
   { name: 'retention', needs: 'limits', promise: 'dead letters are kept', isFixed: true },
-  { name: 'subjects', needs: ['dead.increments.>'], promise: 'dead letters can be stored' },
+  {
+    name: 'subjects',
+    needs: [`${DEAD_SUBJECT_PREFIX}${SUBJECTS_PREFIX}>`],
+    promise: 'dead letters can be stored',
+  },
   { name: 'no_ack', needs: null, promise: 'dead letters can be stored' },
   { name: 'max_msgs', needs: null, promise: 'dead letters are kept' },
   { name: 'max_msgs_per_subject', needs: null, promise: 'dead letters are kept' },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { createInbox, headers, type NatsConnection } from '@nats-io/transport-node';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { createOwnInbox } from './connect.ts';
 import { listen } from './listen.ts';
 import { AttemptFailed, readAcknowledgement, type OnAttempt } from './publisher.ts';
 import { HTTP_SUBJECT } from './streams.ts';
@@ -20,7 +21,7 @@ const ANSWER_MS_MAX = 2_000;
  * @param onOutcome called for each answer, and once for each probe without one for two seconds.
  */
 export function createStoreProbe(connection: NatsConnection, onOutcome: OnAttempt): StoreProbe {
-  const inbox = createInbox('_INBOX_gateway');
+  const inbox = createOwnInbox(connection);
   /** By the last token of the subject that the answer comes on, in the order of sending. */
   const pending = new Map<string, NodeJS.Timeout>();
 

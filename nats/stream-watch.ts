@@ -7,9 +7,10 @@
  * have stored it. It costs the stream nothing, and the gateway's role needs no right to inspect the stream.
  */
 import { performance } from 'node:perf_hooks';
-import { createInbox, headers, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import { headers, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { CLOCK_ANSWER_MS_MAX, createBrokerClock, type Clocks } from './broker-clock.ts';
-import type { ConnectionWatch } from './connect.ts';
+import { TRACE_SUBJECT } from './channel.ts';
+import { createOwnInbox, type ConnectionWatch } from './connect.ts';
 import { listen } from './listen.ts';
 import { HTTP_SUBJECT, INCREMENTS } from './streams.ts';
 
@@ -23,8 +24,6 @@ export interface StreamWatch extends ConnectionWatch {
   readonly isSilent: boolean;
 }
 
-/** Core NATS, outside the streams. */
-const TRACE_SUBJECT = 'mesh.trace';
 const CHECK_MS = 2_000;
 /** While the stream is away. A new leader is elected within seconds, and clients are waiting. */
 const SEARCH_MS = 250;
@@ -35,7 +34,7 @@ const UNANSWERED_MAX = 2;
 export function watchStream(connection: NatsConnection, broker: ConnectionWatch): StreamWatch {
   const listeners = new Set<(isThere: boolean) => void>();
   const subject = `${TRACE_SUBJECT}.${nuid.next()}`;
-  const inbox = createInbox('_INBOX_gateway');
+  const inbox = createOwnInbox(connection);
   const clock = createBrokerClock();
   let probe: { subject: string; sentAt: Clocks } | undefined;
   let count = 0;

@@ -1,7 +1,7 @@
 import { jetstream } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/transport-node';
 import { type Kysely, type Selectable } from 'kysely';
-import { DEAD_SUBJECT_PREFIX } from '../../nats/streams.ts';
+import { DEAD_SUBJECT_PREFIX, SUBJECTS_PREFIX } from '../../nats/streams.ts';
 import type { Database, DeadLettersTable } from '../../schema/database/tables.ts';
 
 /** In flight at once: 32 MiB of the largest, which even a slow disk stores in time. */
@@ -14,9 +14,8 @@ const HEADER_BYTES_MAX = 512;
 /** Far below 4 KiB, the longest protocol line that the broker accepts. A header has the whole subject. */
 const SUBJECT_LENGTH_MAX = 1_000;
 
-const INCREMENTS_PREFIX = 'increments.';
 /** For what came under another subject, which a header of the dead letter has. */
-const FOREIGN_SUBJECT = 'increments.foreign';
+const FOREIGN_SUBJECT = `${SUBJECTS_PREFIX}foreign`;
 
 /**
  * Returns a function that publishes all dead letters in the table and deletes each once it is stored; one
@@ -74,6 +73,6 @@ export function createDeadLetterSender(database: Kysely<Database>, connection: N
 
 /** The stream takes no other subjects; a message has one where the subjects of its stream were changed by hand. */
 function deadSubject(subject: string): string {
-  if (!subject.startsWith(INCREMENTS_PREFIX)) return `${DEAD_SUBJECT_PREFIX}${FOREIGN_SUBJECT}`;
+  if (!subject.startsWith(SUBJECTS_PREFIX)) return `${DEAD_SUBJECT_PREFIX}${FOREIGN_SUBJECT}`;
   return DEAD_SUBJECT_PREFIX + subject.slice(0, SUBJECT_LENGTH_MAX).replace(/\.$/, '');
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import { findDenial } from '../../nats/denials.ts';
 import { ACK_WAIT_MARGIN_MS, ackWaitMs, COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
@@ -29,10 +30,12 @@ export async function readConsumerAckWait(
     } catch (error) {
       const reason =
         error instanceof JetStreamApiError ? error.message : 'the broker does not answer';
-      warn(
-        `the stream ${INCREMENTS} and its consumer are not there (${reason}): \`npm start\` or ` +
-          '`npm run provision` makes them; trying again',
-      );
+      // A denial is logged wherever it comes from.
+      if (findDenial(error) === undefined)
+        warn(
+          `the stream ${INCREMENTS} and its consumer are not there (${reason}): \`npm start\` or ` +
+            '`npm run provision` makes them; trying again',
+        );
     }
     await delay(RETRY_MS, undefined, { signal });
   }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { identify, type DiscoverableService } from '../../nats/discovery.ts';
 import { describeFault } from '../../nats/settings.ts';
-import { COUNTER } from '../../nats/streams.ts';
+import { COUNTER, INCREMENTS_DEAD, SUBJECTS_PREFIX } from '../../nats/streams.ts';
 import type { CounterActivity, CounterStats, Heartbeat } from '../../schema/message/heartbeat.ts';
 import type { Held } from './metrics.ts';
 import type { Stats } from './stats.ts';
@@ -82,14 +82,14 @@ export function createReport(
       metadata: { project: 'increment-mesh', pid: String(process.pid), host },
       endpoint: {
         name: 'increments',
-        subject: 'increments.>',
+        subject: `${SUBJECTS_PREFIX}>`,
         queueGroup: COUNTER,
         metadata: { counts: 'messages delivered, the time spent flushing, dead letters as errors' },
       },
       readWork: () => ({
         requests: stats.messagesConsumed,
         errors: countDeadLetters(),
-        lastError: countDeadLetters() > 0 ? 'dead letters: see INCREMENTS_DEAD' : '',
+        lastError: countDeadLetters() > 0 ? `dead letters: see ${INCREMENTS_DEAD}` : '',
         processingMs: stats.flushingMs,
         stats: readStats(),
       }),

@@ -59,7 +59,7 @@ const RULES: Record<StoreProblem['failure'], Rule> = {
   denied: {
     graceMs: 0,
     reason: 'the broker does not let the gateway publish',
-    remedy: 'compare the permissions of its user with nats/roles.conf',
+    remedy: 'give its user the permissions in docs/other-nats.md',
   },
   away: {
     graceMs: 3_000,

@@ -104,7 +104,7 @@ export function watchStore(
         error instanceof errors.PermissionViolationError &&
         error.operation === 'publish' &&
         error.subject === HTTP_SUBJECT;
-      if (isDenial) onAttempt(new AttemptFailed('denied', ''));
+      if (isDenial) onAttempt(new AttemptFailed('denied', HTTP_SUBJECT));
     }
   }
 

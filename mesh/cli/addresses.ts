@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { NatsRole, NatsTlsFiles } from '../../nats/connect.ts';
+import type { NatsAccess } from '../../nats/access-settings.ts';
+import type { NatsRole } from '../../nats/connect.ts';
 import type { Secrets } from '../local/data-folder.ts';
 import { natsUrlOf, type MeshFile } from '../local/mesh-file.ts';
 import { NoAnswer } from './errors.ts';
@@ -8,8 +9,8 @@ import { NoAnswer } from './errors.ts';
 /** The servers of a mesh, with the users to connect as. */
 export interface Addresses {
   nats: (role: 'inspector' | 'provisioner' | 'operator') => string;
-  /** Undefined where the brokers do not use TLS. */
-  natsTls: NatsTlsFiles | undefined;
+  /** How the brokers are reached beside their URL. */
+  natsAccess: NatsAccess;
   /** As the owner of the tables. */
   database: string;
   databaseSchema: string;
@@ -25,7 +26,7 @@ export interface Addresses {
  */
 export function findAddresses(given: {
   natsUrl: string | undefined;
-  natsTls: NatsTlsFiles | undefined;
+  natsAccess: NatsAccess;
   databaseUrl: string | undefined;
   databaseSchema: string;
   dataDir: string;
@@ -45,7 +46,7 @@ export function findAddresses(given: {
   };
   return {
     nats: (role) => find(natsUrl, (mesh) => natsUrlAs(role, mesh, folder)),
-    natsTls: natsUrl === undefined ? mesh?.natsTls : given.natsTls,
+    natsAccess: natsUrl === undefined ? (mesh?.natsAccess ?? {}) : given.natsAccess,
     get database() {
       return find(databaseUrl, ({ postgres }) => postgres.url);
     },

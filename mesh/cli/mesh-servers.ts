@@ -1,7 +1,7 @@
-import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { sql, type Kysely } from 'kysely';
-import { connectToNats, NATS_ROLES, type NatsRole } from '../../nats/connect.ts';
+import { connectToNats, managerOf, NATS_ROLES, type NatsRole } from '../../nats/connect.ts';
 import { describeDatabaseUrl } from '../../schema/database/database-url.ts';
 import { openDatabase } from '../../schema/database/database.ts';
 import { sessionSettings } from '../../schema/database/role-settings.ts';
@@ -38,8 +38,7 @@ export function connectServers(addresses: Addresses): MeshServers {
   return {
     addresses,
     nats,
-    manager: async (role) =>
-      jetstreamManager(await nats(role), { checkAPI: false, timeout: BROKER_TIMEOUT_MS }),
+    manager: async (role) => managerOf(await nats(role), { timeout: BROKER_TIMEOUT_MS }),
     database: () => (opened ??= open(addresses.database, addresses.databaseSchema)),
     close: async () => {
       const all = [...connections.values()].map((each) => each.then((one) => one.close()));
@@ -49,12 +48,12 @@ export function connectServers(addresses: Addresses): MeshServers {
 }
 
 async function connect(
-  { nats, natsTls: tls }: Addresses,
+  { nats, natsAccess }: Addresses,
   role: 'inspector' | 'provisioner',
 ): Promise<NatsConnection> {
   const url = nats(role);
   try {
-    return await connectToNats({ url, role: roleOf(url) ?? role, ...(tls && { tls }) });
+    return await connectToNats({ url, role: roleOf(url) ?? role, ...natsAccess });
   } catch (error) {
     throw new NoAnswer((error as Error).message, { cause: error });
   }

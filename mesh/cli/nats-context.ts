@@ -53,8 +53,8 @@ Then, for example
     const path = join(folder, `${name}.json`);
     if (options.force !== true) refuseToReplace(path, name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const { nats, natsTls } = servers.addresses;
-    writeFileAtomically(path, natsContext(nats(role), natsTls));
+    const { nats, natsAccess } = servers.addresses;
+    writeFileAtomically(path, natsContext(nats(role), role, natsAccess));
     print({ name, path }, () => `Wrote ${path}. Try\n\n  nats --context ${name} ${EXAMPLES[role]}`);
     return EXIT.fine;
   },

@@ -2,9 +2,10 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 import { DatabaseError } from 'pg';
 import { Type } from 'typebox';
+import { judgeNatsAccess, natsAccess, NatsAccessSettings } from '../../nats/access-settings.ts';
+import { findDenial, PERMISSIONS_PAGE } from '../../nats/denials.ts';
 import { ReplicasBehind } from '../../nats/replicas.ts';
 import { NoLeader } from '../../nats/retry-while-leaderless.ts';
-import { natsTlsFiles, NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { ConfigurationError, readEnvironment } from '../../schema/settings/environment.ts';
 import { findMistypedNames } from '../../schema/settings/mistyped-names.ts';
@@ -25,9 +26,14 @@ import { readOptions } from './options.ts';
 import { stringifySnakeCase } from './snake-case.ts';
 
 const Settings = Type.Object({
-  ...Type.Pick(MeshSettings, ['DATA_DIR', 'NATS_URL', 'DATABASE_URL', 'DATABASE_SCHEMA'])
-    .properties,
-  ...NatsTlsSettings,
+  ...Type.Pick(MeshSettings, [
+    'DATA_DIR',
+    'NATS_URL',
+    'STREAM_NAME',
+    'DATABASE_URL',
+    'DATABASE_SCHEMA',
+  ]).properties,
+  ...NatsAccessSettings,
 });
 
 /** Runs one command. An error is written to the terminal and decides the exit code. */
@@ -105,7 +111,13 @@ function readSettings(options: CommandContext['options'], { environment, writeEr
   for (const line of findMistypedNames(Settings, environment)) writeError(`mesh: ${line}\n`);
   const { DATA_DIR: dataDir, NATS_URL: natsUrl, DATABASE_URL: databaseUrl } = settings;
   const { DATABASE_SCHEMA: databaseSchema } = settings;
-  return { dataDir, natsUrl, databaseUrl, databaseSchema, natsTls: natsTlsFiles(settings).tls };
+  // A running mesh has its own, which were looked at when it started.
+  const { problems } =
+    natsUrl === undefined
+      ? { problems: [] }
+      : judgeNatsAccess(settings, { url: natsUrl, roles: ['inspector'] });
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return { dataDir, natsUrl, databaseUrl, databaseSchema, natsAccess: natsAccess(settings) };
 }
 
 /** What the user can change is one sentence; anything else is a bug, shown with its stack. */
@@ -115,11 +127,11 @@ function describe(error: unknown): [string, ExitCode] {
   if (error instanceof Refusal) return [error.message, EXIT.bad];
   if (error instanceof ReplicasBehind) return [error.message, EXIT.bad];
   if (error instanceof NoAnswer || error instanceof NoLeader) return [error.message, EXIT.noAnswer];
-  const denied = findPermissionViolation(error);
+  const denied = findDenial(error);
   if (denied !== undefined) {
     const what = `the NATS user may not ${denied.operation === 'publish' ? 'send to' : 'read'}`;
     return [
-      `${what} ${denied.subject}: give the URL of another role with --nats-url`,
+      `${what} ${denied.subject}: give the URL of another role with --nats-url, or this user what the role needs (${PERMISSIONS_PAGE})`,
       EXIT.noAnswer,
     ];
   }
@@ -145,14 +157,4 @@ function findUnheardSubject(error: unknown): string | undefined {
     return undefined;
   const subject = /'(.*)'/.exec((error.cause as Error | undefined)?.message ?? '')?.[1];
   return subject ?? 'requests to JetStream';
-}
-
-/** The client wraps it in an error of the request. */
-function findPermissionViolation(
-  error: unknown,
-): InstanceType<typeof errors.PermissionViolationError> | undefined {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    if (each instanceof errors.PermissionViolationError) return each;
-  }
-  return undefined;
 }

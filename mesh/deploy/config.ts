@@ -1,8 +1,9 @@
 import { Type } from 'typebox';
+import { NatsAccessSettings } from '../../nats/access-settings.ts';
 import { natsUrlSetting } from '../../nats/nats-url.ts';
 import { NatsSyncSetting } from '../../nats/sync-setting.ts';
-import { NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { DatabaseSchemaSetting, RolePrefixSetting } from '../../schema/database/database-names.ts';
+import { StreamBytesMaxSetting, StreamNameSetting } from '../../nats/stream-settings.ts';
 import { databaseUrlSetting } from '../../schema/database/database-url.ts';
 import { ServiceUrlSettings } from '../database/service-urls.ts';
 
@@ -28,7 +29,8 @@ function connectionsMax(role: string) {
 /** The settings of provision.ts. */
 export const ProvisionConfig = Type.Object({
   NATS_URL: natsUrlSetting("The brokers, with the provisioner's user and password"),
-  ...NatsTlsSettings,
+  ...NatsAccessSettings,
+  ...StreamNameSetting,
   ...NatsSyncSetting,
   DATABASE_URL: Type.Optional(
     databaseUrlSetting(
@@ -56,9 +58,10 @@ export const ProvisionConfig = Type.Object({
   COUNTER_CONNECTIONS_MAX: connectionsMax("the counter services' role"),
   REPLICAS: Type.Integer({
     default: 3,
-    enum: [1, 3],
-    description: 'How many brokers keep each message: 1 or 3',
+    enum: [1, 3, 5],
+    description: 'How many brokers keep each message',
   }),
+  ...StreamBytesMaxSetting,
   FLUSH_INTERVAL_MS: Type.Integer({
     default: 9_000,
     minimum: 100,

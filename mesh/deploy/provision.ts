@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Static } from 'typebox';
-import { claimStream, provision } from '../../nats/provision.ts';
-import { describeBehind } from '../../nats/replicas.ts';
-import { UNSTATED_SYNC } from '../../nats/sync-setting.ts';
-import { natsTlsFiles } from '../../nats/tls-settings.ts';
 import { readDatabaseIdAt } from '../../schema/database/database-id.ts';
 import { OWN_SERVER_PREFIX } from '../../schema/database/database-names.ts';
 import { parseDatabaseUrl } from '../../schema/database/database-url.ts';
+import { judgeNatsAccess, natsAccess } from '../../nats/access-settings.ts';
+import { UselessConnection } from '../../nats/connect.ts';
+import { claimStream, provision, ProvisionRefused } from '../../nats/provision.ts';
+import { describeBehind } from '../../nats/replicas.ts';
+import { UNSTATED_SYNC } from '../../nats/sync-setting.ts';
 import { describeDatabaseError } from '../../schema/database/describe-database-error.ts';
 import { PreflightFailed } from '../../schema/database/preflight-failed.ts';
 import { LaterSchema } from '../../schema/database/schema-version.ts';
@@ -26,18 +27,25 @@ const RETRY_DELAY_MS = 1_000;
 
 async function main(): Promise<void> {
   const config = readProvisionConfig(process.env);
+  const { problems, warnings } = judgeNatsAccess(config, {
+    url: config.NATS_URL,
+    roles: ['provisioner'],
+  });
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  for (const warning of warnings) say(warning);
   for (const line of findMistypedNames(ProvisionConfig, process.env)) say(line);
   await retry('PostgreSQL', () => provisionPostgres(config), describeDatabaseError);
   const provisionBroker = () =>
     provision({
       url: config.NATS_URL,
-      ...natsTlsFiles(config),
+      ...natsAccess(config),
       replicas: config.REPLICAS,
+      streamBytesMax: config.STREAM_BYTES_MAX,
       flushIntervalMs: config.FLUSH_INTERVAL_MS,
       onWait: (replicas) => say(`waiting for replicas: ${describeBehind(replicas)}`),
     });
   await retry('NATS', provisionBroker, (error) => (error as Error).message);
-  const broker = { url: config.NATS_URL, ...natsTlsFiles(config) };
+  const broker = { url: config.NATS_URL, ...natsAccess(config) };
   const databaseUrl = config.DATABASE_URL ?? config.COUNTER_DATABASE_URL;
   if (databaseUrl !== undefined) await claimStream(broker, await readDatabaseIdAt(databaseUrl));
   if (config.NATS_SYNC === undefined) say(UNSTATED_SYNC);
@@ -87,7 +95,8 @@ async function provisionPostgres(config: Static<typeof ProvisionConfig>): Promis
 }
 
 function isPermanent(error: unknown): boolean {
-  return error instanceof LaterSchema || error instanceof PreflightFailed;
+  const kinds = [LaterSchema, PreflightFailed, ProvisionRefused, UselessConnection];
+  return kinds.some((kind) => error instanceof kind);
 }
 
 /**

@@ -146,7 +146,7 @@ function secretFiles(passwords: Passwords, natsServers: string[]): SecretFile[] 
 
 function natsContext(user: string, password: string, natsServers: string[]): string {
   const url = natsServers.map((server) => `nats://${server}:4222`).join(',');
-  return `${JSON.stringify({ url, user, password, inbox_prefix: `_INBOX_${user}` })}\n`;
+  return `${JSON.stringify({ url, user, password, inbox_prefix: `_INBOX.${user}` })}\n`;
 }
 
 /** In the form that both a shell and Node's --env-file read. */

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connectToNats } from '../../nats/connect.ts';
+import { connectToNats, managerOf } from '../../nats/connect.ts';
 import { isRefusal } from '../../nats/error-codes.ts';
 import { retryWhileLeaderless } from '../../nats/retry-while-leaderless.ts';
 import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
@@ -72,7 +71,7 @@ async function countMessages(
   return withPrograms(programs, async () => {
     const connection = await connectToNats({ url: urls.inspector, role: 'inspector' });
     try {
-      const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 5_000 });
+      const manager = await managerOf(connection, { timeout: 5_000 });
       const count = (stream: string) =>
         retryWhileLeaderless(() => manager.streams.info(stream)).then(
           ({ state }) => state.messages,

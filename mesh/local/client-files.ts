@@ -1,7 +1,10 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { NATS_ROLES, type NatsRole, type NatsTlsFiles } from '../../nats/connect.ts';
-import { parseNatsUrl } from '../../nats/nats-url.ts';
+import type { NatsAccess } from '../../nats/access-settings.ts';
+import { NATS_ROLES, type NatsRole } from '../../nats/connect.ts';
+import { parseNatsUrl, type NatsServers } from '../../nats/nats-url.ts';
+import { inboxPrefixOf } from '../../nats/permissions.ts';
+import { fileOfRole } from '../../nats/secret-file.ts';
 import {
   libpqSettings,
   parseDatabaseUrl,
@@ -24,7 +27,10 @@ export function writeClientFiles({ path }: Pick<DataFolder, 'path'>, mesh: MeshF
   const contexts = join(folder, 'nats', 'context');
   mkdirSync(contexts, { recursive: true, mode: 0o700 });
   writeFileAtomically(join(folder, 'pg_service.conf'), postgresService(database));
-  writeFileAtomically(join(contexts, 'mesh.json'), natsContext(natsUrlOf(mesh), mesh.natsTls));
+  writeFileAtomically(
+    join(contexts, 'mesh.json'),
+    natsContext(natsUrlOf(mesh), 'inspector', mesh.natsAccess),
+  );
 }
 
 function postgresService(url: string): string {
@@ -45,23 +51,42 @@ function postgresService(url: string): string {
 
 /**
  * The file of a nats CLI context. User and password are fields of their own, since some commands print the URL.
+ *
+ * @param role whose files and inbox it has.
  */
-export function natsContext(url: string, tls: NatsTlsFiles = {}): string {
+export function natsContext(url: string, role: NatsRole, access: NatsAccess = {}): string {
   const { servers, credentials, isTls } = parseNatsUrl(url);
-  const user = credentials?.user;
+  const { tls = {}, secretFile, inboxPrefix, domain } = access;
+  const user = credentials !== undefined && 'user' in credentials ? credentials.user : undefined;
+  const file = (path: string | undefined) =>
+    path === undefined ? undefined : fileOfRole(path, role);
   const context = {
     description: NATS_CONTEXT_DESCRIPTION,
     url: servers.map((server) => `${isTls ? 'tls' : 'nats'}://${server}`).join(','),
     // JSON leaves out what is undefined.
     user,
-    password: credentials?.pass,
-    // Our roles may only read their own inboxes; the user of another broker may have other rules.
-    ...(isOurs(user) ? { inbox_prefix: `_INBOX_${user}` } : {}),
-    ca: tls.caFile,
-    cert: tls.certFile,
-    key: tls.keyFile,
+    password: credentials !== undefined && 'pass' in credentials ? credentials.pass : undefined,
+    token: tokenOf(credentials, secretFile, role),
+    creds: secretFile?.kind === 'creds' ? file(secretFile.path) : undefined,
+    nkey: secretFile?.kind === 'nkey' ? file(secretFile.path) : undefined,
+    inbox_prefix: inboxPrefixOf(isOurs(user) ? user : role, inboxPrefix),
+    jetstream_domain: domain,
+    ca: file(tls.caFile),
+    cert: file(tls.certFile),
+    key: file(tls.keyFile),
   };
   return `${JSON.stringify(context, null, 2)}\n`;
+}
+
+/** The nats CLI reads none from a file. */
+function tokenOf(
+  credentials: NatsServers['credentials'],
+  secretFile: NatsAccess['secretFile'],
+  role: NatsRole,
+): string | undefined {
+  if (credentials !== undefined && 'token' in credentials) return credentials.token;
+  if (secretFile?.kind !== 'token') return undefined;
+  return readFileSync(fileOfRole(secretFile.path, role), 'utf8').trim();
 }
 
 function isOurs(user: string | undefined): user is NatsRole {

@@ -1,12 +1,18 @@
 import { Type, type Static } from 'typebox';
-import type { NatsTlsFiles } from '../../nats/connect.ts';
+import {
+  judgeNatsAccess,
+  natsAccess,
+  NatsAccessSettings,
+  type NatsAccess,
+} from '../../nats/access-settings.ts';
+import type { NatsRole } from '../../nats/connect.ts';
 import { natsUrlSetting } from '../../nats/nats-url.ts';
 import { NatsSyncSetting } from '../../nats/sync-setting.ts';
-import { natsTlsFiles, NatsTlsSettings } from '../../nats/tls-settings.ts';
 import { DatabaseSchemaSetting, RolePrefixSetting } from '../../schema/database/database-names.ts';
 import { databaseUrlSetting } from '../../schema/database/database-url.ts';
 import { ServiceUrlSettings } from '../database/service-urls.ts';
-import { readEnvironment } from '../../schema/settings/environment.ts';
+import { ConfigurationError, readEnvironment } from '../../schema/settings/environment.ts';
+import { StreamBytesMaxSetting, StreamNameSetting } from '../../nats/stream-settings.ts';
 
 /** What `npm start` reads. It passes every other variable on to the services. */
 export const MeshSettings = Type.Object({
@@ -46,9 +52,19 @@ export const MeshSettings = Type.Object({
     description: 'Folder of everything that survives a restart',
   }),
   NATS_URL: Type.Optional(
-    natsUrlSetting('Existing NATS server to use: nats://user:password@host:port'),
+    natsUrlSetting(
+      'Existing NATS servers to use, as one who may make streams: nats://user:password@host:port,…',
+    ),
   ),
-  ...NatsTlsSettings,
+  GATEWAY_NATS_URL: Type.Optional(
+    natsUrlSetting('The same servers with the user of gateways, unless all are one user'),
+  ),
+  COUNTER_NATS_URL: Type.Optional(
+    natsUrlSetting('The same servers with the user of counter services'),
+  ),
+  ...NatsAccessSettings,
+  ...StreamNameSetting,
+  ...StreamBytesMaxSetting,
   ...NatsSyncSetting,
   DATABASE_URL: Type.Optional(
     databaseUrlSetting(
@@ -61,9 +77,9 @@ export const MeshSettings = Type.Object({
   NATS_SERVER_BIN: Type.Optional(Type.String({ description: 'Path of a nats-server' })),
   REPLICAS: Type.Optional(
     Type.Integer({
-      enum: [1, 3],
+      enum: [1, 3, 5],
       description:
-        'How many nats-servers keep each message: 1 or 3; by default NATS_NODES, or as it is at NATS_URL',
+        'How many nats-servers keep each message; by default NATS_NODES, or as it is at NATS_URL',
     }),
   ),
   FLUSH_INTERVAL_MS: Type.Integer({
@@ -78,10 +94,40 @@ export type MeshSettings = Static<typeof MeshSettings>;
 
 /** @throws ConfigurationError naming every variable that is wrong. */
 export function readMeshSettings(environment: NodeJS.ProcessEnv): MeshSettings {
-  return readEnvironment(MeshSettings, environment);
+  const settings = readEnvironment(MeshSettings, environment);
+  const problems = findNatsProblems(settings);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return settings;
+}
+
+/** The roles that connect to brokers at NATS_URL. */
+const ROLES = ['provisioner', 'gateway', 'counter', 'inspector'] as const;
+
+function findNatsProblems(settings: MeshSettings): string[] {
+  const { NATS_URL, STREAM_NAME } = settings;
+  if (NATS_URL !== undefined) {
+    const urls = ROLES.map((role) => [role, natsUrlsAt(NATS_URL, settings)[role]] as const);
+    const problems = urls.flatMap(
+      ([role, url]) => judgeNatsAccess(settings, { url, roles: [role] }).problems,
+    );
+    return [...new Set(problems)];
+  }
+  if (STREAM_NAME === 'INCREMENTS') return [];
+  return ['STREAM_NAME is for brokers at NATS_URL: those of npm start have one mesh each'];
+}
+
+/** Of existing servers, where one user may stand for all roles. */
+export function natsUrlsAt(url: string, settings: MeshSettings): Record<NatsRole, string> {
+  return {
+    gateway: settings.GATEWAY_NATS_URL ?? url,
+    counter: settings.COUNTER_NATS_URL ?? url,
+    inspector: url,
+    provisioner: url,
+    operator: url,
+  };
 }
 
 /** For the brokers at NATS_URL; our own listen on loopback, without TLS. */
-export function meshNatsTls(settings: MeshSettings): { tls?: NatsTlsFiles } {
-  return settings.NATS_URL === undefined ? {} : natsTlsFiles(settings);
+export function meshNatsAccess(settings: MeshSettings): NatsAccess {
+  return settings.NATS_URL === undefined ? {} : natsAccess(settings);
 }

@@ -1,4 +1,4 @@
-import type { NatsTlsFiles } from '../../nats/connect.ts';
+import type { NatsAccess } from '../../nats/access-settings.ts';
 import type { MeshFile } from './mesh-file.ts';
 import { metricsUrl, type GatewayListener } from './services.ts';
 import type { Supervised } from './supervisor.ts';
@@ -13,12 +13,12 @@ export function describeMesh(mesh: {
   running: Record<'gateways' | 'proxy' | 'counters' | 'nats' | 'postgres', Supervised[]>;
   /** The inspector's; of a cluster, separated by commas. */
   natsUrl: string;
-  natsTls?: NatsTlsFiles | undefined;
+  natsAccess: NatsAccess;
   postgresUrl: string;
   readerUrl: string;
   schema: string;
 }): MeshFile {
-  const { ports, running, url, natsTls } = mesh;
+  const { ports, running, url, natsAccess } = mesh;
   const metrics = ({ program }: Supervised) => metricsUrl(ports[program.name]!);
   const [proxy] = running.proxy;
   const natsUrls = mesh.natsUrl.split(',');
@@ -33,7 +33,7 @@ export function describeMesh(mesh: {
       running.nats.length === 0
         ? [{ pid: null, url: mesh.natsUrl }]
         : running.nats.map(({ pid }, index) => ({ pid: pid!, url: natsUrls[index]! })),
-    ...(natsTls !== undefined && { natsTls }),
+    ...(Object.keys(natsAccess).length > 0 && { natsAccess }),
     postgres: {
       pid: running.postgres[0]?.pid ?? null,
       url: mesh.postgresUrl,

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import type { NatsTlsFiles } from '../../nats/connect.ts';
+import type { NatsAccess } from '../../nats/access-settings.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 
 /** What runs, as `DATA_DIR/mesh.json` tells commands, tests and scripts. */
@@ -10,8 +10,8 @@ export interface MeshFile {
   counters: { pid: number; metrics: string }[];
   /** `url` is the inspector's. `pid` is null for an existing server. */
   nats: { pid: number | null; url: string }[];
-  /** Left out where these do not use TLS. */
-  natsTls?: NatsTlsFiles;
+  /** How existing servers are reached beside their URL; it names files, and has no secret. */
+  natsAccess?: NatsAccess;
   /** `url` is the owner's. An earlier version's file has neither the reader's nor a schema. */
   postgres: { pid: number | null; url: string; readerUrl?: string; schema?: string };
 }

@@ -3,7 +3,7 @@ import { readDatabaseIdAt } from '../../schema/database/database-id.ts';
 import { isPortFree, rememberPorts } from '../servers/ports.ts';
 import { StartError } from '../servers/start-error.ts';
 import { changeNodeCount } from './change-node-count.ts';
-import { meshNatsTls, type MeshSettings } from './config.ts';
+import { meshNatsAccess, type MeshSettings } from './config.ts';
 import { openDataFolder, type DataFolder } from './data-folder.ts';
 import { describeMesh } from './describe-mesh.ts';
 import { gatewayListeners, meshUrl } from './gateway-listeners.ts';
@@ -112,9 +112,8 @@ export function createMesh(
       startServers('nats', () => natsServers(context, ports)),
       startServers('postgres', () => Promise.resolve(postgresServer(context, ports['postgres']!))),
     ]);
-    const tls = meshNatsTls(settings);
     await claimStream(
-      { url: nats.urls.provisioner, ...tls },
+      { url: nats.urls.provisioner, ...meshNatsAccess(settings) },
       await readDatabaseIdAt(postgres.urls.owner),
     );
     startServices(context, { names, ports, listeners, nats: nats.urls, database: postgres.urls });
@@ -123,7 +122,6 @@ export function createMesh(
     if (running.nats.length > 0) {
       endWatch = await restartDeadStream({
         url: nats.urls.inspector,
-        tls: meshNatsTls(settings).tls,
         servers: running.nats,
         store: folder.path,
         say,
@@ -137,7 +135,7 @@ export function createMesh(
         ports,
         running,
         natsUrl: nats.urls.inspector,
-        natsTls: meshNatsTls(settings).tls,
+        natsAccess: meshNatsAccess(settings),
         postgresUrl: postgres.urls.owner,
         readerUrl: postgres.urls.reader,
         schema: settings.DATABASE_SCHEMA,

@@ -13,7 +13,7 @@ import {
   type NatsOptions,
 } from '../servers/nats.ts';
 import { StartError } from '../servers/start-error.ts';
-import { meshNatsTls } from './config.ts';
+import { meshNatsAccess, natsUrlsAt } from './config.ts';
 import type { DataFolder } from './data-folder.ts';
 import { provisionExisting, type ServerContext, type ServerGroup } from './server-group.ts';
 import { STOP_STEPS } from './stop-steps.ts';
@@ -36,15 +36,15 @@ export async function natsServers(
   const provisionAt = (url: string) =>
     provision({
       url,
-      ...meshNatsTls(settings),
+      ...meshNatsAccess(settings),
       ...(replicas !== undefined && { replicas }),
       flushIntervalMs: settings.FLUSH_INTERVAL_MS,
+      streamBytesMax: settings.STREAM_BYTES_MAX,
       onWait: (replicas) => say(`waiting for replicas: ${describeBehind(replicas)}`),
     });
   if (existing !== undefined) {
     return {
-      // We are given one user for all roles.
-      urls: urlsByRole(() => existing),
+      urls: natsUrlsAt(existing, settings),
       programs: [],
       provision: () => provisionExisting('NATS_URL', () => provisionAt(existing)),
     };

@@ -5,7 +5,7 @@
  */
 import { statfsSync } from 'node:fs';
 import { HEARTBEAT_SUBJECT, openChannel } from '../../nats/channel.ts';
-import { connectToNats, type NatsTlsFiles } from '../../nats/connect.ts';
+import { connectToNats } from '../../nats/connect.ts';
 import type { Heartbeat } from '../../schema/message/heartbeat.ts';
 import type { Supervised } from './supervisor.ts';
 
@@ -47,13 +47,12 @@ export function isRestartDue(
  */
 export async function restartDeadStream(options: {
   url: string;
-  tls?: NatsTlsFiles | undefined;
   servers: readonly Supervised[];
   store: string;
   say: (line: string) => void;
 }): Promise<() => Promise<void>> {
-  const { url, tls, servers, store, say } = options;
-  const connection = await connectToNats({ url, role: 'inspector', ...(tls && { tls }) });
+  const { url, servers, store, say } = options;
+  const connection = await connectToNats({ url, role: 'inspector' });
   const sightings: StreamSightings = {
     failedSince: undefined,
     fullAt: -Infinity,

@@ -6,7 +6,9 @@ import { databaseFiles } from '../../schema/database/database-url.ts';
 import { isLoopback } from '../../schema/settings/loopback.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
 import { untilReady } from '../servers/until-ready.ts';
-import { meshNatsTls, type MeshSettings } from './config.ts';
+import { NatsAccessSettings } from '../../nats/access-settings.ts';
+import { fileOfRole } from '../../nats/secret-file.ts';
+import { meshNatsAccess, type MeshSettings } from './config.ts';
 import type { RunAs } from './run-as.ts';
 import { keepLog } from './service-log.ts';
 import { STOP_STEPS } from './stop-steps.ts';
@@ -127,7 +129,7 @@ function serviceProgram(
 ): Program {
   const { urls, metricsPort, port, variables, isReady, readWait, context } = options;
   const { dataFolder, environment, runAs, say, settings } = context;
-  const { tls } = meshNatsTls(settings);
+  const natsVariables = natsVariablesOf(kind, settings);
   const logFile = join(dataFolder.logs, `${name}.log`);
   return {
     name,
@@ -135,7 +137,11 @@ function serviceProgram(
     endAtOnce: 'SIGKILL',
     async launch(beforeRun) {
       const args = [...NODE_FLAGS[kind], `${kind}/main.ts`];
-      const paths = filesOf(kind, environment, urls.database);
+      const paths = filesOf(kind, {
+        ...environment,
+        ...natsVariables,
+        DATABASE_URL: urls.database,
+      });
       const user = await runAs(kind, { paths, port });
       const service = await spawnDetached(process.execPath, args, {
         ...user?.account,
@@ -148,11 +154,9 @@ function serviceProgram(
           ...(user && { NODE_COMPILE_CACHE: join(user.home, 'compile') }),
           ...environment,
           NATS_URL: urls.nats,
+          ...natsVariables,
           // Our own brokers sync, as nats/server.conf says.
           NATS_SYNC: settings.NATS_URL === undefined ? 'always' : settings.NATS_SYNC,
-          NATS_CA_FILE: tls?.caFile,
-          NATS_CERT_FILE: tls?.certFile,
-          NATS_KEY_FILE: tls?.keyFile,
           DATABASE_URL: urls.database,
           OTEL_METRICS_EXPORTER: withPrometheus(environment.OTEL_METRICS_EXPORTER),
           OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort),
@@ -197,19 +201,43 @@ export const NODE_FLAGS = {
  */
 export const NODE_ENVIRONMENT = { NODE_COMPILE_CACHE: join(PROJECT, '.cache/compile') };
 
-/** What a service reads: a sample of the code, and each file that its variables and its URL name. */
-function filesOf(
+/** Of the brokers at NATS_URL, with the files of this kind of service; of our own, nothing. */
+export function natsVariablesOf(
   kind: 'gateway' | 'counter',
-  environment: NodeJS.ProcessEnv,
-  databaseUrl: string,
-): string[] {
+  settings: MeshSettings,
+): NodeJS.ProcessEnv {
+  const { tls, secretFile, inboxPrefix, domain } = meshNatsAccess(settings);
+  const secret = (of: string) => (secretFile?.kind === of ? secretFile.path : undefined);
+  const files = {
+    NATS_CREDS_FILE: secret('creds'),
+    NATS_NKEY_SEED_FILE: secret('nkey'),
+    NATS_TOKEN_FILE: secret('token'),
+    NATS_CA_FILE: tls?.caFile,
+    NATS_CERT_FILE: tls?.certFile,
+    NATS_KEY_FILE: tls?.keyFile,
+  } satisfies Partial<Record<keyof typeof NatsAccessSettings, string | undefined>>;
+  const ofRole = Object.entries(files).map(([name, path]) => [
+    name,
+    path && fileOfRole(path, kind),
+  ]);
+  return {
+    ...Object.fromEntries(ofRole),
+    NATS_INBOX_PREFIX: inboxPrefix,
+    NATS_JETSTREAM_DOMAIN: domain,
+  };
+}
+
+/** What a service reads: a sample of the code, and each file that its variables name. */
+function filesOf(kind: 'gateway' | 'counter', environment: NodeJS.ProcessEnv): string[] {
   const code = [`${kind}/main.ts`, 'schema/digest.ts', 'node_modules/pg/package.json'];
   const named = Object.entries(environment).flatMap(([name, value]) =>
     value && FILE_VARIABLES[kind].test(name) ? [value] : [],
   );
   return [
     process.execPath,
-    ...[...code, ...named, ...databaseFiles(databaseUrl)].map((path) => resolve(PROJECT, path)),
+    ...[...code, ...named, ...databaseFiles(environment.DATABASE_URL ?? '')].map((path) =>
+      resolve(PROJECT, path),
+    ),
   ];
 }
 

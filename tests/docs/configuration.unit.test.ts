@@ -7,11 +7,13 @@ import { GatewayConfig } from '../../gateway/config.ts';
 import { ProvisionConfig, SecretsConfig } from '../../mesh/deploy/config.ts';
 import { MeshSettings } from '../../mesh/local/config.ts';
 import { TelemetrySettings } from '../../telemetry/settings.ts';
+import { permissionsOf } from '../../nats/permissions.ts';
 import { PROBLEMS } from '../../schema/http/problem.ts';
 import { codeOf, readPages, readText, ROOT } from './pages.ts';
 
 const CONFIGURATION = 'docs/configuration.md';
 const HTTP_API = 'docs/http-api.md';
+const OTHER_NATS = 'docs/other-nats.md';
 const SCHEMAS: Record<string, TObject> = {
   gateway: GatewayConfig,
   counter: CounterConfig,
@@ -27,6 +29,7 @@ const OTHER_NAMES = [
   'POWER_CUTS',
   'INCREMENTS_DEAD',
   'OTEL_LOGS_EXPORTER',
+  'STAGING_DEAD',
 ];
 /** Variables that a block sets for itself. */
 const SHELL_VARIABLES = ['URL', 'KEY', 'BROKER', 'PASSWORD', 'PGSERVICEFILE'];
@@ -37,6 +40,15 @@ void t.test('the tables of settings and of errors are those of the code', (t) =>
     compare(t, CONFIGURATION, name, tableOfSettings(schema));
   }
   compare(t, HTTP_API, 'problems', tableOfProblems());
+  t.end();
+});
+
+void t.test('the permissions of each role are those that its service uses', (t) => {
+  for (const role of ['gateway', 'counter', 'provisioner', 'inspector'] as const) {
+    const { publish, subscribe } = permissionsOf(role);
+    const lists = ['publish', ...publish.map(indent), 'subscribe', ...subscribe.map(indent)];
+    compare(t, OTHER_NATS, `${role}-permissions`, ['```text', ...lists, '```'].join('\n'));
+  }
   t.end();
 });
 
@@ -65,6 +77,10 @@ void t.test('every setting that a page names is one that something reads', (t) =
   }
   t.end();
 });
+
+function indent(line: string): string {
+  return `  ${line}`;
+}
 
 /** Compares a table with what stands between its markers, or writes it there. */
 function compare(t: Test, path: string, name: string, table: string): void {

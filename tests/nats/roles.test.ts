@@ -51,7 +51,7 @@ const ROLES: Record<Exclude<NatsRole, 'provisioner'>, Role> = {
       '$SRV.PING',
       '$SRV.STATS.gateway',
       '$SYS.REQ.USER.INFO',
-      '_INBOX_inspector.x',
+      '_INBOX.inspector.x',
     ],
     hears: ['mesh.heartbeat.*', '$JS.EVENT.ADVISORY.>'],
   },
@@ -60,7 +60,7 @@ const ROLES: Record<Exclude<NatsRole, 'provisioner'>, Role> = {
       '$SYS.REQ.SERVER.PING',
       '$SYS.REQ.SERVER.PING.VARZ',
       '$SYS.REQ.ACCOUNT.PING.CONNZ',
-      '_INBOX_operator.x',
+      '_INBOX.operator.x',
     ],
     hears: [],
   },
@@ -98,7 +98,7 @@ await t.test('a role hears only what is meant for it', async (t) => {
       '_R_.>',
       '_INBOX.>',
     ];
-    const inboxes = NATS_ROLES.map((one) => `_INBOX_${one}.>`);
+    const inboxes = NATS_ROLES.map((one) => `_INBOX.${one}.>`);
     for (const pattern of [...patterns, ...inboxes, 'mesh.rate-limit.>', 'mesh.heartbeat.*']) {
       connections[role].subscribe(pattern, {
         callback: (error, message) => {
@@ -123,21 +123,21 @@ await t.test('a role hears only what is meant for it', async (t) => {
     ['provisioner', 'increments.replay'],
   ];
   for (const [role, subject] of say) {
-    connections[role].publish(subject, '', { reply: createInbox(`_INBOX_${role}`) });
+    connections[role].publish(subject, '', { reply: createInbox(`_INBOX.${role}`) });
     await connections[role].flush();
   }
   await delay(300);
   const subjects = (role: NatsRole) => [
-    ...new Set(heard[role]?.map((one) => one.replace(/^(_INBOX_[a-z]+)\..*/, '$1'))),
+    ...new Set(heard[role]?.map((one) => one.replace(/^(_INBOX\.[a-z]+)\..*/, '$1'))),
   ];
   t.strictSame(subjects('gateway').toSorted(), [
-    '_INBOX_gateway',
+    '_INBOX.gateway',
     'mesh.heartbeat.counter',
     'mesh.heartbeat.gateway',
     'mesh.rate-limit.members',
   ]);
-  t.strictSame(subjects('counter'), ['_INBOX_counter'], 'an answer about its dead letter');
-  t.strictSame(subjects('provisioner'), ['_INBOX_provisioner']);
+  t.strictSame(subjects('counter'), ['_INBOX.counter'], 'an answer about its dead letter');
+  t.strictSame(subjects('provisioner'), ['_INBOX.provisioner']);
   t.strictSame(subjects('operator'), []);
   t.strictSame(subjects('inspector').toSorted(), [
     'mesh.heartbeat.counter',

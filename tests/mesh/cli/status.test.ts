@@ -95,7 +95,7 @@ void t.test('what the commands tell of a mesh', async (t) => {
     t.equal(statSync(path).mode & 0o777, 0o600);
     const context = JSON.parse(readFileSync(path, 'utf8'));
     const { host, password } = new URL(servers.urls.nats.inspector);
-    const inspector = { user: 'inspector', password, inbox_prefix: '_INBOX_inspector' };
+    const inspector = { user: 'inspector', password, inbox_prefix: '_INBOX.inspector' };
     t.match(context, { url: `nats://${host}`, ...inspector }, 'no password in what may be printed');
     t.equal((await mesh('nats-context')).code, 0, 'its own one is written again');
 

@@ -1,10 +1,10 @@
 import t from 'tap';
-import { judgeKeyFile } from '../../../gateway/auth/key-file.ts';
+import { judgePrivateFile } from '../../../schema/settings/private-file.ts';
 
 const US = 1000;
 const SAFE = { mode: 0o100600, uid: US };
 const judge = (file: Partial<typeof SAFE>, folder = 0o40755) =>
-  judgeKeyFile(
+  judgePrivateFile(
     '/etc/mesh/keys.json',
     { ...SAFE, ...file },
     {
@@ -16,7 +16,7 @@ const judge = (file: Partial<typeof SAFE>, folder = 0o40755) =>
     },
   );
 
-void t.test('a file of API keys that only we can change is taken without a word', (t) => {
+void t.test('a file with secrets that only we can change is taken without a word', (t) => {
   t.strictSame(judge({}), { warnings: [] });
   t.strictSame(judge({ uid: 0, mode: 0o100440 }), { warnings: [] }, "root's, for our group");
   t.strictSame(judge({}, 0o41777), { warnings: [] }, 'in a folder like /tmp');
