@@ -70,7 +70,12 @@ void t.test('npm start runs a whole mesh', async (t) => {
         { pid, metrics },
       ],
       nats: [{ pid, url: /^nats:\/\/inspector:\w+@127\.0\.0\.1:\d+$/ }],
-      postgres: { pid, url: /^postgres:\/\/owner:\w+@127\.0\.0\.1:\d+\/increments$/ },
+      postgres: {
+        pid,
+        url: /^postgres:\/\/owner:\w+@127\.0\.0\.1:\d+\/increments$/,
+        readerUrl: /^postgres:\/\/mesh_reader:\w+@127\.0\.0\.1:\d+\/increments$/,
+        schema: 'increment_mesh',
+      },
     });
     t.equal(statSync(join(dataDir, 'mesh.json')).mode & 0o777, 0o600);
     const addresses = [...file.gateways, ...file.counters].map((one) => one.metrics);

@@ -95,6 +95,8 @@ void t.test('options of a URL win over ours', async (t) => {
   const { rows } = await sql`
     select current_setting('synchronous_commit') as commit`.execute(open(t, url));
   t.strictSame(rows, [{ commit: 'remote_apply' }]);
+  const elsewhere = `${servers.urls.counterDatabase}?options=-c%20search_path%3Delsewhere`;
+  t.throws(() => open(t, elsewhere), /search_path is in the options .* set DATABASE_SCHEMA/);
 });
 
 void t.test('a pooler of transactions need not pass any options on', async (t) => {
