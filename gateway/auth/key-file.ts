@@ -1,5 +1,4 @@
 import { Value } from 'typebox/value';
-import { quoteForShell } from '../../schema/quote-for-shell.ts';
 import { ApiKeysFile, type ApiKey } from '../../schema/http/api-keys.ts';
 import { readPrivateFile } from '../../schema/settings/private-file.ts';
 

@@ -5,11 +5,7 @@ import { NATS_ROLES, type NatsRole } from '../../nats/connect.ts';
 import { parseNatsUrl, type NatsServers } from '../../nats/nats-url.ts';
 import { inboxPrefixOf } from '../../nats/permissions.ts';
 import { fileOfRole } from '../../nats/secret-file.ts';
-import {
-  libpqSettings,
-  parseDatabaseUrl,
-  withDatabaseUser,
-} from '../../schema/database/database-url.ts';
+import { libpqSettings, parseDatabaseUrl } from '../../schema/database/database-url.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 import type { DataFolder } from './data-folder.ts';
 import { natsUrlOf, type MeshFile } from './mesh-file.ts';
