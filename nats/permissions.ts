@@ -58,6 +58,7 @@ function needsOf(role: NatsRole, api: string): Permissions {
           `${api}.CONSUMER.MSG.NEXT.${INCREMENTS}.${COUNTER}`,
           `${api}.CONSUMER.INFO.${INCREMENTS}.${COUNTER}`,
           `${api}.STREAM.INFO.${INCREMENTS}`,
+          `${api}.STREAM.MSG.GET.${INCREMENTS}`,
           `${api}.STREAM.PURGE.${INCREMENTS}`,
           `$JS.ACK.${INCREMENTS}.${COUNTER}.>`,
           `$JS.ACK.*.*.${INCREMENTS}.${COUNTER}.>`,

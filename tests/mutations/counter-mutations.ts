@@ -150,14 +150,15 @@ export const COUNTER_MUTATIONS: Mutation[] = [
     promise: 'what is held is committed though other messages are gone',
     guarantee: 'What counter services hold is counted though the stream is purged by hand',
     file: 'counter/settle/store-health.ts',
-    find: 'await compare(current).catch(rethrowOthers);',
-    replacement: 'await compare(current);',
+    find: 'const obstacle = findCommitObstacle(agreement, storedAtMs);',
+    replacement:
+      'const obstacle = findCommitObstacle(agreement, storedAtMs) ?? agreement.suspicion?.error;',
     tests: ['tests/end-to-end/purge.test.ts'],
   },
   {
     promise: 'a stream that was made again is another one',
     file: 'counter/settle/store-health.ts',
-    find: 'if (current.incarnation === stream.incarnation) return current;',
+    find: 'if (current.incarnation === agreement.incarnation) return current;',
     replacement: 'return current;',
     tests: ['tests/end-to-end/purge.test.ts'],
   },

@@ -168,9 +168,9 @@ export const GATEWAY_MUTATIONS: Mutation[] = [
   },
   {
     promise: 'a file of keys that others can change is refused',
-    file: 'gateway/auth/key-file.ts',
+    file: 'schema/settings/private-file.ts',
     find: '(file.mode & 0o022) !== 0',
     replacement: '(file.mode & 0o022) < 0',
-    tests: ['tests/gateway/auth/key-file.unit.test.ts'],
+    tests: ['tests/schema/settings/private-file.unit.test.ts'],
   },
 ];

@@ -69,9 +69,9 @@ export const OTHER_MUTATIONS: Mutation[] = [
   },
   {
     promise: 'a gateway writes nothing into the database',
-    file: 'schema/database/grant-roles.ts',
-    find: "  mesh_gateway: [\n    'select on increments',",
-    replacement: "  mesh_gateway: [\n    'select, insert on increments',",
+    file: 'schema/database/role-statements.ts',
+    find: "  gateway: [\n    'select on increments',",
+    replacement: "  gateway: [\n    'select, insert on increments',",
     tests: ['tests/schema/database/roles.test.ts'],
   },
   {
@@ -143,5 +143,27 @@ export const OTHER_MUTATIONS: Mutation[] = [
     find: '< REPEAT_MS',
     replacement: '< 0',
     tests: ['tests/telemetry/throttled-warning.unit.test.ts'],
+  },
+  {
+    promise: 'what the broker acknowledged survives a power cut',
+    guarantee: 'Every 200 survives a power cut',
+    file: 'nats/server.conf',
+    find: 'sync_interval: always',
+    replacement: '',
+    tests: ['tests/long/power-loss.long.ts'],
+  },
+  {
+    promise: 'what the database committed survives a power cut',
+    file: 'mesh/servers/postgres.ts',
+    find: "'fsync=on'",
+    replacement: "'fsync=off'",
+    also: [
+      {
+        file: 'counter/startup/check-database.ts',
+        find: "if (fsync !== 'on')",
+        replacement: "if (fsync === 'never')",
+      },
+    ],
+    tests: ['tests/long/power-loss.long.ts'],
   },
 ];
