@@ -19,6 +19,8 @@ import {
 import {
   ackWaitMs,
   COUNTED_BY,
+  INCARNATION,
+  incarnationOf,
   COUNTER,
   counterConsumer,
   deadLettersStream,
@@ -114,14 +116,15 @@ async function applyStream(
 ): Promise<void> {
   try {
     await retryWhileLeaderless(async () => {
-      const existing = await find(manager.streams.info(config.name));
-      if (existing === undefined) return manager.streams.add(config);
+      const found = await find(manager.streams.info(config.name));
+      const existing = found ?? (await manager.streams.add(config));
       refuseReplicasOfOne(config, existing);
       refuseToShrink(config, existing);
       refuseFaults(findFaults(existing.config).filter(({ isFixed }) => isFixed === true));
       const { num_replicas, metadata: { [COUNTED_BY]: countedBy } = {} } = existing.config;
       const claim = countedBy !== undefined && { [COUNTED_BY]: countedBy };
-      const metadata = { ...config.metadata, ...claim };
+      const made = { [INCARNATION]: String(incarnationOf(existing)) };
+      const metadata = { ...config.metadata, ...made, ...claim };
       return manager.streams.update(config.name, { num_replicas, ...config, metadata });
     });
     const applied = await retryWhileLeaderless(() => manager.streams.info(config.name));

@@ -6,6 +6,7 @@ import {
   StorageType,
   type ConsumerConfig,
   type StreamConfig,
+  type StreamInfo,
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 
@@ -17,6 +18,8 @@ export const INCREMENTS = process.env['STREAM_NAME'] || 'INCREMENTS';
 export const INCREMENTS_DEAD = `${INCREMENTS}_DEAD`;
 /** The stream's metadata name with this the database that counts it. */
 export const COUNTED_BY = 'counted_by';
+/** Metadata of a stream: when it was made. */
+export const INCARNATION = 'incarnation';
 /** The one durable consumer, which all counter services share. */
 export const COUNTER = 'counter';
 
@@ -128,4 +131,14 @@ export function counterConsumer({ flushIntervalMs }: StreamOptions) {
 
 export function ackWaitMs(flushIntervalMs: number): number {
   return flushIntervalMs + ACK_WAIT_MARGIN_MS;
+}
+
+/**
+ * When a stream was made, in milliseconds since 1970, by which it is told from another one of its name.
+ * Provisioning keeps it in the metadata: nats-server 2.14 forgets the time of creation when a stream is
+ * updated after a restart, and shows another one from the next restart on.
+ */
+export function incarnationOf({ config, created }: Pick<StreamInfo, 'config' | 'created'>): number {
+  const kept = Number(config.metadata?.[INCARNATION]);
+  return Number.isSafeInteger(kept) ? kept : Date.parse(created);
 }

@@ -3,11 +3,11 @@ import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { CLOCK_ANSWER_MS_MAX } from '../../nats/broker-clock.ts';
 import { findLossyLimits } from '../../nats/settings.ts';
-import { COUNTED_BY, COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { COUNTED_BY, COUNTER, incarnationOf, INCREMENTS } from '../../nats/streams.ts';
 
 /** What a counter service needs to know of the stream. */
 export interface StreamState {
-  /** The creation time in milliseconds since 1970; a stream that was made again has another one. */
+  /** A stream that was made again has another one (nats/streams.ts). */
   incarnation: number;
   /** The first sequence that is still stored; last + 1 if none is. */
   firstSequence: number;
@@ -30,14 +30,15 @@ export interface StreamReading extends StreamState {
 
 export async function readStreamState(manager: JetStreamManager): Promise<StreamReading> {
   const askedAt = performance.now();
-  const { config, created, state, ts } = await manager.streams.info(INCREMENTS);
+  const info = await manager.streams.info(INCREMENTS);
+  const { config, state, ts } = info;
   assert(ts !== undefined, 'every nats-server that is new enough for a mesh tells its time');
   const limitedBy = findLossyLimits(config);
   const countedBy = config.metadata?.[COUNTED_BY];
   return {
     ...(countedBy !== undefined && { countedBy }),
     ...(limitedBy !== undefined && { limitedBy }),
-    incarnation: Date.parse(created),
+    incarnation: incarnationOf(info),
     firstSequence: state.first_seq === 0 ? 1 : state.first_seq,
     lastSequence: state.last_seq,
     messages: state.messages,

@@ -7,7 +7,7 @@ import {
   type StoresDisagree,
 } from '../../counter/settle/compare-stores.ts';
 import { streamReaders, type StreamState } from '../../counter/settle/stream-state.ts';
-import { COUNTED_BY, COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import { COUNTED_BY, COUNTER, INCARNATION, incarnationOf, INCREMENTS } from '../../nats/streams.ts';
 import { readDatabaseId } from '../../schema/database/database-id.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import { EXIT, type Command } from './command.ts';
@@ -100,7 +100,10 @@ async function makeStreamAgain(manager: JetStreamManager, databaseId: string): P
   const { config } = await manager.streams.info(INCREMENTS);
   const { config: consumer } = await manager.consumers.info(INCREMENTS, COUNTER);
   await manager.streams.delete(INCREMENTS);
-  const metadata = { ...config.metadata, [COUNTED_BY]: databaseId };
-  await manager.streams.add({ ...config, metadata });
+  const { [INCARNATION]: _, ...former } = config.metadata ?? {};
+  const metadata = { ...former, [COUNTED_BY]: databaseId };
+  const again = await manager.streams.add({ ...config, metadata });
+  const made = { [INCARNATION]: String(incarnationOf(again)) };
+  await manager.streams.update(INCREMENTS, { ...again.config, metadata: { ...metadata, ...made } });
   await manager.consumers.add(INCREMENTS, consumer);
 }

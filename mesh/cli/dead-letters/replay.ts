@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { jetstream, type JetStreamManager } from '@nats-io/jetstream';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
-import { INCREMENTS, INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../../nats/streams.ts';
+import {
+  incarnationOf,
+  INCREMENTS,
+  INCREMENTS_DEAD,
+  REPLAY_SUBJECT,
+} from '../../../nats/streams.ts';
 import { mintId } from '../../../schema/message/message-id.ts';
 import { readBrokerTime } from '../broker-time.ts';
 import { EXIT, type Command, type Terminal } from '../command.ts';
@@ -72,8 +77,8 @@ request does not cover its replay.`,
 
 /** With the stream's creation, since a stream that is made again counts from 1 again. */
 async function makeIdempotencyKey(manager: JetStreamManager, sequence: number): Promise<string> {
-  const { created } = await manager.streams.info(INCREMENTS_DEAD);
-  return `dead-letter/${Date.parse(created)}/${sequence}`;
+  const incarnation = incarnationOf(await manager.streams.info(INCREMENTS_DEAD));
+  return `dead-letter/${incarnation}/${sequence}`;
 }
 
 async function publish(connection: NatsConnection, replay: Replay): Promise<number> {
