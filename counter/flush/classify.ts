@@ -81,8 +81,10 @@ export function classify(
       .filter((row) => row.incarnation === incarnation)
       .map((row) => [row.sequence, row.digest] as const),
   );
+  // What a newer version says can't be read, so its digest says nothing.
   const replaced = known.find(
-    ({ sequence, digest }) => (applied.get(sequence) ?? digest) !== digest,
+    (message) =>
+      !isNewer(message) && (applied.get(message.sequence) ?? message.digest) !== message.digest,
   );
   if (replaced !== undefined) throw streamHasAnother(replaced.sequence);
   const digests = new Map(rows.map(({ id, digest }) => [id, digest]));

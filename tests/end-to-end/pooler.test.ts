@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import t from 'tap';
-import { OWN_SERVER_PREFIX } from '../../schema/database/database-names.ts';
 import { migrate } from '../../schema/database/migrate.ts';
 import { formatDatabaseUrl, parseDatabaseUrl } from '../../schema/database/database-url.ts';
 import { commandsOn } from '../mesh/cli/run-command.ts';
@@ -41,8 +40,8 @@ void t.test('a mesh counts exactly through PgBouncer in transaction mode', { ski
   await t.resolves(
     migrate({
       ownerUrl: servers.urls.ownerDatabase,
-      rolePrefix: OWN_SERVER_PREFIX,
-      passwords: { gateway: PASSWORDS.gateway, counter: PASSWORDS.counter },
+      passwords: {},
+      existingRoles: { gateway: 'mesh_gateway', counter: 'mesh_counter' },
     }),
     'tables and roles are brought to this version through it',
   );
