@@ -1,11 +1,13 @@
+import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { fetchDebianPackages } from '../../mesh/servers/debian-package.ts';
 import { spawnDetached, stopProcess } from '../../mesh/servers/detached-process.ts';
 import { openLogFile, readLogTail } from '../../mesh/servers/log-file.ts';
-import { findFreePort, isPortFree } from '../../mesh/servers/ports.ts';
+import { findFreePort } from '../../mesh/servers/ports.ts';
 import { findPostgresAccount } from '../../mesh/servers/postgres-account.ts';
 import { untilReady } from '../../mesh/servers/until-ready.ts';
 import { parseDatabaseUrl } from '../../schema/database/database-url.ts';
@@ -76,10 +78,23 @@ default_pool_size = 2
     }),
   );
   t.teardown(() => stopProcess(pooler, [{ signal: 'SIGKILL', waitMs: 5_000 }]));
-  await untilReady(pooler, async () => !(await isPortFree(port)), {
+  await untilReady(pooler, () => isListening(port), {
     name: 'PgBouncer',
     deadlineMs: 10_000,
     readLog: () => readLogTail(file('log')),
   });
   return port;
+}
+
+/** Asked by connecting: whoever tries to listen on the port instead may take it. */
+async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
