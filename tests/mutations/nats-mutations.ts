@@ -166,4 +166,11 @@ export const NATS_MUTATIONS: Mutation[] = [
     ],
     tests: ['tests/nats/roles.test.ts'],
   },
+  {
+    promise: 'a stream stays the same one through restarts of its broker',
+    file: 'nats/streams.ts',
+    find: 'Number.isSafeInteger(kept) ? kept :',
+    replacement: 'kept < 0 ? kept :',
+    tests: ['tests/nats/provision.test.ts'],
+  },
 ];

@@ -7,7 +7,7 @@ import { findConsumerFaults, findStreamFaults } from '../../nats/settings.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { startServers, type Servers } from '../support/servers.ts';
 import { openStreams } from '../support/stream.ts';
-import { until } from '../support/until.ts';
+import { isThere, until } from '../support/until.ts';
 
 const OPTIONS = { replicas: 1, flushIntervalMs: 9_000 };
 
@@ -108,6 +108,20 @@ void t.test('what the consumer has passed over is delivered once it is provision
     await provision({ url: servers.urls.nats.provisioner, ...OPTIONS });
     t.match(await take(servers), [sequence], Object.keys(settings).join());
     await manager.streams.purge(INCREMENTS);
+  }
+});
+
+void t.test('a stream stays the same one through updates and restarts of its broker', async (t) => {
+  const servers = await startServers(t);
+  const url = servers.urls.nats.provisioner;
+  const { readState } = await openStreams(t, servers);
+  const { incarnation } = await readState();
+  // The second restart shows what an update after the first one has changed.
+  for (const _ of [1, 2]) {
+    await servers.restartNats();
+    await until('the broker', () => readState().catch(() => undefined), isThere);
+    await provision({ url, ...OPTIONS });
+    t.equal((await readState()).incarnation, incarnation);
   }
 });
 
