@@ -118,6 +118,7 @@ void t.test('a stream stays the same one through updates and restarts of its bro
   const { incarnation } = await readState();
   // The second restart shows what an update after the first one has changed.
   for (const _ of [1, 2]) {
+    servers.nats.kill('SIGTERM');
     await servers.restartNats();
     await until('the broker', () => readState().catch(() => undefined), isThere);
     await provision({ url, ...OPTIONS });
