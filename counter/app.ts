@@ -19,7 +19,7 @@ import { pullUntilStopped } from './consume/pull-loop.ts';
 import { flushUntilStopped } from './flush/flush-loop.ts';
 import { startMaintenance } from './maintenance/maintenance.ts';
 import { createSettler } from './settle/settle.ts';
-import type { StoresDisagree } from './settle/compare-stores.ts';
+import { streamHasAnother, type StoresDisagree } from './settle/compare-stores.ts';
 import { openStores } from './settle/store-health.ts';
 import { createPurger } from './settle/purge-settled.ts';
 import type { Held } from './telemetry/metrics.ts';
@@ -86,6 +86,7 @@ export async function startCounter(
     onSkew: stats.skewSeen,
     isSuspect: suspects.has,
     isParkingFull: () => stats.parked?.isFull ?? false,
+    onReplaced: (sequence) => stores.refuseReplaced(streamHasAnother(sequence)),
   });
   const clock = createFlushClock(options.flushIntervalMs);
   const stopping = new AbortController();

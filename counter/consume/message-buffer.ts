@@ -35,6 +35,8 @@ export interface MessageBufferOptions {
   isSuspect: (key: string) => boolean;
   /** Whether there is no room to park messages of a newer version. */
   isParkingFull: () => boolean;
+  /** Called with a sequence under which another message comes than the one that is held. */
+  onReplaced: (sequence: number) => void;
 }
 
 export interface MessageBuffer {
@@ -66,6 +68,10 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     const { sequence, reply } = delivery;
     // After a crash the broker may deliver a held message again; only its reply subject is new.
     const held = collecting.messages.get(sequence) ?? flushing?.messages.get(sequence);
+    if (held !== undefined && held.storedAtMs !== delivery.storedAtMs) {
+      options.onReplaced(sequence);
+      return true;
+    }
     if (held !== undefined) {
       held.reply = reply;
       held.ackWaitFrom = performance.now();

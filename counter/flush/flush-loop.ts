@@ -14,6 +14,7 @@ import type { StoreHealth } from '../settle/store-health.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { describeRefusal } from './database-error.ts';
 import type { FlushTimes } from './flush-times.ts';
+import { StoresDisagree } from '../settle/compare-stores.ts';
 import { FlushAborted } from './flush-failure.ts';
 import type { FlushResult } from './flush.ts';
 import { flushWithRetries } from './flush-with-retries.ts';
@@ -141,6 +142,8 @@ function handleFailure(error: unknown, batch: FlushBatch, options: FlushLoopOpti
   }
   stats.flushFailed();
   if (consequence === 'hold') {
+    const isReplaced = cause instanceof StoresDisagree && cause.kind === 'stream-went-back';
+    if (isReplaced) stores.refuseReplaced(cause);
     nakAll(batch.messages.values(), options);
     return;
   }

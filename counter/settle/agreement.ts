@@ -20,6 +20,8 @@ export interface Agreement {
     | undefined;
   /** Set for good once another stream is in the place of this one. */
   readonly madeAgain: { readonly error: StoresDisagree; readonly incarnation: number } | undefined;
+  /** Set for good once a message was seen in the place of another, which a comparison may not show. */
+  readonly replaced: StoresDisagree | undefined;
 }
 
 export function startAgreement({ incarnation, firstSequence }: StreamState): Agreement {
@@ -28,6 +30,7 @@ export function startAgreement({ incarnation, firstSequence }: StreamState): Agr
     provenThrough: firstSequence - 1,
     suspicion: undefined,
     madeAgain: undefined,
+    replaced: undefined,
   };
 }
 
@@ -59,12 +62,17 @@ export function afterMadeAgain(
   return { ...agreement, madeAgain: { error, incarnation } };
 }
 
+export function afterReplaced(agreement: Agreement, error: StoresDisagree): Agreement {
+  return { ...agreement, replaced: agreement.replaced ?? error };
+}
+
 /** Why nothing is pulled; undefined while messages may be. */
 export function findDisagreementSaid({
   suspicion,
   madeAgain,
+  replaced,
 }: Agreement): StoresDisagree | undefined {
-  return madeAgain?.error ?? (suspicion?.isSaid === true ? suspicion.error : undefined);
+  return madeAgain?.error ?? replaced ?? (suspicion?.isSaid === true ? suspicion.error : undefined);
 }
 
 /**

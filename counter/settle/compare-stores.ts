@@ -231,7 +231,7 @@ function streamEndsBefore(last: number, end: number): string {
 export function streamHasAnother(sequence: number): StoresDisagree {
   return new StoresDisagree(
     'stream-went-back',
-    `PostgreSQL has counted message ${sequence}, and the stream has another one in its place: ${WENT_BACK}, and ` +
+    `Message ${sequence} is counted or held, and the stream has another one in its place: ${WENT_BACK}, and ` +
       `new messages got sequences that are settled already. To make the stream again: ${ACCEPT_LOSS}`,
   );
 }

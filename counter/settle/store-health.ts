@@ -19,6 +19,7 @@ import {
   afterAgreed,
   afterDisagreed,
   afterMadeAgain,
+  afterReplaced,
   findCommitObstacle,
   findDisagreementSaid,
   startAgreement,
@@ -71,6 +72,8 @@ export interface StoreHealth {
    * @throws StoresDisagree if they may be taken for other messages.
    */
   readIncarnation: (storedAtMs: number) => Promise<number>;
+  /** A message was seen in the place of another: nothing is pulled or removed until the next start. */
+  refuseReplaced: (error: StoresDisagree) => void;
   /** The stream and the end of its settled run. @throws StoresDisagree */
   readSettled: () => Promise<{ stream: StreamState; floor: number }>;
   /** The same, of what synchronous standbys have: what the broker may drop. @throws StoresDisagree */
@@ -179,6 +182,7 @@ export async function openStores(
    * @throws StoresDisagree, also where it is only suspected: nothing may be removed then.
    */
   async function compare(current: StreamState): Promise<number> {
+    if (agreement.replaced !== undefined) throw agreement.replaced;
     let last: number;
     try {
       const same = { ...readers, readStream: readSameStream };
@@ -202,6 +206,14 @@ export async function openStores(
     if (agreement.suspicion?.isSaid !== true) return;
     stats.disagreement = error.message;
     if (!wasSaid) log.error(`nothing is counted: ${error.message}`);
+    void reportRisk(error, options);
+  }
+
+  function refuseReplaced(error: StoresDisagree): void {
+    if (agreement.replaced !== undefined) return;
+    agreement = afterReplaced(agreement, error);
+    stats.disagreement = error.message;
+    log.error(`nothing is counted: ${error.message}`);
     void reportRisk(error, options);
   }
 
@@ -236,6 +248,7 @@ export async function openStores(
     probeDatabase,
     look,
     readIncarnation,
+    refuseReplaced,
     readSettled,
     readProven,
   };

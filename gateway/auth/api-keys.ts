@@ -39,7 +39,7 @@ export function openApiKeys(
 ): ApiKeys {
   let keys = readKeys(path, onWarning);
   const listeners: ((change: KeyChange) => void)[] = [];
-  watchFile(path, { interval: WATCH_MS, persistent: false }, () => {
+  const readChanges = () => {
     try {
       const before = keys;
       keys = readKeys(path, onWarning);
@@ -49,7 +49,10 @@ export function openApiKeys(
     } catch (error) {
       onProblem((error as Error).message);
     }
-  });
+  };
+  watchFile(path, { interval: WATCH_MS, persistent: false }, readChanges);
+  // What changes before its first look would not be seen.
+  const afterFirstLook = setTimeout(readChanges, WATCH_MS).unref();
   return {
     find: (secret) => {
       const hash = createHash('sha256').update(secret).digest();
@@ -62,7 +65,10 @@ export function openApiKeys(
     },
     readAgain: ({ sha256 }) => keys.get(sha256),
     onChange: (listener) => listeners.push(listener),
-    close: () => unwatchFile(path),
+    close: () => {
+      clearTimeout(afterFirstLook);
+      unwatchFile(path);
+    },
   };
 }
 

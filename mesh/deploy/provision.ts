@@ -95,7 +95,13 @@ async function provisionPostgres(config: Static<typeof ProvisionConfig>): Promis
 }
 
 function isPermanent(error: unknown): boolean {
-  const kinds = [LaterSchema, PreflightFailed, ProvisionRefused, UselessConnection];
+  const kinds = [
+    ConfigurationError,
+    LaterSchema,
+    PreflightFailed,
+    ProvisionRefused,
+    UselessConnection,
+  ];
   return kinds.some((kind) => error instanceof kind);
 }
 

@@ -153,6 +153,7 @@ function serviceProgram(
           // What a service compiles must not be another's to write.
           ...(user && { NODE_COMPILE_CACHE: join(user.home, 'compile') }),
           ...environment,
+          ...OTHERS_SECRETS,
           NATS_URL: urls.nats,
           ...natsVariables,
           // Our own brokers sync, as nats/server.conf says.
@@ -226,6 +227,14 @@ export function natsVariablesOf(
     NATS_JETSTREAM_DOMAIN: domain,
   };
 }
+
+/** What the services need not know of each other and of the owner. */
+const OTHERS_SECRETS = {
+  GATEWAY_DATABASE_URL: undefined,
+  COUNTER_DATABASE_URL: undefined,
+  GATEWAY_NATS_URL: undefined,
+  COUNTER_NATS_URL: undefined,
+} satisfies Partial<Record<keyof MeshSettings, undefined>>;
 
 /** What a service reads: a sample of the code, and each file that its variables name. */
 function filesOf(kind: 'gateway' | 'counter', environment: NodeJS.ProcessEnv): string[] {

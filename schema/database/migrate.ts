@@ -51,10 +51,11 @@ export async function migrate(options: MigrateOptions): Promise<RoleNames> {
     try {
       await bring(db, { ...options, schema, survey });
     } catch (error) {
-      // Another migration has moved them meanwhile.
       const isGone = survey.hasFormerTables && (error as { code?: string }).code === '42P01';
       if (!isGone) throw error;
-      return await migrate(options);
+      // Another migration has moved them meanwhile.
+      const again = await surveyOwner(db, options);
+      await bring(db, { ...options, schema, survey: again });
     }
     return { ...survey.names, ...options.existingRoles };
   } finally {
@@ -139,10 +140,10 @@ async function planRoles({
     name: survey.names[role],
     own: { verifier: await scramVerifier(passwords[role]!), connectionsMax: limits[role] },
   }));
-  const existing = Object.entries(existingRoles).map(([role, name]) => ({
-    role: role as DatabaseRole,
-    name,
-  }));
+  const existing = Object.entries(existingRoles)
+    // The owner has every right, and would take its own away.
+    .filter(([, name]) => name !== survey.user)
+    .map(([role, name]) => ({ role: role as DatabaseRole, name }));
   return [...(await Promise.all(own)), ...existing];
 }
 

@@ -1,6 +1,6 @@
 import type { SessionSettings } from './owned-session.ts';
 
-/** The roles of the services and of people who look; each may do what grant-roles.ts says. */
+/** The roles of the services and of people who look; each may do what role-statements.ts says. */
 export type DatabaseRole = 'gateway' | 'counter' | 'reader';
 
 export const DATABASE_ROLES: DatabaseRole[] = ['gateway', 'counter', 'reader'];

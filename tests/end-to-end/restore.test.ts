@@ -99,10 +99,32 @@ void t.test('a stream that went back and has grown again is refused', async (t) 
   await untilTotal(servers.database, 5 + 6);
   const said = () => errorsOf(counter);
   const [line] = await until('an error', said, ({ length }) => length > 0);
-  t.match(line, /has counted message 2, and the stream has another one in its place/);
+  t.match(line, /Message 2 is counted or held, and the stream has another one in its place/);
   const accepted = await commandsOn(servers)('accept-loss --yes');
   t.match(accepted, { code: 0, output: /has another one .* 1 message in it, counted or not, is/ });
 });
+
+void t.test(
+  'nothing of a stream that has another message in the place of a held one is removed',
+  async (t) => {
+    const servers = await startServers(t, { flushIntervalMs: HELD_MS });
+    await count(t, servers, [5]);
+    await backUpNats(servers);
+    const counter = await hold(t, servers, 6);
+    await restoreNats(servers);
+    // The last of them is as the database would expect it.
+    await store(servers, [7, 8]);
+
+    const [line] = await until(
+      'an error',
+      () => errorsOf(counter),
+      ({ length }) => length > 0,
+    );
+    t.match(line, /Message 2 is counted or held, and the stream has another one in its place/);
+    await untilTotal(servers.database, 5 + 6);
+    t.equal((await servers.inspect()).messages, 2);
+  },
+);
 
 void t.test('a counter takes no message of a new stream for one of the old', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: 1_500 });

@@ -9,6 +9,7 @@ const KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
 
 function createBuffer(options: { messagesMax?: number; keysMax?: number } = {}) {
   const committed = new Map<number, string>();
+  const replaced: number[] = [];
   const settler = {
     renew: (sequence: number, reply: string) =>
       committed.has(sequence) && committed.set(sequence, reply) === committed,
@@ -21,19 +22,22 @@ function createBuffer(options: { messagesMax?: number; keysMax?: number } = {}) 
     onSkew: () => undefined,
     isSuspect: () => false,
     isParkingFull: () => false,
+    onReplaced: (sequence) => replaced.push(sequence),
     ...options,
   });
+  const storedAt = new Map<number, number>();
   const ids = new Map<number, string>();
   /** A message keeps its id however often it is delivered. */
   const deliver = (sequence: number, { reply = 'first', key = KEY, deliveryCount = 1 } = {}) => {
-    const storedAtMs = Date.now();
+    const storedAtMs = storedAt.get(sequence) ?? Date.now();
+    storedAt.set(sequence, storedAtMs);
     const id = ids.get(sequence) ?? mintId(storedAtMs);
     ids.set(sequence, id);
     const data = Buffer.from(encodeEnvelope(id, [encodeIncrement({ key, value: 3 })]));
     const subject = 'increments.http';
     return buffer.accept({ data, subject, reply, sequence, deliveryCount, storedAtMs }, 0);
   };
-  return { buffer, committed, deliver };
+  return { buffer, committed, replaced, storedAt, deliver };
 }
 
 void t.test('a message that is held already is not held twice, in whichever state', (t) => {
@@ -53,6 +57,18 @@ void t.test('a message that is held already is not held twice, in whichever stat
   deliver(1, { reply: 'fourth' });
   t.equal(buffer.messages, 0, 'while it waits to be settled');
   t.equal(committed.get(1), 'fourth');
+  t.end();
+});
+
+void t.test('another message in the place of one that is held is never taken for it', (t) => {
+  const { buffer, replaced, storedAt, deliver } = createBuffer();
+  deliver(1);
+  deliver(1, { reply: 'second', deliveryCount: 2 });
+  t.strictSame(replaced, []);
+  storedAt.set(1, storedAt.get(1)! + 1);
+  deliver(1, { reply: 'of another' });
+  t.strictSame(replaced, [1]);
+  t.equal(buffer.collecting.messages.get(1)?.reply, 'second', 'nor acknowledged');
   t.end();
 });
 

@@ -3,6 +3,7 @@ import {
   afterAgreed,
   afterDisagreed,
   afterMadeAgain,
+  afterReplaced,
   findCommitObstacle,
   findDisagreementSaid,
   startAgreement,
@@ -57,5 +58,12 @@ void t.test('what is held is committed, but for messages of another stream', (t)
     t.equal(findCommitObstacle(agreement, NEW_INCARNATION - 1), undefined, 'stored before');
     t.equal(findCommitObstacle(agreement, NEW_INCARNATION)?.kind, 'stream-made-again');
   }
+  t.end();
+});
+
+void t.test('a message in the place of another stands, though the stores seem to agree', (t) => {
+  const replaced = afterReplaced(START, because('stream-went-back'));
+  t.equal(findDisagreementSaid(afterAgreed(replaced, STREAM))?.kind, 'stream-went-back');
+  t.equal(findCommitObstacle(replaced, 0), undefined, 'what is held is committed');
   t.end();
 });
