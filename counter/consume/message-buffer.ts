@@ -68,13 +68,13 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
     const { sequence, reply } = delivery;
     // After a crash the broker may deliver a held message again; only its reply subject is new.
     const held = collecting.messages.get(sequence) ?? flushing?.messages.get(sequence);
-    if (held !== undefined && held.storedAtMs !== delivery.storedAtMs) {
-      options.onReplaced(sequence);
-      return true;
-    }
     if (held !== undefined) {
-      held.reply = reply;
-      held.ackWaitFrom = performance.now();
+      if (held.storedAtMs !== delivery.storedAtMs) {
+        options.onReplaced(sequence);
+      } else {
+        held.reply = reply;
+        held.ackWaitFrom = performance.now();
+      }
       return true;
     }
     if (settler.renew(sequence, reply)) return true;

@@ -5,7 +5,7 @@ import { probeWrites } from '../../counter/flush/probe-writes.ts';
 import { selectCounters } from '../../gateway/reads/counter-routes.ts';
 import { readMessage } from '../../gateway/reads/message-routes.ts';
 import { readDatabaseId } from '../../schema/database/database-id.ts';
-import { openDatabase } from '../../schema/database/database.ts';
+import { onDatabase } from '../../schema/database/database.ts';
 import { readParkedState } from '../../schema/database/parked-state.ts';
 import { roleSettings } from '../../schema/database/role-settings.ts';
 import { checkSchema } from '../../schema/database/schema-version.ts';
@@ -55,20 +55,16 @@ async function asService(
   { url, schema }: { url: string; schema: string },
   act: (db: Kysely<Database>) => Promise<void>,
 ): Promise<string[]> {
-  const db = openDatabase(url, {
+  const options = {
     name: 'increment-mesh check',
-    connectionsMax: 1,
     queryTimeoutMs: QUERY_TIMEOUT_MS,
     settings: roleSettings(service, schema),
-    onBrokenConnection: () => undefined,
-  });
+  };
   try {
-    await act(db);
+    await onDatabase(url, options, act);
     return [];
   } catch (error) {
     return [describeProblem(`the ${service}'s user`, url, error)];
-  } finally {
-    await db.destroy();
   }
 }
 

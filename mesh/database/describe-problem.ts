@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { describeDatabaseUrl } from '../../schema/database/database-url.ts';
+import { describeDatabaseUrl, parseDatabaseUrl } from '../../schema/database/database-url.ts';
 
 /** By SQLSTATE: what whoever runs the database can do. */
 const ADVICE: Record<string, string> = {
@@ -29,10 +29,5 @@ export function describeProblem(who: string, url: string, error: unknown): strin
   if (!isRefusal || code === undefined) throw error;
   if (PASSING.some((start) => code.startsWith(start))) throw error;
   const advice = ADVICE[code] === undefined ? '' : `; ${ADVICE[code]}`;
-  return `${who} ${userOf(url)} at ${describeDatabaseUrl(url)}: ${message} (${code})${advice}`;
-}
-
-function userOf(url: string): string {
-  const [, user = ''] = /^\w+:\/\/([^:@/?]*)[^/?]*@/.exec(url) ?? [];
-  return decodeURIComponent(user);
+  return `${who} ${parseDatabaseUrl(url).user} at ${describeDatabaseUrl(url)}: ${message} (${code})${advice}`;
 }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { openDatabase } from '../../schema/database/database.ts';
+import { onDatabase } from '../../schema/database/database.ts';
 import { SERVICE_CONNECTIONS_MAX } from '../../schema/database/role-settings.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
 import type { MeshSettings } from './config.ts';
@@ -47,18 +47,9 @@ export async function checkConnections(
   warnings.forEach(say);
 }
 
-async function readLimit(url: string): Promise<RoleLimit> {
-  const db = openDatabase(url, {
-    name: 'increment-mesh start',
-    connectionsMax: 1,
-    queryTimeoutMs: 10_000,
-    onBrokenConnection: () => undefined,
-  });
+function readLimit(url: string): Promise<RoleLimit> {
   const query = sql<RoleLimit>`
     select rolname as role, rolconnlimit as "limit" from pg_roles where rolname = current_user`;
-  try {
-    return (await query.execute(db)).rows[0]!;
-  } finally {
-    await db.destroy();
-  }
+  const options = { name: 'increment-mesh start', queryTimeoutMs: 10_000 };
+  return onDatabase(url, options, async (db) => (await query.execute(db)).rows[0]!);
 }

@@ -9,7 +9,7 @@ import {
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { openDatabase } from '../../schema/database/database.ts';
+import { onDatabase } from '../../schema/database/database.ts';
 import { SUPERUSER } from '../../schema/database/set-up-server.ts';
 import {
   spawnDetached,
@@ -144,21 +144,14 @@ function logFile(options: PostgresOptions): string {
 }
 
 async function answers(options: PostgresOptions): Promise<boolean> {
-  const database = openDatabase(postgresUrl(options, 'postgres'), {
-    name: 'increment-mesh start',
-    connectionsMax: 1,
-    queryTimeoutMs: 2_000,
-    onBrokenConnection: () => undefined,
-  });
+  const look = { name: 'increment-mesh start', queryTimeoutMs: 2_000 };
   try {
-    await sql`select 1`.execute(database);
+    await onDatabase(postgresUrl(options, 'postgres'), look, (db) => sql`select 1`.execute(db));
     return true;
   } catch (error) {
     // The data of an older version has no such superuser yet.
     if ((error as { code?: string }).code === '28P01') return true;
     throw error;
-  } finally {
-    await database.destroy();
   }
 }
 

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import { openDatabase } from './database.ts';
+import { onDatabase } from './database.ts';
 import type { Database } from './tables.ts';
 
 /** The same for a standby and a physical copy, another one for every other database. */
@@ -10,12 +10,7 @@ export async function readDatabaseId(db: Kysely<Database>): Promise<string> {
   return rows[0]!.id;
 }
 
-export async function readDatabaseIdAt(url: string): Promise<string> {
-  const db = openDatabase(url, {
-    name: 'increment-mesh provision',
-    connectionsMax: 1,
-    queryTimeoutMs: 10_000,
-    onBrokenConnection: () => undefined,
-  });
-  return readDatabaseId(db).finally(() => db.destroy());
+export function readDatabaseIdAt(url: string): Promise<string> {
+  const options = { name: 'increment-mesh provision', queryTimeoutMs: 10_000 };
+  return onDatabase(url, options, readDatabaseId);
 }

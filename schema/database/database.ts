@@ -50,6 +50,20 @@ export function openDatabase(url: string, options: DatabaseOptions): Kysely<Data
   });
 }
 
+/** Does one thing on a connection of its own, which is closed afterwards. */
+export async function onDatabase<Answer>(
+  url: string,
+  options: Pick<DatabaseOptions, 'name' | 'queryTimeoutMs' | 'settings'>,
+  act: (db: Kysely<Database>) => Promise<Answer>,
+): Promise<Answer> {
+  const db = openDatabase(url, {
+    ...options,
+    connectionsMax: 1,
+    onBrokenConnection: () => undefined,
+  });
+  return act(db).finally(() => db.destroy());
+}
+
 function asReport(event: LogEvent): QueryReport {
   const report = { sql: event.query.sql, durationMs: event.queryDurationMillis };
   if (event.level === 'query') return report;

@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely';
 import { randomBytes } from 'node:crypto';
 import { parseDatabaseUrl, withDatabaseName, withDatabaseUser } from './database-url.ts';
-import { openDatabase } from './database.ts';
+import { onDatabase } from './database.ts';
 import { DEFAULT_SCHEMA, OWN_SERVER_PREFIX, roleNames } from './database-names.ts';
 import { createRole, limitTempFiles, markRole } from './role-statements.ts';
 import { scramVerifier } from './scram-verifier.ts';
@@ -29,19 +29,22 @@ export async function setUpServer(options: SetUpOptions): Promise<void> {
   const { superuserUrl } = options;
   const { database: name } = parseDatabaseUrl(superuserUrl);
   const create = () =>
-    onDatabase(withDatabaseName(superuserUrl, 'postgres'), (db) => createDatabase(db, name));
+    onDatabase(withDatabaseName(superuserUrl, 'postgres'), SET_UP, (db) =>
+      createDatabase(db, name),
+    );
   await create().catch(async (error: unknown) => {
     const isRefused = (error as { code?: string }).code === WRONG_PASSWORD;
     if (!isRefused || !(await separateSuperuser(options))) throw error;
     await create();
   });
-  await onDatabase(superuserUrl, (db) =>
+  await onDatabase(superuserUrl, SET_UP, (db) =>
     db.transaction().execute((transaction) => handOver(transaction, name, options)),
   );
 }
 
 const WRONG_PASSWORD = '28P01';
 const FORMER_NAME = 'mesh_set_up';
+const SET_UP = { name: 'increment-mesh set-up', queryTimeoutMs: 60_000 };
 
 async function createDatabase(db: Kysely<Database>, name: string): Promise<void> {
   const { rows } = await sql`select 1 from pg_database where datname = ${name}`.execute(db);
@@ -94,18 +97,22 @@ async function handOver(
 async function separateSuperuser({ superuserUrl, ownerPassword }: SetUpOptions): Promise<boolean> {
   const password = randomBytes(16).toString('hex');
   const url = withDatabaseName(superuserUrl, 'postgres');
-  const isFormer = await onDatabase(withDatabaseUser(url, OWNER, ownerPassword), async (db) => {
-    const { rows } = await sql<{ super: boolean }>`
+  const isFormer = await onDatabase(
+    withDatabaseUser(url, OWNER, ownerPassword),
+    SET_UP,
+    async (db) => {
+      const { rows } = await sql<{ super: boolean }>`
       select rolsuper as super from pg_roles where rolname = current_user`.execute(db);
-    if (rows[0]?.super !== true) return false;
-    await sql.raw(createRole(FORMER_NAME)).execute(db);
-    const verifier = await scramVerifier(password);
-    await sql.raw(`alter role ${FORMER_NAME} login superuser password '${verifier}'`).execute(db);
-    return true;
-  });
+      if (rows[0]?.super !== true) return false;
+      await sql.raw(createRole(FORMER_NAME)).execute(db);
+      const verifier = await scramVerifier(password);
+      await sql.raw(`alter role ${FORMER_NAME} login superuser password '${verifier}'`).execute(db);
+      return true;
+    },
+  );
   if (!isFormer) return false;
   const verifier = await scramVerifier(parseDatabaseUrl(superuserUrl).password ?? '');
-  await onDatabase(withDatabaseUser(url, FORMER_NAME, password), (db) =>
+  await onDatabase(withDatabaseUser(url, FORMER_NAME, password), SET_UP, (db) =>
     db.transaction().execute(async (transaction) => {
       const run = (statement: string) => sql.raw(statement).execute(transaction);
       await run(`alter role ${OWNER} rename to ${SUPERUSER}`);
@@ -113,17 +120,4 @@ async function separateSuperuser({ superuserUrl, ownerPassword }: SetUpOptions):
     }),
   );
   return true;
-}
-
-async function onDatabase<Answer>(
-  url: string,
-  act: (db: Kysely<Database>) => Promise<Answer>,
-): Promise<Answer> {
-  const db = openDatabase(url, {
-    name: 'increment-mesh set-up',
-    connectionsMax: 1,
-    queryTimeoutMs: 60_000,
-    onBrokenConnection: () => undefined,
-  });
-  return act(db).finally(() => db.destroy());
 }
