@@ -7,7 +7,12 @@ import { connectToNats } from '../../nats/connect.ts';
 import { retryWhileLeaderless } from '../../nats/retry-while-leaderless.ts';
 import { provision } from '../../nats/provision.ts';
 import { isCurrent } from '../../nats/replica-state.ts';
-import { readReplicas, setReplicas, untilReplicasCurrent } from '../../nats/replicas.ts';
+import {
+  lookAtReplicas,
+  readReplicas,
+  setReplicas,
+  untilReplicasCurrent,
+} from '../../nats/replicas.ts';
 import { INCREMENTS } from '../../nats/streams.ts';
 import { until } from '../support/until.ts';
 import { startCluster, type Cluster } from './cluster-servers.ts';
@@ -70,7 +75,7 @@ await t.test('replicas are waited for, by whoever asks', async (t) => {
     t.notOk(isDone);
     await cluster.start(follower);
     await provisioned;
-    for (const { of, current } of await readReplicas(manager)) t.equal(current, 3, of);
+    for (const { of, current } of await lookAtReplicas(manager)) t.equal(current, 3, of);
   });
 
   await t.test('a leader is waited for', async (t) => {
