@@ -1,0 +1,218 @@
+/*
+ * A buffer adds up increments by key and sends the sums in batches.
+ *
+ *   sums     what was added and is in no batch yet, the oldest key first
+ *   batches  what was taken out of the sums: the first is under way. A batch keeps its increments and its
+ *            idempotency key until it is stored, however often it is sent.
+ *
+ * What was added leaves the buffer only when the gateway has it on disk. So what cannot be sent stays, and when
+ * the buffer is full add() throws.
+ */
+import { pauseMs } from './back-off.ts';
+import { isKeyExpired, makeBatch, type Batch } from './batch.ts';
+import { bufferClosed, bufferFull, keyExpired } from './buffer-errors.ts';
+import { readBufferOptions, type BufferOptions } from './buffer-options.ts';
+import type { Client } from './client.ts';
+import { IncrementMeshError } from './error.ts';
+import { checkKey, readValue, type Increment } from './increment.ts';
+import { sleep } from './send.ts';
+import { addToSums, takeFromSums, type Sums } from './sums.ts';
+import { createWaiters } from './waiters.ts';
+
+export interface WaitOptions {
+  /** Ends the waiting. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What is not known to be stored: send it with its idempotency key where it has one, within 24 hours. */
+export interface Pending {
+  increments: Increment[];
+  /** Undefined for what was never sent. */
+  idempotencyKey: string | undefined;
+}
+
+export interface IncrementBuffer {
+  /**
+   * Adds to the sum of a key, at once.
+   *
+   * @throws IncrementMeshError, and nothing was added: `invalid-argument`, `buffer-full`, `buffer-closed` or
+   * `idempotency-key-expired`.
+   */
+  add: (key: string, value: number | bigint) => void;
+  /** Resolves when the buffer takes another key, for those who can wait. Rejects if it never will. */
+  whenRoom: (options?: WaitOptions) => Promise<void>;
+  /**
+   * Sends what was added until now, and resolves when it is on disk. Rejects with the first error, after all the
+   * attempts that the client makes; everything stays in the buffer, which goes on trying.
+   */
+  flush: (options?: WaitOptions) => Promise<void>;
+  /**
+   * Takes no more, and flushes. Where that fails it rejects, and the buffer stops sending: what is left is in
+   * `pending()`, and another close() tries again.
+   */
+  close: (options?: WaitOptions) => Promise<void>;
+  pending: () => Pending[];
+}
+
+/** A broker or a rate limit may take less in a message than a gateway in a batch. */
+const CONTENT_TOO_LARGE = 413;
+
+/** A buffer in front of a client. Close it before the program ends. @throws IncrementMeshError */
+export function createBuffer(
+  client: Pick<Client, 'incrementMany'>,
+  options: BufferOptions = {},
+): IncrementBuffer {
+  const { maxKeys, maxAgeMs, onError, ...sizes } = readBufferOptions(options);
+  let { batchMax } = sizes;
+  const sums: Sums = new Map();
+  const batches: Batch[] = [];
+  const rooms = createWaiters();
+  const flushes = createWaiters();
+  /** Keys that left the sums, that are stored, and up to which the sums are due. */
+  const keys = { taken: 0, stored: 0, due: 0 };
+  let ageTimer: ReturnType<typeof setTimeout> | undefined;
+  let running: Promise<void> | undefined;
+  let isRunning = false;
+  /** Ends the pause after an error, and an attempt where the buffer stops. */
+  let pausing = new AbortController();
+  let sending = new AbortController();
+  let isClosed = false;
+  let isStopped = false;
+  let expired: IncrementMeshError | undefined;
+  let lastError: IncrementMeshError | undefined;
+
+  function held(): number {
+    return batches.reduce((count, { increments }) => count + increments.length, sums.size);
+  }
+
+  function makeAllDue(): void {
+    keys.due = keys.taken + sums.size;
+    pausing.abort();
+    start();
+  }
+
+  function start(): void {
+    if (isRunning) return;
+    isRunning = true;
+    running = run();
+  }
+
+  /** Sends what is due, one batch after the other. */
+  async function run(): Promise<void> {
+    try {
+      for (let failures = 0; !isStopped && expired === undefined;) {
+        if (batches.length === 0) {
+          const isDue = keys.taken < keys.due || sums.size >= batchMax || held() >= maxKeys;
+          if (sums.size === 0 || !isDue) return;
+          takeBatch();
+        }
+        const error = await sendFirst();
+        failures = error === undefined ? 0 : failures + 1;
+        if (error === undefined || isStopped) continue;
+        lastError = error;
+        flushes.rejectAll(error);
+        onError?.(error);
+        pausing = new AbortController();
+        await sleep(pauseMs(failures), pausing.signal);
+      }
+    } finally {
+      // At once, not when the promise is looked at: what is added meanwhile would not be sent.
+      isRunning = false;
+    }
+  }
+
+  function takeBatch(): void {
+    const { increments, keys: count } = takeFromSums(sums, batchMax);
+    keys.taken += count;
+    batches.push(makeBatch(increments, keys.taken));
+  }
+
+  /** @returns why the first batch is still here; undefined where it is stored, or was halved. */
+  async function sendFirst(): Promise<IncrementMeshError | undefined> {
+    const [batch] = batches;
+    if (batch === undefined) return undefined;
+    const { increments, idempotencyKey, through } = batch;
+    if (isKeyExpired(batch)) {
+      expired = keyExpired(batch, lastError);
+      rooms.rejectAll(expired);
+      return expired;
+    }
+    sending = new AbortController();
+    const { signal } = sending;
+    const triedAt = Date.now();
+    try {
+      await client.incrementMany(increments, { idempotencyKey, signal });
+    } catch (error) {
+      if (!(error instanceof IncrementMeshError)) throw error;
+      if (error.mayBeStored) batch.doubtfulSince ??= triedAt;
+      const isTooLarge = error.status === CONTENT_TOO_LARGE && increments.length > 1;
+      if (!isTooLarge || batch.doubtfulSince !== undefined) return error;
+      batchMax = Math.ceil(increments.length / 2);
+      // Nothing was stored, so both halves are new to the gateway.
+      const first = makeBatch(increments.slice(0, batchMax), keys.stored);
+      batches.splice(0, 1, first, makeBatch(increments.slice(batchMax), through));
+      return undefined;
+    }
+    batches.shift();
+    keys.stored = through;
+    lastError = undefined;
+    flushes.check();
+    rooms.check();
+    return undefined;
+  }
+
+  async function flush({ signal }: WaitOptions = {}): Promise<void> {
+    if (expired !== undefined) throw expired;
+    if (isStopped) throw bufferClosed();
+    const through = keys.taken + sums.size;
+    const flushed = flushes.wait(() => keys.stored >= through, signal);
+    makeAllDue();
+    await flushed;
+  }
+
+  return {
+    add: (key, value) => {
+      checkKey(key);
+      const exact = readValue(value);
+      if (expired !== undefined) throw expired;
+      if (isClosed) throw bufferClosed();
+      const lowerKey = key.toLowerCase();
+      if (!sums.has(lowerKey) && held() >= maxKeys) throw bufferFull(maxKeys, lastError);
+      addToSums(sums, lowerKey, exact);
+      if (sums.size >= batchMax || held() >= maxKeys) start();
+      ageTimer ??= setTimeout(() => {
+        ageTimer = undefined;
+        makeAllDue();
+      }, maxAgeMs);
+    },
+    whenRoom: async ({ signal } = {}) => {
+      if (expired !== undefined) throw expired;
+      if (isClosed) throw bufferClosed();
+      await rooms.wait(() => held() < maxKeys, signal);
+    },
+    flush,
+    close: async (wait) => {
+      isClosed = true;
+      isStopped = false;
+      clearTimeout(ageTimer);
+      rooms.rejectAll(bufferClosed());
+      try {
+        await flush(wait);
+      } catch (error) {
+        isStopped = true;
+        pausing.abort();
+        sending.abort(new Error('the buffer was closed'));
+        await running;
+        throw error;
+      }
+    },
+    pending: () => [
+      ...batches.map(({ increments, idempotencyKey }) => ({ increments, idempotencyKey })),
+      ...(sums.size === 0 ? [] : [{ increments: listSums(sums), idempotencyKey: undefined }]),
+    ],
+  };
+}
+
+function listSums(sums: Sums): Increment[] {
+  return takeFromSums(new Map(sums), Infinity).increments;
+}
