@@ -10,7 +10,7 @@ export interface ClientOptions {
   apiKey?: string | undefined;
   /** In place of the global fetch. */
   fetch?: Fetch | undefined;
-  /** For an answer to one attempt; 10 000 by default, a little more than a gateway takes at most. */
+  /** For an answer to one attempt; 15 000 by default, a little more than a gateway of a cluster takes. */
   timeoutMs?: number | undefined;
   /** For a call with all its attempts; 60 000 by default. */
   deadlineMs?: number | undefined;
@@ -50,7 +50,7 @@ export interface Client {
   readMany: (keys: readonly string[], options?: ReadOptions) => Promise<Counter[]>;
 }
 
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 15_000;
 const DEADLINE_MS = 60_000;
 /** An idempotency key holds for a day, so no call comes near that. */
 const MS_MAX = 3_600_000;
