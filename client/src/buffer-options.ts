@@ -16,6 +16,7 @@ const MAX_KEYS = 100_000;
 const MAX_AGE_MS = 1_000;
 /** As long as a timer can be. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** With the defaults, and what they mean for a batch. @throws IncrementMeshError `invalid-argument` */
 export function readBufferOptions(options: BufferOptions) {
   const maxKeys = readCount('maxKeys', options.maxKeys, { otherwise: MAX_KEYS });

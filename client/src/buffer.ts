@@ -26,7 +26,7 @@ export interface WaitOptions {
 
 /** What is not known to be stored: send it with its idempotency key where it has one, within 24 hours. */
 export interface Pending {
-  increments: Increment[];
+  increments: readonly Increment[];
   /** Undefined for what was never sent. */
   idempotencyKey: string | undefined;
 }
@@ -87,7 +87,6 @@ export function createBuffer(
 
   function makeAllDue(): void {
     keys.due = keys.taken + sums.size;
-    pausing.abort();
     start();
   }
 
@@ -167,6 +166,8 @@ export function createBuffer(
     const through = keys.taken + sums.size;
     const flushed = flushes.wait(() => keys.stored >= through, signal);
     makeAllDue();
+    // Who waits does not wait for a pause; what is only old does.
+    pausing.abort();
     await flushed;
   }
 

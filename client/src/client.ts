@@ -8,7 +8,7 @@ export interface ClientOptions {
   url: string | URL;
   /** Sent as `Authorization: Bearer …`. */
   apiKey?: string | undefined;
-  /** In place of the global fetch. */
+  /** In place of the global fetch. It must heed its signal, or nothing ends at its time. */
   fetch?: Fetch | undefined;
   /** For an answer to one attempt; 15 000 by default, a little more than a gateway of a cluster takes. */
   timeoutMs?: number | undefined;

@@ -116,6 +116,23 @@ void t.test('what cannot be sent is tried again by itself', async (t) => {
   t.equal(stored.get(KEY), 1n);
 });
 
+void t.test('what grows old does not cut short the pause after an error', async (t) => {
+  const { client, sent, fail } = fakeClient();
+  const random = Math.random;
+  t.teardown(() => (Math.random = random));
+  Math.random = () => 1;
+  fail(away);
+  const buffer = createBuffer(client, { maxAgeMs: 1 });
+  const startedAt = performance.now();
+  buffer.add(KEY, 1);
+  while (sent.length < 2) {
+    buffer.add(OTHER, 1);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  t.ok(performance.now() - startedAt >= 99);
+  await buffer.close();
+});
+
 void t.test('a full buffer says so, adds nothing, and loses nothing', async (t) => {
   const { client, sent, stored, hold, fail } = fakeClient();
   fail(away);
