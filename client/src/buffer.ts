@@ -9,11 +9,11 @@
  * the buffer is full add() throws.
  */
 import { pauseMs } from './back-off.ts';
-import { isKeyExpired, makeBatch, type Batch } from './batch.ts';
-import { bufferClosed, bufferFull, keyExpired } from './buffer-errors.ts';
+import { createBatchQueue } from './batch-queue.ts';
+import { bufferClosed, bufferFull } from './buffer-errors.ts';
 import { readBufferOptions, type BufferOptions } from './buffer-options.ts';
 import type { Client } from './client.ts';
-import { IncrementMeshError } from './error.ts';
+import type { IncrementMeshError } from './error.ts';
 import { checkKey, readValue, type Increment } from './increment.ts';
 import { sleep } from './send.ts';
 import { addToSums, takeFromSums, type Sums } from './sums.ts';
@@ -54,22 +54,18 @@ export interface IncrementBuffer {
   pending: () => Pending[];
 }
 
-/** A broker or a rate limit may take less in a message than a gateway in a batch. */
-const CONTENT_TOO_LARGE = 413;
-
 /** A buffer in front of a client. Close it before the program ends. @throws IncrementMeshError */
 export function createBuffer(
   client: Pick<Client, 'incrementMany'>,
   options: BufferOptions = {},
 ): IncrementBuffer {
-  const { maxKeys, maxAgeMs, onError, ...sizes } = readBufferOptions(options);
-  let { batchMax } = sizes;
+  const { maxKeys, maxAgeMs, batchMax, onError } = readBufferOptions(options);
   const sums: Sums = new Map();
-  const batches: Batch[] = [];
+  const queue = createBatchQueue(client, { sums, increments: batchMax });
   const rooms = createWaiters();
   const flushes = createWaiters();
-  /** Keys that left the sums, that are stored, and up to which the sums are due. */
-  const keys = { taken: 0, stored: 0, due: 0 };
+  /** Up to which of the keys that leave the sums all are due. */
+  let dueThrough = 0;
   let ageTimer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> | undefined;
   let isRunning = false;
@@ -82,11 +78,11 @@ export function createBuffer(
   let lastError: IncrementMeshError | undefined;
 
   function held(): number {
-    return batches.reduce((count, { increments }) => count + increments.length, sums.size);
+    return sums.size + queue.count();
   }
 
   function makeAllDue(): void {
-    keys.due = keys.taken + sums.size;
+    dueThrough = queue.keys.taken + sums.size;
     start();
   }
 
@@ -100,15 +96,22 @@ export function createBuffer(
   async function run(): Promise<void> {
     try {
       for (let failures = 0; !isStopped && expired === undefined;) {
-        if (batches.length === 0) {
-          const isDue = keys.taken < keys.due || sums.size >= batchMax || held() >= maxKeys;
-          if (sums.size === 0 || !isDue) return;
-          takeBatch();
+        if (queue.batches.length === 0) {
+          if (!isDue()) return;
+          queue.take();
         }
-        const error = await sendFirst();
+        sending = new AbortController();
+        const error = await queue.sendFirst(sending.signal);
         failures = error === undefined ? 0 : failures + 1;
-        if (error === undefined || isStopped) continue;
+        if (isStopped) return;
         lastError = error;
+        flushes.check();
+        rooms.check();
+        if (error === undefined) continue;
+        if (error.code === 'idempotency-key-expired') {
+          expired = error;
+          rooms.rejectAll(error);
+        }
         flushes.rejectAll(error);
         onError?.(error);
         pausing = new AbortController();
@@ -120,51 +123,16 @@ export function createBuffer(
     }
   }
 
-  function takeBatch(): void {
-    const { increments, keys: count } = takeFromSums(sums, batchMax);
-    keys.taken += count;
-    batches.push(makeBatch(increments, keys.taken));
-  }
-
-  /** @returns why the first batch is still here; undefined where it is stored, or was halved. */
-  async function sendFirst(): Promise<IncrementMeshError | undefined> {
-    const [batch] = batches;
-    if (batch === undefined) return undefined;
-    const { increments, idempotencyKey, through } = batch;
-    if (isKeyExpired(batch)) {
-      expired = keyExpired(batch, lastError);
-      rooms.rejectAll(expired);
-      return expired;
-    }
-    sending = new AbortController();
-    const { signal } = sending;
-    const triedAt = Date.now();
-    try {
-      await client.incrementMany(increments, { idempotencyKey, signal });
-    } catch (error) {
-      if (!(error instanceof IncrementMeshError)) throw error;
-      if (error.mayBeStored) batch.doubtfulSince ??= triedAt;
-      const isTooLarge = error.status === CONTENT_TOO_LARGE && increments.length > 1;
-      if (!isTooLarge || batch.doubtfulSince !== undefined) return error;
-      batchMax = Math.ceil(increments.length / 2);
-      // Nothing was stored, so both halves are new to the gateway.
-      const first = makeBatch(increments.slice(0, batchMax), keys.stored);
-      batches.splice(0, 1, first, makeBatch(increments.slice(batchMax), through));
-      return undefined;
-    }
-    batches.shift();
-    keys.stored = through;
-    lastError = undefined;
-    flushes.check();
-    rooms.check();
-    return undefined;
+  function isDue(): boolean {
+    if (sums.size === 0) return false;
+    return queue.keys.taken < dueThrough || queue.isFilled() || held() >= maxKeys;
   }
 
   async function flush({ signal }: WaitOptions = {}): Promise<void> {
     if (expired !== undefined) throw expired;
     if (isStopped) throw bufferClosed();
-    const through = keys.taken + sums.size;
-    const flushed = flushes.wait(() => keys.stored >= through, signal);
+    const through = queue.keys.taken + sums.size;
+    const flushed = flushes.wait(() => queue.keys.stored >= through, signal);
     makeAllDue();
     // Who waits does not wait for a pause; what is only old does.
     pausing.abort();
@@ -180,7 +148,7 @@ export function createBuffer(
       const lowerKey = key.toLowerCase();
       if (!sums.has(lowerKey) && held() >= maxKeys) throw bufferFull(maxKeys, lastError);
       addToSums(sums, lowerKey, exact);
-      if (sums.size >= batchMax || held() >= maxKeys) start();
+      if (queue.isFilled() || held() >= maxKeys) start();
       ageTimer ??= setTimeout(() => {
         ageTimer = undefined;
         makeAllDue();
@@ -204,11 +172,13 @@ export function createBuffer(
         pausing.abort();
         sending.abort(new Error('the buffer was closed'));
         await running;
+        flushes.check();
+        flushes.rejectAll(error as IncrementMeshError);
         throw error;
       }
     },
     pending: () => [
-      ...batches.map(({ increments, idempotencyKey }) => ({ increments, idempotencyKey })),
+      ...queue.batches.map(({ increments, idempotencyKey }) => ({ increments, idempotencyKey })),
       ...(sums.size === 0 ? [] : [{ increments: listSums(sums), idempotencyKey: undefined }]),
     ],
   };

@@ -234,9 +234,11 @@ void t.test(
     const buffer = createBuffer(client, { maxAgeMs: NEVER_MS });
     buffer.add(KEY, 1);
     const ending = new AbortController();
+    const flushed = buffer.flush();
     const closed = buffer.close({ signal: ending.signal });
     ending.abort(new Error('enough'));
     await t.rejects(closed, { code: 'aborted', detail: /enough/ });
+    await t.rejects(flushed, { code: 'aborted' }, 'nobody waits for what is not sent');
     const idempotencyKey = sent[0]?.idempotencyKey;
     t.strictSame(buffer.pending(), [{ increments: [{ key: KEY, value: 1n }], idempotencyKey }]);
     t.throws(() => buffer.add(KEY, 1), { code: 'buffer-closed' });

@@ -177,14 +177,14 @@ export const OTHER_MUTATIONS: Mutation[] = [
   },
   {
     promise: 'a batch of a buffer keeps its idempotency key',
-    file: 'client/src/buffer.ts',
+    file: 'client/src/batch-queue.ts',
     find: '{ idempotencyKey, signal }',
     replacement: '{ signal }',
     tests: ['tests/client/buffer.unit.test.ts'],
   },
   {
     promise: 'what could not be sent stays in the buffer',
-    file: 'client/src/buffer.ts',
+    file: 'client/src/batch-queue.ts',
     find: 'if (error.mayBeStored) batch.doubtfulSince ??= triedAt;',
     replacement: 'batches.shift();',
     tests: ['tests/client/buffer.unit.test.ts'],
