@@ -17,8 +17,10 @@ export interface Counter {
   value: bigint;
   /** When it last grew; null where it was never counted. */
   updatedAt: Date | null;
-  /** Everything that was accepted before this time is in the value; null where the gateway does not tell. */
+  /** Everything that was accepted before this time is in the value; null where the gateway does not know. */
   completeThrough: Date | null;
+  /** Everything that was accepted with this sequence or a lower one is in the value; null as above. */
+  completeSequence: number | null;
 }
 
 export function readAccepted(
@@ -33,27 +35,44 @@ export function readAccepted(
 
 /** Of `GET /counters/{key}`. */
 export function readCounter(body: unknown): Counter | undefined {
-  const { key, value, updated_at: updatedAt, complete_through: completeThrough } = asRecord(body);
+  const record = asRecord(body);
+  const { key, value } = record;
   if (typeof key !== 'string' || typeof value !== 'string' || !/^-?\d+$/.test(value)) {
     return undefined;
   }
   return {
     key,
     value: BigInt(value),
-    updatedAt: readTime(updatedAt),
-    completeThrough: readTime(completeThrough),
+    updatedAt: readTime(record['updated_at']),
+    ...readComplete(record),
   };
 }
 
-/** Of `GET /counters?key=…`; the time may be told of each counter or once for all. */
+/** Of a 404 that says of a key that it is not counted. */
+export function readNotCounted(body: unknown, key: string): Counter | undefined {
+  const record = asRecord(body);
+  if (record['code'] !== 'no-such-counter') return undefined;
+  return { key: key.toLowerCase(), value: 0n, updatedAt: null, ...readComplete(record) };
+}
+
+/** Of `GET /counters?key=…`, which says once for all of them how complete they are. */
 export function readCounters(body: unknown): Counter[] | undefined {
-  const { counters, complete_through: completeThrough } = asRecord(body);
+  const { counters, ...complete } = asRecord(body);
   if (!Array.isArray(counters)) return undefined;
   const read = counters.flatMap(
-    (counter: unknown) =>
-      readCounter({ complete_through: completeThrough, ...asRecord(counter) }) ?? [],
+    (counter: unknown) => readCounter({ ...complete, ...asRecord(counter) }) ?? [],
   );
   return read.length === counters.length ? read : undefined;
+}
+
+function readComplete(
+  record: Record<string, unknown>,
+): Pick<Counter, 'completeThrough' | 'completeSequence'> {
+  const sequence = record['complete_sequence'];
+  return {
+    completeThrough: readTime(record['complete_through']),
+    completeSequence: typeof sequence === 'number' ? sequence : null,
+  };
 }
 
 function readTime(text: unknown): Date | null {

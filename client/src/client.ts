@@ -1,5 +1,12 @@
-import { readAccepted, readCounter, readCounters, type Accepted, type Counter } from './answers.ts';
-import { IncrementMeshError, invalidArgument } from './error.ts';
+import {
+  readAccepted,
+  readCounter,
+  readCounters,
+  readNotCounted,
+  type Accepted,
+  type Counter,
+} from './answers.ts';
+import { invalidArgument } from './error.ts';
 import { checkKey, encodeBatch, encodeIncrement, type Increment } from './increment.ts';
 import { send, type Fetch } from './send.ts';
 
@@ -29,9 +36,12 @@ export interface IncrementOptions extends CallOptions {
 }
 
 export interface ReadOptions extends CallOptions {
-  /** The answer must hold everything up to this sequence number or time. */
+  /**
+   * The total must hold everything up to this time, or this `sequence` of an answer; else the read rejects with
+   * `not-yet-complete`.
+   */
   atLeast?: number | Date | undefined;
-  /** How long the gateway may wait for that, in whole seconds. */
+  /** How long the gateway may wait for that, in whole seconds up to 30; it does not wait by default. */
   waitSeconds?: number | undefined;
 }
 
@@ -54,7 +64,8 @@ const TIMEOUT_MS = 15_000;
 const DEADLINE_MS = 60_000;
 /** An idempotency key holds for a day, so no call comes near that. */
 const MS_MAX = 3_600_000;
-const WAIT_S_MAX = 3_600;
+/** No gateway waits longer. */
+const WAIT_S_MAX = 30;
 const KEYS_MAX = 100;
 const VISIBLE = /^[\x21-\x7e]+$/;
 const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
@@ -110,7 +121,7 @@ export function createClient(options: ClientOptions): Client {
   function get<Answer>(
     path: string,
     query: URLSearchParams,
-    { atLeast, waitSeconds = 0, signal, deadlineMs, read }: ReadOptions & Reader<Answer>,
+    { atLeast, waitSeconds = 0, signal, deadlineMs, ...reader }: ReadOptions & Reader<Answer>,
   ): Promise<Answer> {
     if (atLeast !== undefined) query.set('at_least', describeAtLeast(atLeast));
     if (!Number.isSafeInteger(waitSeconds) || waitSeconds < 0 || waitSeconds > WAIT_S_MAX) {
@@ -128,7 +139,7 @@ export function createClient(options: ClientOptions): Client {
       timeoutMs: timeoutMs + waitSeconds * 1_000,
       deadlineMs: readMs('deadlineMs', deadlineMs, deadlineMsOfClient),
       signal,
-      read,
+      ...reader,
     });
   }
 
@@ -139,13 +150,11 @@ export function createClient(options: ClientOptions): Client {
       post('/increments', encodeBatch(increments), options),
     read: async (key, options = {}) => {
       checkKey(key);
-      try {
-        const query = new URLSearchParams();
-        return await get(`/counters/${key}`, query, { ...options, read: readCounter });
-      } catch (error) {
-        if (!isNoSuchCounter(error)) throw error;
-        return { key: key.toLowerCase(), value: 0n, updatedAt: null, completeThrough: null };
-      }
+      return get(`/counters/${key}`, new URLSearchParams(), {
+        ...options,
+        read: readCounter,
+        readNotFound: (body) => readNotCounted(body, key),
+      });
     },
     readMany: async (keys, options = {}) => {
       if (keys.length === 0 || keys.length > KEYS_MAX) {
@@ -160,10 +169,7 @@ export function createClient(options: ClientOptions): Client {
 
 interface Reader<Answer> {
   read: (body: unknown) => Answer | undefined;
-}
-
-function isNoSuchCounter(error: unknown): boolean {
-  return error instanceof IncrementMeshError && error.code === 'no-such-counter';
+  readNotFound?: (body: unknown) => Answer | undefined;
 }
 
 /** Without a slash at the end. */

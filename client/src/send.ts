@@ -21,6 +21,8 @@ export interface Call<Answer> {
   idempotencyKey?: string;
   /** Reads the body of a success; undefined where it is not a gateway's. */
   read: (body: unknown, headers: Headers) => Answer | undefined;
+  /** Reads the body of a 404 that is an answer too. */
+  readNotFound?: ((body: unknown) => Answer | undefined) | undefined;
 }
 
 /** Time and chance, which tests replace. */
@@ -51,7 +53,10 @@ export async function send<Answer>(call: Call<Answer>, clock: Clock = realClock)
     if ('answer' in tried) return tried.answer;
     const { failure, retryAfterMs } = tried;
     if (call.method === 'POST') mayBeStored ||= failure.mayBeStored;
-    if (!failure.retryable) throw explain(call, { ...failure, mayBeStored });
+    // Not the latter, since the caller said how long to wait for it.
+    if (!failure.retryable || failure.code === 'not-yet-complete') {
+      throw explain(call, { ...failure, mayBeStored });
+    }
     if (signal !== undefined && hasAborted(signal)) continue;
     const ms = pauseMs(attempt, retryAfterMs, clock.random);
     if (ms >= msLeft()) {
@@ -78,7 +83,12 @@ async function tryOnce<Answer>(call: Call<Answer>, timeoutMs: number): Promise<T
     const init: RequestInit = { method, headers, signal: ending.signal, redirect: 'manual' };
     const response = await fetch(url, body === undefined ? init : { ...init, body });
     const text = await response.text();
-    const answer = response.ok ? call.read(parse(text), response.headers) : undefined;
+    const said = parse(text);
+    const answer = response.ok
+      ? call.read(said, response.headers)
+      : response.status === 404
+        ? call.readNotFound?.(said)
+        : undefined;
     if (answer !== undefined) return { answer };
     const failure = judgeAnswer(response.status, text);
     // A success that no gateway gave proves nothing.

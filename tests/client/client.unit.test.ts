@@ -48,12 +48,15 @@ void t.test('a total of any size is read exactly', async (t) => {
     value: 123456789012345678901234567890n,
     updatedAt: new Date(UPDATED),
     completeThrough: null,
+    completeSequence: null,
   });
   t.equal(plain.sent[0]?.url, `http://gateway/counters/${KEY}`);
 
-  const known = fakeGateway(() => Response.json({ ...counter, complete_through: UPDATED }));
+  const known = fakeGateway(() =>
+    Response.json({ ...counter, complete_through: UPDATED, complete_sequence: 14 }),
+  );
   const { read } = createClient({ url, fetch: known.fetch });
-  t.match(await read(KEY), { completeThrough: new Date(UPDATED) });
+  t.match(await read(KEY), { completeThrough: new Date(UPDATED), completeSequence: 14 });
   const unknown = fakeGateway(() => Response.json({ ...counter, complete_through: null }));
   t.match(await createClient({ url, fetch: unknown.fetch }).read(KEY), { completeThrough: null });
   const wrong = fakeGateway(() => Response.json({ ...counter, value: 12 }));
@@ -66,7 +69,13 @@ void t.test('a total of any size is read exactly', async (t) => {
 void t.test('a counter that was never counted is 0', async (t) => {
   const { fetch } = fakeGateway(() => problem(404, 'no-such-counter'));
   const counter = await createClient({ url, fetch }).read(KEY.toUpperCase());
-  t.strictSame(counter, { key: KEY, value: 0n, updatedAt: null, completeThrough: null });
+  t.strictSame(counter, {
+    key: KEY,
+    value: 0n,
+    updatedAt: null,
+    completeThrough: null,
+    completeSequence: null,
+  });
   const elsewhere = fakeGateway(() => problem(404, 'no-such-route'));
   const missing = createClient({ url, fetch: elsewhere.fetch }).read(KEY);
   await t.rejects(missing, { code: 'no-such-route' });
@@ -82,8 +91,8 @@ void t.test('several totals are read in the order of the keys', async (t) => {
   const { readMany } = createClient({ url, fetch });
   const completeThrough = new Date(UPDATED);
   t.strictSame(await readMany([KEY, other]), [
-    { key: KEY, value: 7n, updatedAt: new Date(UPDATED), completeThrough },
-    { key: other, value: 0n, updatedAt: null, completeThrough },
+    { key: KEY, value: 7n, updatedAt: new Date(UPDATED), completeThrough, completeSequence: null },
+    { key: other, value: 0n, updatedAt: null, completeThrough, completeSequence: null },
   ]);
   t.equal(sent[0]?.url, `http://gateway/counters?key=${KEY}&key=${other}`);
   await t.rejects(readMany([]), { code: 'invalid-argument' });
@@ -107,12 +116,24 @@ void t.test('a read says what it must hold, and how long it waits for that', asy
     { atLeast: new Date('never') },
     { waitSeconds: 1.5 },
     { waitSeconds: -1 },
+    { waitSeconds: 31 },
     { deadlineMs: 0 },
   ]) {
     await t.rejects(read(KEY, options), { code: 'invalid-argument' }, JSON.stringify(options));
   }
   t.equal(sent.length, 2);
 });
+
+void t.test(
+  'a read that is not yet complete is not repeated, for the caller said how long to wait',
+  async (t) => {
+    const { fetch, sent } = fakeGateway(() => problem(504, 'not-yet-complete'));
+    const reading = createClient({ url, fetch }).read(KEY, { atLeast: 14, waitSeconds: 1 });
+    const expected = { code: 'not-yet-complete', status: 504, retryable: true, mayBeStored: false };
+    await t.rejects(reading, expected);
+    t.equal(sent.length, 1);
+  },
+);
 
 void t.test('a wrong option is refused when the client is made', (t) => {
   const code = 'invalid-argument';
