@@ -45,6 +45,56 @@ void t.test('with API keys each route asks for its scope', async (t) => {
   t.equal(other.headers['idempotent-replayed'], undefined, "another client's key is another key");
 });
 
+void t.test('a key is refused from its expiry on, whatever the clock did before', async (t) => {
+  const file = join(t.testdir(), 'api-keys.json');
+  const expires = new Date(Date.now() + 3_600_000).toISOString();
+  const keys = [
+    { ...createKey('web', 'expiring', ['write', 'read']), expires },
+    createKey('web', 'new', ['write']),
+  ];
+  writeFileSync(file, JSON.stringify({ keys } satisfies ApiKeysFile));
+  const apiKeys = openApiKeys(file, (problem) => t.fail(problem));
+  const { post } = await buildTestGateway(t, { apiKeys });
+  const body = { key: makeKeys(1)[0], value: 1 };
+  const send = (secret: string) =>
+    post('/increment', body, { authorization: `Bearer ${secret}`, 'idempotency-key': 'same' });
+
+  t.equal((await send('expiring')).status, 200);
+  const repeat = await send('new');
+  t.equal(repeat.headers['idempotent-replayed'], 'true', 'both secrets are one client');
+  const found = apiKeys.find('expiring');
+
+  const { now } = Date;
+  t.teardown(() => (Date.now = now));
+  Date.now = () => Date.parse(expires);
+  const expired = await send('expiring');
+  t.equal(expired.status, 401);
+  t.match(JSON.parse(expired.body), {
+    code: 'unauthorized',
+    detail: `The key "web" expired at ${expires}`,
+  });
+  t.match(expired.headers['www-authenticate'], /invalid_token/);
+  t.equal((await send('new')).status, 200, 'the other secret of the name holds');
+  t.equal(apiKeys.readAgain(found!), undefined, 'what is open ends');
+
+  Date.now = () => Date.parse(expires) - 1;
+  t.equal((await send('expiring')).status, 200, 'a clock that is set back counts too');
+});
+
+void t.test('a key of a former version may do what it could, and operate', async (t) => {
+  const file = join(t.testdir(), 'api-keys.json');
+  const former = { ...createKey('former', 'f-secret', []), scopes: ['admin'] };
+  writeFileSync(file, JSON.stringify({ keys: [former] }));
+  const apiKeys = openApiKeys(file, (problem) => t.fail(problem));
+  const { send, post } = await buildTestGateway(t, { apiKeys });
+  const headers = { authorization: 'Bearer f-secret' };
+  const events = await send('/events', { method: 'HEAD', headers });
+  t.equal(events.status, 200);
+  t.equal((await send('/counters?key=x', { headers })).status, 403);
+  t.equal((await post('/increment', {}, headers)).status, 403);
+  t.strictSame(apiKeys.find('f-secret')?.scopes, ['operate']);
+});
+
 function createKey(name: string, secret: string, scopes: Scope[]) {
   return { name, sha256: createHash('sha256').update(secret).digest('hex'), scopes };
 }
