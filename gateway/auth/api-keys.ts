@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
+import { KEY_USES_MAX, useIdOf, type KeyUses } from '../../schema/message/key-uses.ts';
 import { currentScope, type ApiKey, type Scope } from '../../schema/http/api-keys.ts';
 import { ConfigurationError } from '../../schema/settings/environment.ts';
 import { KeyFileError, readKeyFile } from './key-file.ts';
@@ -19,6 +20,8 @@ export interface ApiKeys {
   findExpired: (secret: string) => GrantedKey | undefined;
   /** A key that was found before, as the file has it now; undefined if its secret is gone or has expired. */
   readAgain: (key: ApiKey) => GrantedKey | undefined;
+  /** When secrets were last used here, of those that were used most recently. */
+  readUses: () => KeyUses;
   /** Calls back after each change of the keys. */
   onChange: (listener: (change: KeyChange) => void) => void;
   close: () => void;
@@ -87,6 +90,15 @@ export function openApiKeys(
     readAgain: ({ sha256 }) => {
       const entry = entries.get(sha256);
       return entry !== undefined && Date.now() < entry.expiresAt ? entry.key : undefined;
+    },
+    readUses: () => {
+      const used = [...entries].filter(([, { usedAt }]) => usedAt > 0);
+      const latest = used.toSorted(([, one], [, other]) => other.usedAt - one.usedAt);
+      return Object.fromEntries(
+        latest
+          .slice(0, KEY_USES_MAX)
+          .map(([sha256, { usedAt }]) => [useIdOf(sha256), Math.floor(usedAt / 60_000)]),
+      );
     },
     onChange: (listener) => listeners.push(listener),
     close: () => {

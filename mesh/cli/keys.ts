@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { Value } from 'typebox/value';
 import { quoteForShell } from '../../schema/quote-for-shell.ts';
 import { ApiKey, currentScope } from '../../schema/http/api-keys.ts';
+import { useIdOf } from '../../schema/message/key-uses.ts';
 import { changeKeys, readKeys } from './change-keys.ts';
 import { EXIT, type Command, type CommandContext } from './command.ts';
 import { Refusal, UsageError } from './errors.ts';
 import { formatTime, readExpiry } from './key-times.ts';
+import { readKeyUses } from './key-uses.ts';
 import { formatTable } from './table.ts';
 
 /** 256 bits can't be guessed; secret scanners find the prefix. */
@@ -89,18 +91,24 @@ export const listKeys: Command = {
   name: 'keys list',
   synopsis: '[--file PATH]',
   summary: 'Lists API keys, without their secrets',
-  help: FILE_HELP,
+  help: `${FILE_HELP}
+
+LAST USED is what the gateways that run have seen since their start, to the minute; each tells of the 500
+secrets that it saw last. Where no mesh answers, it is a dash.`,
   options: fileOption,
-  run: (context) => {
+  run: async (context) => {
     const path = keyFileOf(context);
     const now = Date.now();
-    const keys = readKeys(path, warnOn(context)).map((key) => ({
+    const found = readKeys(path, warnOn(context));
+    const uses = await readKeyUses(context.servers);
+    const keys = found.map((key) => ({
       name: key.name,
       scopes: key.scopes.map(currentScope),
       rate_limit_max: key.rate_limit_max ?? null,
       created: key.created ?? null,
       expires: key.expires ?? null,
       is_expired: key.expires !== undefined && Date.parse(key.expires) <= now,
+      last_used: timeOf(uses.get(useIdOf(key.sha256))),
     }));
     const rows = keys.map((key) => [
       key.name,
@@ -108,11 +116,19 @@ export const listKeys: Command = {
       String(key.rate_limit_max ?? '—'),
       formatTime(key.created),
       `${formatTime(key.expires)}${key.is_expired ? ' (expired)' : ''}`,
+      formatTime(key.last_used),
     ]);
     context.print({ file: path, keys }, () =>
       keys.length === 0
         ? `There are no keys in ${path}.`
-        : formatTable(rows, ['NAME', 'SCOPES', 'RATE LIMIT', 'CREATED (UTC)', 'EXPIRES']),
+        : formatTable(rows, [
+            'NAME',
+            'SCOPES',
+            'RATE LIMIT',
+            'CREATED (UTC)',
+            'EXPIRES',
+            'LAST USED',
+          ]),
     );
     return EXIT.fine;
   },
@@ -139,6 +155,10 @@ export const revokeKey: Command = {
     return EXIT.fine;
   },
 };
+
+function timeOf(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}
 
 export function makeSecret(): { secret: string; sha256: string } {
   const secret = `${SECRET_PREFIX}${randomBytes(SECRET_BYTES).toString('base64url')}`;

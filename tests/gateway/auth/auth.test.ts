@@ -4,6 +4,7 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import t from 'tap';
 import type { ApiKeysFile, Scope } from '../../../schema/http/api-keys.ts';
+import { commandsOn } from '../../mesh/cli/run-command.ts';
 import { makeCertificates } from '../../support/certificates.ts';
 import { makeKeys } from '../../support/counters.ts';
 import { post } from '../../support/load.ts';
@@ -54,6 +55,17 @@ void t.test('API keys, and certificates', async (t) => {
     );
     const after = await post(gateway.url, body, bearer('rotated'));
     t.equal(after.status, 200, 'a broken file changes nothing');
+  });
+
+  await t.test('the list of keys tells which secret was used last, and when', async (t) => {
+    write(file, {
+      keys: [createKey('writer', 'rotated', ['write']), createKey('idle', 'i', ['read'])],
+    });
+    const { answer } = await commandsOn(servers)(`keys list --json --file ${file}`);
+    const { keys } = answer() as { keys: { name: string; last_used: string | null }[] };
+    const used = Date.parse(keys[0]?.last_used ?? '');
+    t.ok(Date.now() - used < 180_000 && used % 60_000 === 0, `to the minute: ${used}`);
+    t.match(keys[1], { name: 'idle', last_used: null });
   });
 
   await t.test('a gateway speaks TLS by a certificate and its key', async (t) => {

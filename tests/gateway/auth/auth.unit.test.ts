@@ -74,6 +74,9 @@ void t.test('a key is refused from its expiry on, whatever the clock did before'
     detail: `The key "web" expired at ${expires}`,
   });
   t.match(expired.headers['www-authenticate'], /invalid_token/);
+  const minute = Math.floor(now() / 60_000);
+  const lastUse = apiKeys.readUses()[found!.sha256.slice(0, 16)] ?? 0;
+  t.ok(lastUse <= minute && lastUse >= minute - 1, 'a refused request is no use');
   t.equal((await send('new')).status, 200, 'the other secret of the name holds');
   t.equal(apiKeys.readAgain(found!), undefined, 'what is open ends');
 
