@@ -61,6 +61,7 @@ void t.test('a rotated key has two valid secrets, of which the old one ends', as
   t.match(keys.find(secret), same);
   const { now } = Date;
   t.teardown(() => (Date.now = now));
+  t.ok(Date.parse(oldUntil) <= now() + 3_600_000, 'the overlap is the one that was asked for');
   Date.now = () => Date.parse(oldUntil);
   t.equal(keys.find(old), undefined, 'after the overlap only the new one');
   t.match(keys.find(secret), same);
