@@ -79,7 +79,14 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
       if (settings.tls) await (await connect({ ...settings, reconnect: false })).close();
       const connection = await connect(settings);
       ACCESSES.set(connection, access);
-      return await refuseUseless(connection);
+      try {
+        await refuseUseless(connection);
+        return connection;
+      } catch (error) {
+        // It would reconnect for ever.
+        await connection.close();
+        throw error;
+      }
     } catch (cause) {
       const reason = describeCause(cause, { access, credentials, usesTls: 'tls' in tls });
       const ErrorClass = cause instanceof Useless ? UselessConnection : CannotConnect;
@@ -140,12 +147,10 @@ class Useless extends Error {
 }
 
 /** @throws Useless where the server is too old, or lets the user hear no answers. */
-async function refuseUseless(connection: NatsConnection): Promise<NatsConnection> {
+async function refuseUseless(connection: NatsConnection): Promise<void> {
   const problem =
     refuseOldServer(connection.info?.version ?? '') ?? (await findInboxProblem(connection));
-  if (problem === undefined) return connection;
-  await connection.close();
-  throw new Useless(problem);
+  if (problem !== undefined) throw new Useless(problem);
 }
 
 /** Without an inbox, each request would wait for its time-out. */

@@ -243,7 +243,23 @@ await t.test('a token, in the URL or in a file, and a list of servers', async (t
     (await connectToNats({ role: 'gateway', ...options })).close();
   await isMet({ url: url.replace('//', '//s3cret@') });
   await isMet({ url: `nats://s3cret@127.0.0.1:1,${url}` });
-  await isMet({ url, secretFile: { kind: 'token', path: join(folder, 'token') } });
+  const ours: NatsAccess = { secretFile: { kind: 'token', path: join(folder, 'token') } };
+  await isMet({ url, ...ours });
+  await provision({ url, ...ours, ...PROVISION });
+
+  await t.test('provisioning again updates no stream, which others may write to', async (t) => {
+    const observer = await connectToNats({ role: 'gateway', url, ...ours });
+    t.teardown(() => observer.close());
+    const seen: string[] = [];
+    observer.subscribe('$JS.API.STREAM.>', {
+      callback: (_, { subject }) => void seen.push(subject),
+    });
+    await observer.flush();
+    await provision({ url, ...ours, ...PROVISION });
+    await observer.flush();
+    t.ok(seen.includes(`$JS.API.STREAM.INFO.${INCREMENTS}`));
+    t.notOk(seen.find((one) => one.startsWith('$JS.API.STREAM.UPDATE')));
+  });
 
   for (const options of [
     { url: url.replace('//', '//0ther@') },
