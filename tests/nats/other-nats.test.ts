@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { nkeys } from '@nats-io/transport-node';
 import t, { type Test } from 'tap';
@@ -27,7 +25,7 @@ import { launchService, startCounter, startGateway } from '../support/services.t
 import { createDatabase } from '../support/shared-postgres.ts';
 import type { Servers } from '../support/servers.ts';
 import { until } from '../support/until.ts';
-import { startBareServer } from './bare-server.ts';
+import { startServer } from './bare-server.ts';
 
 const MIB = 1024 * 1024;
 const ROLES = ['gateway', 'counter', 'provisioner', 'inspector'] as const;
@@ -285,31 +283,6 @@ await t.test('a certificate stands for a user where brokers map it', async (t) =
   t.ok(gateway.info?.tls_required);
   await t.rejects(connectToNats({ url, role: 'gateway', tls: { caFile: tls.caFile } }));
 });
-
-async function startServer(
-  t: Test,
-  folder: string,
-  config: string,
-  jetStream = '',
-): Promise<string> {
-  const path = join(folder, 'nats.conf');
-  writeFileSync(
-    path,
-    `${config}
-max_payload: 2MB
-jetstream { store_dir: "${join(folder, 'store')}", sync_interval: always, ${jetStream} }`,
-  );
-  const url = await startBareServer(t, path);
-  const { hostname, port } = new URL(url);
-  const isListening = () =>
-    new Promise<boolean>((resolve) => {
-      const socket = createConnection({ host: hostname, port: Number(port) });
-      socket.once('data', () => resolve(true)).once('error', () => resolve(false));
-      socket.once('data', () => socket.destroy());
-    });
-  await until('it listens', isListening);
-  return url;
-}
 
 async function makeDatabase(t: Test) {
   const { url, drop } = await createDatabase();

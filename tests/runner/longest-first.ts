@@ -15,6 +15,7 @@ const LONGEST = [
   'tests/gateway/limits/stalled-connections.test.ts',
   'tests/end-to-end/load.test.ts',
   'tests/end-to-end/failover.test.ts',
+  'tests/mesh/database/matrix.test.ts',
   'tests/end-to-end/few-connections.test.ts',
   'tests/gateway/limits/rate-limit.test.ts',
   'tests/gateway/limits/pipelining.test.ts',
