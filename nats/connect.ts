@@ -31,7 +31,7 @@ export class CannotConnect extends Error {
   override readonly name = 'CannotConnect';
 }
 
-/** Thrown if the server is too old, or lets the user hear no answers: waiting would not help. */
+/** Thrown if the server refuses the user, is too old, or lets the user hear no answers: waiting would not help. */
 export class UselessConnection extends CannotConnect {}
 
 const RETRY_DELAY_MS_MAX = 5_000;
@@ -89,12 +89,12 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
       }
     } catch (cause) {
       const reason = describeCause(cause, { access, credentials, usesTls: 'tls' in tls });
-      const ErrorClass = cause instanceof Useless ? UselessConnection : CannotConnect;
+      const isLasting = isRefusedUser(cause) || cause instanceof Useless;
+      const ErrorClass = isLasting ? UselessConnection : CannotConnect;
       const error = new ErrorClass(
         `can't connect to NATS at ${servers.join(', ')} ${describeUser(access, credentials)}: ${reason}`,
         { cause },
       );
-      const isLasting = isRefusedUser(cause) || cause instanceof Useless;
       if (isLasting || options.onRetry === undefined) throw error;
       options.onRetry(error);
       await delay(Math.min(RETRY_DELAY_MS_MAX, 250 * 2 ** attempt), undefined, {

@@ -108,6 +108,15 @@ await t.test('an account of other people’s servers, with a user for each role'
       NATS_CREDS_FILE: join(folder, 'staging-{role}.creds'),
       STREAM_NAME: 'STAGING',
     };
+    const startedAt = performance.now();
+    const refused = await runProvision({
+      ...environment,
+      NATS_CREDS_FILE: '',
+      NATS_URL: url.replace('//', '//provisioner:wrong@'),
+      DATABASE_URL: staging.ownerUrl,
+    });
+    t.match(refused, { code: 1, output: /can't provision NATS: .*check user and password/ });
+    t.ok(performance.now() - startedAt < 60_000, 'which waiting would not change');
     const { code, output } = await runProvision({
       ...environment,
       NATS_URL: url,

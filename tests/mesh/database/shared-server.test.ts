@@ -201,6 +201,8 @@ await t.test(
       createRole,
       /^the owner guest: permission denied to create role \(42501\): .*mesh -- sql/,
     );
+    const [withoutTls] = await findProblems(provision(`${ownerUrl}?sslmode=require`));
+    t.match(withoutTls, /^the owner guest at .*does not support SSL.*; turn ssl on there, or/);
     const schemas = `select nspname from pg_namespace where nspname = '${DEFAULT_SCHEMA}'`;
     t.strictSame(await ask(inDatabase(server.url, 'guarded'), schemas), []);
     await expectMissingRights(t);
