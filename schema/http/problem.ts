@@ -76,6 +76,11 @@ export const PROBLEMS = {
   },
   'too-many-watchers': { status: 503, meaning: 'Too many consoles are connected to this gateway.' },
   'database-away': { status: 503, meaning: 'PostgreSQL cannot be read now.' },
+  'not-yet-complete': {
+    status: 504,
+    meaning:
+      'The counters are not as complete as `at_least` asks; `complete_through` says how far they are.',
+  },
 } as const satisfies Record<string, { status: number; meaning: string }>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
@@ -89,6 +94,8 @@ export const Problem = Type.Object({
   instance: Type.String(),
   code: Type.String(),
   errors: Type.Optional(Type.Array(Type.Object({ detail: Type.String(), pointer: Type.String() }))),
+  complete_through: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  complete_sequence: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
 });
 export type Problem = Static<typeof Problem>;
 
