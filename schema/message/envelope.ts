@@ -1,3 +1,4 @@
+import { digest } from '../digest.ts';
 import type { Increment } from '../increment.ts';
 import { isKey } from '../increment.ts';
 import { isIncrementValue, parseExactJson, stringifyExactJson } from '../int64.ts';
@@ -74,6 +75,15 @@ export class NewerEnvelope extends Error {
 export function encodeIncrement({ key, value, idempotency_key: once }: Increment): string {
   const suffix = once === undefined ? '' : `,"once":${JSON.stringify(once)}`;
   return `{"key":"${key.toLowerCase()}","value":${value}${suffix}}`;
+}
+
+/**
+ * What a repeat under one idempotency key must have: the same increments, however they are written and by
+ * whichever route they came.
+ */
+export function digestIncrements(increments: Increment[]): string {
+  const written = increments.map(({ key, value }) => encodeIncrement({ key, value }));
+  return digest(written.join('\n'));
 }
 
 /**
