@@ -31,17 +31,19 @@ export interface RejectedIncrement {
 }
 
 /** Why something could not be counted; the value of a dead letter's header. */
-export type DeadLetterReason =
-  | 'not-json'
-  | 'wrong-shape'
-  | 'bad-key'
-  | 'bad-value'
-  | 'bad-idempotency-key'
-  | 'idempotency-key-reused'
-  | 'message-id-reused'
-  | 'late'
-  | 'refused-by-database'
-  | 'not-countable';
+export const DEAD_LETTER_REASONS = [
+  'not-json',
+  'wrong-shape',
+  'bad-key',
+  'bad-value',
+  'bad-idempotency-key',
+  'idempotency-key-reused',
+  'message-id-reused',
+  'late',
+  'refused-by-database',
+  'not-countable',
+] as const;
+export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 
 /** Thrown for a message that no version of the counter service accepts. */
 export class UnacceptableEnvelope extends Error {
