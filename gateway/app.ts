@@ -25,6 +25,7 @@ import { connections } from './limits/connections.ts';
 import { overload } from './limits/overload.ts';
 import { rateLimit, type RateLimitOptions } from './limits/rate-limit.ts';
 import { stalledConnections } from './limits/stalled-connections.ts';
+import { refuseUnknownQueries } from './openapi/no-query.ts';
 import { openapi } from './openapi/openapi.ts';
 import { counterRoutes } from './reads/counter-routes.ts';
 import { createDatabaseReads } from './reads/database-reads.ts';
@@ -104,7 +105,8 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(auditLog, options);
   if (options.corsOrigins.length > 0) await app.register(cors, options);
   if (options.apiKeys === undefined) await app.register(foreignPages, options.hosts);
-  await app.register(openapi);
+  refuseUnknownQueries(app);
+  await app.register(openapi, options);
   await app.register(overload);
   await app.register(auth, { apiKeys: options.apiKeys });
   await app.register(rateLimit, options.rateLimit);
@@ -141,7 +143,7 @@ function addRequestHooks(
       done(new ProblemError('bad-request', 'An HTTP/1.1 request must have a Host header.'));
     else if (host?.includes(',') === true)
       done(new ProblemError('bad-request', 'A request must have one Host header, not several.'));
-    else if (coding !== undefined && coding !== 'identity')
+    else if (coding !== undefined && coding.toLowerCase() !== 'identity')
       done(new ProblemError('unsupported-media-type', 'Send the body without a Content-Encoding.'));
     else done();
   });

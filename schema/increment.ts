@@ -1,8 +1,10 @@
 import { Type, type Static } from 'typebox';
 import { digitsUpTo, exactOf, INT64_MAX, type Exact } from './int64.ts';
 
-export const KEY_PATTERN =
-  '^(?!00000000-0000-0000-0000-000000000000$)[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
+export const NIL_KEY = '00000000-0000-0000-0000-000000000000';
+export const UUID_PATTERN =
+  '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
+const KEY_PATTERN = `^(?!${NIL_KEY}$)${UUID_PATTERN.slice(1)}`;
 /** The rules in words, as errors state them. */
 export const KEY_RULE = 'must be a UUID of the form 8-4-4-4-12, and not the nil UUID';
 export const VALUE_RULE =
@@ -20,6 +22,7 @@ export const EXAMPLE_KEY = '86f1fe5b-6dc7-45cb-9837-9e84757f5246';
 
 /** A counter's key. TypeBox's own `format: 'uuid'` would accept the nil UUID. */
 export const Key = Type.String({
+  title: 'Key',
   pattern: KEY_PATTERN,
   description: KEY_RULE,
   examples: [EXAMPLE_KEY],
@@ -42,7 +45,7 @@ export const IncrementValue = Type.Union(
 /** The body of `POST /increment`. */
 export const IncrementBody = Type.Object(
   { key: Key, value: IncrementValue },
-  { additionalProperties: false },
+  { title: 'Increment', additionalProperties: false },
 );
 export type IncrementBody = Static<typeof IncrementBody>;
 

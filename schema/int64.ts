@@ -24,6 +24,8 @@ interface JsonWithSource {
   rawJSON: (text: string) => unknown;
 }
 const json = JSON as unknown as JsonWithSource;
+/** What JSON.stringify writes as it is. */
+export const rawJson = json.rawJSON;
 
 /** A number that is not written as an integer. No schema accepts it, and it is written back unchanged. */
 class OtherNumber {

@@ -52,6 +52,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   const one = {
     schema: {
       summary: 'Count one increment',
+      description: 'The 200 comes when it is on disk; it is counted within ten seconds.',
       tags: ['Increments'],
       operationId: 'increment',
       body: IncrementBody,
@@ -71,6 +72,8 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   const many = {
     schema: {
       summary: 'Count up to 10 000 increments, all or none',
+      description:
+        'An array as JSON, or one increment a line as NDJSON; at most 1 MiB. An Idempotency-Key covers all of it.',
       tags: ['Increments'],
       operationId: 'incrementMany',
       response,

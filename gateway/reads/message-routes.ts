@@ -25,7 +25,9 @@ export const messageRoutes: FastifyPluginCallbackTypebox<{
   brokerTimeMs: () => number;
 }> = (app, { database, reads, brokerTimeMs }, done) => {
   const schema = {
-    summary: 'What became of an accepted increment; known for an hour',
+    summary: 'What became of an accepted increment',
+    description:
+      'By the id in the answer to an increment: whether it is committed, and how many of its increments were counted. Known for an hour.',
     tags: ['Increments'],
     operationId: 'readMessageStatus',
     params: MessageParams,

@@ -46,10 +46,13 @@ export const Outcome = Type.Object(
     counted: count('Added to their counters'),
     repeated: count('Not added, since their Idempotency-Key was counted before'),
     dead_letters: Type.Array(
-      Type.Object({
-        reason: Type.Enum([...DEAD_LETTER_REASONS]),
-        count: Type.Integer({ minimum: 1 }),
-      }),
+      Type.Object(
+        {
+          reason: Type.Enum([...DEAD_LETTER_REASONS], { type: 'string' }),
+          count: Type.Integer({ minimum: 1 }),
+        },
+        { title: 'DeadLetterCount' },
+      ),
       { description: 'Not added, and kept for an operator' },
     ),
   },
