@@ -13,6 +13,7 @@ import { cors } from './auth/cors.ts';
 import { consoleRoutes } from './console/console-routes.ts';
 import type { MeshView } from './console/mesh-view.ts';
 import { collectPaths } from './errors/other-methods.ts';
+import { answerExpectations } from './errors/expect-continue.ts';
 import { answerPreRoutingErrors } from './errors/pre-routing-errors.ts';
 import { createErrorHandler, ProblemError, sendProblem } from './errors/problem-details.ts';
 import { healthRoutes } from './health/health-routes.ts';
@@ -81,10 +82,6 @@ export async function buildGateway(options: GatewayOptions) {
     trustProxy: options.trustProxy ?? false,
     ...answerPreRoutingErrors(stats, handleError, headers),
   }).withTypeProvider<TypeBoxTypeProvider>();
-  // An unknown expectation may be ignored; Node's own refusal would have an empty body.
-  app.server.on('checkExpectation', (request, response) =>
-    app.server.emit('request', request, response),
-  );
 
   const answerOtherMethods = collectPaths(app);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
@@ -110,6 +107,7 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(overload);
   await app.register(auth, { apiKeys: options.apiKeys });
   await app.register(rateLimit, options.rateLimit);
+  answerExpectations(app);
   await app.register(incrementRoutes, options);
   await app.register(counterRoutes, { ...options, reads });
   await app.register(messageRoutes, { ...options, reads });

@@ -92,7 +92,7 @@ export const openapi = fastifyPlugin(async (app: FastifyInstance, { apiKeys }: O
     }),
     transformObject: (made) => {
       const document = 'openapiObject' in made ? made.openapiObject : {};
-      return nameSchemas(document, { documented: DOCUMENTED, hasKeys }) as typeof document;
+      return nameSchemas(document, { documented: DOCUMENTED, hasKeys });
     },
   });
   await app.register(async (docs) => {

@@ -125,6 +125,8 @@ void t.test(
     t.match(JSON.parse(answer.body), { accepted: 1, id: stored[0]?.id, sequence: 1 });
     const [message] = stored;
     t.match(JSON.parse(message?.body ?? ''), { increments: [{ key: KEY, value: 2 }] });
+    const identity = { 'content-encoding': 'Identity' };
+    t.equal((await post('/increment', { key: KEY, value: 1 }, identity)).status, 200);
   },
 );
 
