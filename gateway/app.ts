@@ -29,8 +29,10 @@ import { stalledConnections } from './limits/stalled-connections.ts';
 import { refuseUnknownQueries } from './openapi/no-query.ts';
 import { openapi } from './openapi/openapi.ts';
 import { counterRoutes } from './reads/counter-routes.ts';
+import { createCompleteWaits } from './reads/complete-waits.ts';
 import { createDatabaseReads } from './reads/database-reads.ts';
 import { messageRoutes } from './reads/message-routes.ts';
+import { selectCompleteness } from './reads/select-counters.ts';
 import { securityHeaders } from './security-headers.ts';
 import { requestLog } from './telemetry/request-log.ts';
 import type { AnsweredRequest, Stats } from './telemetry/stats.ts';
@@ -96,6 +98,7 @@ export async function buildGateway(options: GatewayOptions) {
   const warnOfDatabase = (error: unknown) =>
     warn(`counters can't be read: ${describeDatabaseError(error)}`);
   const reads = createDatabaseReads(warnOfDatabase);
+  const waits = createCompleteWaits(() => reads.read(() => selectCompleteness(options.database)));
 
   if (isTracing()) await app.register(requestTracing);
   if (log.level === 'debug') await app.register(requestLog, options);
@@ -109,7 +112,7 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(rateLimit, options.rateLimit);
   answerExpectations(app);
   await app.register(incrementRoutes, options);
-  await app.register(counterRoutes, { ...options, reads });
+  await app.register(counterRoutes, { ...options, reads, waits });
   await app.register(messageRoutes, { ...options, reads });
   await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
@@ -118,7 +121,10 @@ export async function buildGateway(options: GatewayOptions) {
     ...options,
   });
   await app.register(stalledConnections, {
-    drain: () => Promise.all([options.queues.drain(), reads.drain()]),
+    drain: () => {
+      waits.stop();
+      return Promise.all([options.queues.drain(), reads.drain()]);
+    },
   });
   answerOtherMethods();
   return app;

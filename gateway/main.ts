@@ -141,6 +141,7 @@ async function main(): Promise<void> {
     readStoreProblem: store.readProblem,
     readClockAheadMs: () => stream.clockAheadMs,
     isSyncStated,
+    readKeyUses: apiKeys?.readUses,
   };
   const recordPackSize = createMetrics(stats, observe);
   const { service, readHeartbeat } = createReport(stats, observe);

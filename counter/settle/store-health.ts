@@ -25,6 +25,7 @@ import {
   startAgreement,
 } from './agreement.ts';
 import { compareStores, StoresDisagree } from './compare-stores.ts';
+import { recordComplete } from './record-complete.ts';
 import { reportRisk } from './report-risk.ts';
 import { findSettledFloor } from './settled-floor.ts';
 import {
@@ -139,7 +140,9 @@ export async function openStores(
 
   async function look(): Promise<boolean> {
     try {
-      await compare(await readSameStream());
+      const current = await readSameStream();
+      const last = await compare(current);
+      await record(current, Math.min(last, await findSettledFloor(database, current)));
     } catch (error) {
       if (!(error instanceof StoresDisagree)) {
         warn(
@@ -233,7 +236,16 @@ export async function openStores(
       return settled;
     });
     // What was committed since may be of a stream that went back meanwhile.
-    return { stream: current, floor: Math.min(floor, last) };
+    const proven = Math.min(floor, last);
+    await record(current, proven);
+    return { stream: current, floor: proven };
+  }
+
+  /** Beside the way of an increment: a failure only lets the time stand still. */
+  async function record(current: StreamReading, floor: number): Promise<void> {
+    await recordComplete(database, current, floor).catch((error: unknown) =>
+      warn(`how complete the counters are can't be recorded: ${describeDatabaseError(error)}`),
+    );
   }
 
   const stores: StoreHealth = {

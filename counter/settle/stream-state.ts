@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { CLOCK_ANSWER_MS_MAX } from '../../nats/broker-clock.ts';
+import { findCompleteMs } from './complete-ms.ts';
 import { findLossyLimits } from '../../nats/settings.ts';
 import { COUNTED_BY, COUNTER, incarnationOf, INCREMENTS } from '../../nats/streams.ts';
 
@@ -26,6 +27,8 @@ export interface StreamReading extends StreamState {
   brokerMs: number;
   /** Whether the answer took so long that its time has passed. */
   isLate: boolean;
+  /** What was acknowledged before this time of the broker is in the answer; undefined if that is unsure. */
+  completeMs: number | undefined;
 }
 
 export async function readStreamState(manager: JetStreamManager): Promise<StreamReading> {
@@ -33,6 +36,8 @@ export async function readStreamState(manager: JetStreamManager): Promise<Stream
   const info = await manager.streams.info(INCREMENTS);
   const { config, state, ts } = info;
   assert(ts !== undefined, 'every nats-server that is new enough for a mesh tells its time');
+  const elapsedMs = performance.now() - askedAt;
+  const brokerMs = Date.parse(ts);
   const limitedBy = findLossyLimits(config);
   const countedBy = config.metadata?.[COUNTED_BY];
   return {
@@ -44,8 +49,9 @@ export async function readStreamState(manager: JetStreamManager): Promise<Stream
     messages: state.messages,
     // Stream time only: a wrong clock of ours must not make a message look older.
     unsettledSinceMs: Math.max(0, Date.parse(state.messages > 0 ? state.first_ts : state.last_ts)),
-    brokerMs: Date.parse(ts),
-    isLate: performance.now() - askedAt > CLOCK_ANSWER_MS_MAX,
+    brokerMs,
+    isLate: elapsedMs > CLOCK_ANSWER_MS_MAX,
+    completeMs: findCompleteMs({ brokerMs, elapsedMs, cluster: info.cluster, config }),
   };
 }
 

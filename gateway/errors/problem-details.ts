@@ -32,6 +32,7 @@ const TITLES: Record<number, string> = {
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
+  504: 'Gateway Timeout',
 };
 
 /** Errors of Fastify itself, by their status. */
@@ -50,11 +51,19 @@ export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly code: ProblemCode;
   readonly errors: Problem['errors'];
+  readonly members: Partial<Problem>;
 
-  constructor(code: ProblemCode, detail: string, errors?: Problem['errors']) {
+  /** @param members what the document has besides, for this code. */
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    errors?: Problem['errors'],
+    members: Partial<Problem> = {},
+  ) {
     super(detail);
     this.code = code;
     this.errors = errors;
+    this.members = members;
   }
 }
 
@@ -62,9 +71,9 @@ export class ProblemError extends Error {
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
-  { code, message, errors }: ProblemError,
+  { code, message, errors, members }: ProblemError,
 ): FastifyReply {
-  const body = createProblem(code, message, request.url);
+  const body = { ...createProblem(code, message, request.url), ...members };
   const { status } = body;
   if (errors !== undefined) body.errors = errors;
   request.problemCode = code;

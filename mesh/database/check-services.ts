@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sql, type Kysely } from 'kysely';
 import { checkDurability } from '../../counter/startup/check-database.ts';
 import { probeWrites } from '../../counter/flush/probe-writes.ts';
-import { selectCounters } from '../../gateway/reads/counter-routes.ts';
+import { selectCounters } from '../../gateway/reads/select-counters.ts';
 import { readMessage } from '../../gateway/reads/message-routes.ts';
 import { readDatabaseId } from '../../schema/database/database-id.ts';
 import { onDatabase } from '../../schema/database/database.ts';

@@ -39,6 +39,7 @@ const GRANTS: Record<DatabaseRole, string[]> = {
     'select on increments',
     'select (id, sequence, stored_at, increments, not_counted) on ledger',
     'select (version, incarnation, sequence, id, stored_at) on parked_messages',
+    'select (incarnation, complete_through, complete_sequence) on streams',
     'select on kysely_migration',
   ],
   counter: [

@@ -78,6 +78,10 @@ export interface StreamsTable {
   carried_messages: Generated<string>;
   carried_increments: Generated<string>;
   carried_total: Generated<string>;
+  /** Every increment that was stored before this time of the broker is in the counters; null if unknown. */
+  complete_through: Date | null;
+  /** Every increment up to this sequence is in the counters; null if unknown. */
+  complete_sequence: string | null;
 }
 
 export interface Database {

@@ -2,6 +2,31 @@ import { Type, type Static } from 'typebox';
 import { EXAMPLE_KEY, Key } from '../increment.ts';
 
 const EXAMPLE = { key: EXAMPLE_KEY, value: '5', updated_at: '2026-11-23T08:47:44.642Z' };
+const COMPLETE_EXAMPLE = { complete_through: '2026-11-23T08:47:52.110Z', complete_sequence: 14 };
+
+/** What every read says of itself. */
+const COMPLETE = {
+  complete_through: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+    description:
+      "Every increment that was accepted before this time of the broker's clock is in the value; null until " +
+      'a counter service has told',
+  }),
+  complete_sequence: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'Every increment with this `sequence` or a lower one is in the value',
+  }),
+};
+
+const AT_LEAST = Type.Optional(
+  Type.String({
+    description:
+      'Answer only when the counters are complete through this time (RFC 3339), or through the `sequence` ' +
+      'of an answer; else 504. `Prefer: wait=10` waits up to so many seconds, 30 at most.',
+    examples: ['14'],
+    maxLength: 40,
+  }),
+);
+
+export const CounterQuery = Type.Object({ at_least: AT_LEAST }, { additionalProperties: false });
 
 /** A total, which can be larger than an int64. */
 const Total = Type.String({ pattern: '^[0-9]{1,38}$', description: 'A decimal string' });
@@ -14,11 +39,12 @@ export const Counter = Type.Object(
     key: Key,
     value: Total,
     updated_at: Type.String({ format: 'date-time' }),
+    ...COMPLETE,
   },
   {
     title: 'Counter',
     description: 'The counter, at most ten seconds behind.',
-    examples: [EXAMPLE],
+    examples: [{ ...EXAMPLE, ...COMPLETE_EXAMPLE }],
   },
 );
 export type Counter = Static<typeof Counter>;
@@ -34,6 +60,7 @@ export const CountersQuery = Type.Object(
       description: `1 to ${KEYS_MAX} keys, each in its own parameter \`key\``,
       examples: [[EXAMPLE_KEY]],
     }),
+    at_least: AT_LEAST,
   },
   { additionalProperties: false },
 );
@@ -51,10 +78,11 @@ export const Counters = Type.Object(
         { title: 'CounterOrZero' },
       ),
     ),
+    ...COMPLETE,
   },
   {
     title: 'Counters',
     description: 'The counters in the order of the request; one that is not counted is `"0"`.',
-    examples: [{ counters: [EXAMPLE] }],
+    examples: [{ counters: [EXAMPLE], ...COMPLETE_EXAMPLE }],
   },
 );

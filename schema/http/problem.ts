@@ -76,6 +76,11 @@ export const PROBLEMS = {
   },
   'too-many-watchers': { status: 503, meaning: 'Too many consoles are connected to this gateway.' },
   'database-away': { status: 503, meaning: 'PostgreSQL cannot be read now.' },
+  'not-yet-complete': {
+    status: 504,
+    meaning:
+      'The counters are not as complete as `at_least` asks; `complete_through` says how far they are.',
+  },
 } as const satisfies Record<string, { status: number; meaning: string }>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
@@ -104,6 +109,8 @@ export const Problem = Type.Object(
         { description: 'Of an `invalid-request`: each fault' },
       ),
     ),
+    complete_through: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+    complete_sequence: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
   },
   { title: 'Problem', description: 'An error, as RFC 9457 defines it' },
 );

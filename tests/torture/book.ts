@@ -75,6 +75,10 @@ export interface Book {
   /** One attempt for all the increments that it carried. */
   addAttempt: (increments: Increment[], attempt: Attempt) => void;
   addPoison: (poison: MalformedMessage) => void;
+  /** All increments of a key, in the order of their places. */
+  ofKey: (key: string) => readonly Increment[];
+  /** The increments that were added last. */
+  latest: (count: number) => Increment[];
   /** Finds what an increment in a dead letter was. */
   find: (key: string, value: bigint) => Increment | undefined;
 }
@@ -124,6 +128,8 @@ export function openBook(random: Random): Book {
     addIncrement,
     addAttempt,
     addPoison: (poison) => void poisons.set(poison.mark, poison),
+    ofKey: (key) => byKey.get(key) ?? [],
+    latest: (count) => increments.slice(-count),
     find: (key, value) => byKey.get(key)?.find((increment) => increment.value === value),
   };
 }

@@ -25,6 +25,7 @@ export function report(verdict: Verdict): string {
     '',
     `${verdict.increments} increments were sent, ${verdict.counted} counted, ` +
       `${verdict.letters} became dead letters; the ledger refused ${verdict.copiesRefused} copies and whole messages`,
+    ...describeReads(verdict.reads),
     ...describeLost(verdict.lost),
     `quiet ${inSeconds(verdict.quietAfterMs)} after the last request; ` +
       `worst staleness ${inSeconds(worst.stalenessMs)}, meanwhile:`,
@@ -41,6 +42,11 @@ export function report(verdict: Verdict): string {
         ...harmsAround(history, harms),
       ]),
   ].join('\n');
+}
+
+function describeReads(reads: Verdict['reads']): string[] {
+  if (reads === undefined) return [];
+  return [`${reads.answers} reads said of ${reads.claims} increments that they hold them`];
 }
 
 function describeLost({ named, found }: Verdict['lost']): string[] {

@@ -13,6 +13,7 @@ import { openBook } from './book.ts';
 import { runClients } from './clients.ts';
 import { sendMalformedMessages } from './malformed-messages.ts';
 import { createRandom } from '../support/random.ts';
+import { runReaders } from './readers.ts';
 import { startSampler } from './sampler.ts';
 import { injectFaults } from './fault-injector.ts';
 import { reachVerdict, type Verdict } from './verdict.ts';
@@ -20,6 +21,7 @@ import { reachVerdict, type Verdict } from './verdict.ts';
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 /** Enough for packs of several increments, and for two cores. */
 const CONNECTIONS = 24;
+const READERS = 4;
 
 export interface TortureOptions {
   seed: number;
@@ -51,6 +53,13 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
       }),
       sendMalformedMessages({ ...shared, random: random.fork(), url: provisionerUrl }),
     ]);
+    const reading = runReaders({
+      ...shared,
+      random: random.fork(),
+      gateways,
+      connections: READERS,
+      losses,
+    });
     const tormenting = injectFaults(arena, {
       random: random.fork(),
       sampler,
@@ -62,7 +71,8 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
 
     const harms = await tormenting;
     await sending;
-    const verdict = await reachVerdict(arena, book, { seed, harms, sampler, losses });
+    const reads = await reading;
+    const verdict = await reachVerdict(arena, book, { seed, harms, sampler, reads, losses });
     const ends = [...gateways, ...counters].flatMap(({ unexpectedEnds }) => unexpectedEnds);
     return { ...verdict, problems: [...verdict.problems, ...ends] };
   } finally {

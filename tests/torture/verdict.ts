@@ -4,6 +4,7 @@ import type { Database } from '../../schema/database/tables.ts';
 import { auditBooks } from './audit.ts';
 import type { Book } from './book.ts';
 import { checkLetters, readLetters } from './dead-letters.ts';
+import type { Reads } from './readers.ts';
 import { checkLosses, type Loss } from './losses.ts';
 import type { Sampler } from './sampler.ts';
 import type { Harm } from './fault-injector.ts';
@@ -29,6 +30,8 @@ export interface Verdict {
   increments: number;
   counted: number;
   letters: number;
+  /** Reads while faults were injected; each held what it said that it holds. */
+  reads: Reads | undefined;
   /** Messages that operators gave up, and those of them that were accepted and are not counted. */
   lost: { named: number; found: number };
   /** Stored copies that the ledger recognised. */
@@ -42,7 +45,7 @@ export interface Verdict {
 export async function reachVerdict(
   scene: Inspection,
   book: Book,
-  run: { seed: number; harms: Harm[]; sampler: Sampler; losses?: Loss[] },
+  run: { seed: number; harms: Harm[]; sampler: Sampler; reads?: Reads; losses?: Loss[] },
 ): Promise<Verdict> {
   const { database, inspector } = scene;
   const { losses = [] } = run;
@@ -68,6 +71,7 @@ export async function reachVerdict(
     increments: book.increments.length,
     counted: book.increments.reduce((sum, increment) => sum + countOf(increment), 0),
     letters: letters.length,
+    reads: run.reads,
     lost: { named: losses.reduce((sum, { count }) => sum + count, 0), found: gone.size },
     copiesRefused: await countCopies(database),
     worst: run.sampler.worst,

@@ -96,6 +96,10 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   }
   for (const path of ['/livez', '/readyz'])
     check(path, 'get', 400, await send(`${gateway.url}${path}?a=1`));
+  const tooSoon = 'at_least=999999999';
+  const notYet = await send(`${gateway.url}/counters?key=${key}&${tooSoon}`);
+  check('/counters', 'get', 504, notYet);
+  check('/counters/{key}', 'get', 504, await send(`${gateway.url}/counters/${key}?${tooSoon}`));
 
   await freeze(servers.nats);
   check('/increment', 'post', 503, await post(gateway.url, good));
@@ -125,9 +129,12 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   // Elsewhere: backpressure, increment and pipelining (too many waiting), stopping, and an event loop
   // that is late.
   const elsewhere = ['overloaded', 'stopping', 'stream-full', 'stream-refused', 'too-many-waiting'];
-  const reads = ['/counters', '/counters/{key}', '/increments/{id}'];
   t.strictSame(unseen(), [
-    ...reads.map((path) => `get ${path} 503 too-many-waiting`),
+    'get /counters 503 stopping',
+    'get /counters 503 too-many-waiting',
+    'get /counters/{key} 503 stopping',
+    'get /counters/{key} 503 too-many-waiting',
+    'get /increments/{id} 503 too-many-waiting',
     ...elsewhere.map((code) => `post /increment 503 ${code}`),
     ...elsewhere.map((code) => `post /increments 503 ${code}`),
   ]);

@@ -6,7 +6,9 @@ import { readDocument } from './document.ts';
 
 const KEYS: ApiKeys = {
   find: () => undefined,
+  findExpired: () => undefined,
   readAgain: () => undefined,
+  readUses: () => ({}),
   onChange: () => undefined,
   close: () => undefined,
 };

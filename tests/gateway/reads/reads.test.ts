@@ -45,6 +45,55 @@ void t.test('several counters are read at once', async (t) => {
   t.equal((await read(tooMany)).status, 400);
 });
 
+void t.test('a read says how complete it is, and can wait to be', async (t) => {
+  const { gateway } = await shareMesh();
+  const [key = ''] = makeKeys(1);
+  const { body } = await post(gateway.url, { key, value: 5 });
+  const acceptedAt = Date.now();
+  const { sequence } = JSON.parse(body) as { sequence: number };
+  const read = async (atLeast: string | number, headers = {}) => {
+    const answer = await send(`${gateway.url}/counters/${key}?at_least=${atLeast}`, { headers });
+    return { ...answer, body: JSON.parse(answer.body) as Record<string, unknown> };
+  };
+  const early = await read(sequence);
+  t.equal(early.status, 504);
+  t.match(early.body, { code: 'not-yet-complete', complete_sequence: Number });
+  t.ok(Number(early.body['complete_sequence']) < sequence);
+
+  const [bySequence, byTime] = await Promise.all([
+    read(sequence, { prefer: 'wait=20' }),
+    read(new Date(acceptedAt).toISOString(), { prefer: 'wait=20' }),
+  ]);
+  for (const { status, body, headers } of [bySequence, byTime]) {
+    t.equal(status, 200);
+    t.match(body, { key, value: '5' });
+    t.equal(headers['preference-applied'], 'wait=20');
+    t.ok(Number(body['complete_sequence']) >= sequence);
+  }
+  t.ok(Date.parse(String(byTime.body['complete_through'])) >= acceptedAt);
+
+  const several = await send(`${gateway.url}/counters?key=${key}&at_least=${sequence}`);
+  t.match(JSON.parse(several.body), { counters: [{ value: '5' }], complete_through: String });
+  const absent = await send(`${gateway.url}/counters/${makeKeys(1)[0]}?at_least=${sequence}`);
+  t.equal(absent.status, 404);
+  t.match(JSON.parse(absent.body), { complete_through: String }, 'that it is not counted, too');
+  t.equal((await read('yesterday')).status, 400);
+});
+
+void t.test('how complete counters are moves on while nothing comes', async (t) => {
+  const { gateway } = await shareMesh();
+  const [key = ''] = makeKeys(1);
+  for (let look = 0; look < 3; look++) {
+    const at = new Date().toISOString();
+    const url = `${gateway.url}/counters?key=${key}&at_least=${at}`;
+    const { status, body } = await send(url, { headers: { prefer: 'wait=13' } });
+    t.equal(status, 200);
+    const { complete_through } = JSON.parse(body) as { complete_through: string };
+    t.ok(complete_through >= at);
+    t.ok(Date.now() - Date.parse(at) <= 12_000, 'at most eleven seconds behind, and a look');
+  }
+});
+
 void t.test('whether an increment is committed can be asked', async (t) => {
   const { gateway } = await shareMesh();
   const read = async (id: string) =>
