@@ -28,9 +28,17 @@ void t.test('no made request gets an answer that is not in the OpenAPI document'
     `${python}/schemathesis`,
     [
       // It cannot send the document's example of NDJSON; those are checked elsewhere.
-      ...['run', `${gateway.url}/openapi.json`, '--checks', checks.join(',')],
-      ...['--max-examples', String(EXAMPLES), '--seed', String(SEED), '--no-color'],
-      ...['--phases', 'coverage,fuzzing'],
+      'run',
+      `${gateway.url}/openapi.json`,
+      '--checks',
+      checks.join(','),
+      '--max-examples',
+      String(EXAMPLES),
+      '--seed',
+      String(SEED),
+      '--no-color',
+      '--phases',
+      'coverage,fuzzing',
     ],
     { cwd: servers.folder, timeout: 600_000 },
   ).catch((error: Error) => error);
