@@ -32,7 +32,7 @@ export async function run(
     return stdout;
   } catch (error) {
     const { stdout = '', stderr = '', message } = error as Error & Record<string, string>;
-    throw new Error(`${message}\n${stdout}${stderr}`);
+    throw new Error(`${message}\n${stdout}${stderr}`, { cause: error });
   }
 }
 
