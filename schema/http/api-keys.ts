@@ -4,6 +4,7 @@ export const Scope = Type.Union([
   Type.Literal('write'),
   Type.Literal('read'),
   Type.Literal('admin'),
+  Type.Literal('operate'),
 ]);
 export type Scope = Static<typeof Scope>;
 

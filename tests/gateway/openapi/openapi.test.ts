@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Value } from 'typebox/value';
+import type { ApiKeysFile, Scope } from '../../../schema/http/api-keys.ts';
 import { freeze } from '../../support/freeze.ts';
 import { makeKeys, untilTotal } from '../../support/counters.ts';
 import { post, send, type Answer } from '../../support/load.ts';
@@ -16,10 +17,15 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   const environment = { RATE_LIMIT_MAX: '25', PUBLISH_DEADLINE_MS: '500' };
   const gateway = await startGateway(t, servers, environment);
   const file = join(servers.folder, 'api-keys.json');
-  const sha256 = createHash('sha256').update('secret').digest('hex');
-  writeFileSync(file, JSON.stringify({ keys: [{ name: 'a', sha256, scopes: ['admin'] }] }));
+  const keyOf = (secret: string, scopes: Scope[]) => ({
+    name: secret,
+    sha256: createHash('sha256').update(secret).digest('hex'),
+    scopes,
+  });
+  const keys = [keyOf('operator', ['operate']), keyOf('writer', ['write'])];
+  writeFileSync(file, JSON.stringify({ keys } satisfies ApiKeysFile));
   const closed = await startGateway(t, servers, { API_KEYS_FILE: file });
-  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+  const counter = await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
   const page = await send(`${gateway.url}/docs`);
   t.equal(page.status, 200);
   const policy = page.headers['content-security-policy'] ?? '';
@@ -53,6 +59,11 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/counters/{key}', 'get', 404, await send(`${gateway.url}/counters/${absent}`));
   check('/counters', 'get', 200, await send(`${gateway.url}/counters?key=${key}&key=${absent}`));
   check('/counters', 'get', 400, await send(`${gateway.url}/counters`));
+  const clear = (of: string, headers = {}, { url } = gateway) =>
+    send(`${url}/counters/${of}`, { method: 'DELETE', headers });
+  check('/counters/{key}', 'delete', 200, await clear(key));
+  check('/counters/{key}', 'delete', 400, await clear('5'));
+  check('/counters/{key}', 'delete', 404, await clear(absent));
   const { id } = JSON.parse((await post(gateway.url, good, once)).body) as { id: string };
   const ask = (path: string) => send(`${gateway.url}/increments/${path}`);
   check('/increments/{id}', 'get', 200, await ask(id));
@@ -61,12 +72,19 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
   check('/readyz', 'get', 200, await send(`${gateway.url}/readyz`));
 
+  const writer = { authorization: 'Bearer writer' };
   for (const [status, headers] of [
     [401, {}],
-    [403, { authorization: 'Bearer secret' }],
+    [403, { authorization: 'Bearer operator' }],
   ] as const) {
     check('/increment', 'post', status, await post(closed.url, good, headers));
     check('/increments', 'post', status, await batch('[]', headers, closed));
+    check(
+      '/counters/{key}',
+      'delete',
+      status,
+      await clear(key, status === 403 ? writer : {}, closed),
+    );
     check('/counters', 'get', status, await send(`${closed.url}/counters?key=${key}`, { headers }));
     check(
       '/increments/{id}',
@@ -87,9 +105,13 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/counters', 'get', 504, notYet);
   check('/counters/{key}', 'get', 504, await send(`${gateway.url}/counters/${key}?${tooSoon}`));
 
+  await counter.stop();
+  check('/counters/{key}', 'delete', 503, await clear(key));
   await freeze(servers.nats);
+  const unanswered = clear(key);
   check('/increment', 'post', 503, await post(gateway.url, good));
   check('/increments', 'post', 503, await batch(JSON.stringify([good])));
+  check('/counters/{key}', 'delete', 503, await unanswered);
   servers.nats.kill('SIGCONT');
   servers.nats.kill('SIGKILL');
   await servers.nats.exited;
@@ -97,6 +119,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/readyz', 'get', 503, await until('not ready', away, ({ status }) => status === 503));
   check('/increment', 'post', 503, await post(gateway.url, good));
   check('/increments', 'post', 503, await batch(JSON.stringify([good])));
+  check('/counters/{key}', 'delete', 503, await clear(key));
   const limited = () => post(gateway.url, good);
   check(
     '/increment',
@@ -108,6 +131,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   await servers.postgres.stop();
   check('/counters', 'get', 503, await send(`${gateway.url}/counters?key=${key}`));
   check('/increments/{id}', 'get', 503, await ask(id));
+  check('/counters/{key}', 'delete', 503, await clear(key));
   check('/counters/{key}', 'get', 503, await send(`${gateway.url}/counters/${key}`));
 
   check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
@@ -116,6 +140,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   // that is late.
   const elsewhere = ['overloaded', 'stopping', 'stream-full', 'stream-refused', 'too-many-waiting'];
   t.strictSame(unseen(), [
+    'delete /counters/{key} 503 too-many-waiting',
     'get /counters 503 stopping',
     'get /counters 503 too-many-waiting',
     'get /counters/{key} 503 stopping',
