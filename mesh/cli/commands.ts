@@ -9,6 +9,7 @@ import { showDeadLetter } from './dead-letters/show.ts';
 import { addKey, listKeys, revokeKey } from './keys.ts';
 import { natsContextCommand } from './nats-context.ts';
 import { replicas } from './replicas.ts';
+import { rotateKey } from './rotate-key.ts';
 import { sqlCommand } from './sql.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
@@ -26,6 +27,7 @@ export const COMMANDS: Command[] = [
   purgeDeadLetters,
   clear,
   addKey,
+  rotateKey,
   listKeys,
   revokeKey,
   replicas,
