@@ -15,8 +15,8 @@ export const COUNTER_MUTATIONS: Mutation[] = [
   {
     promise: 'a clear whose client was told that the outcome is unknown is not begun',
     file: 'counter/clear/clears.ts',
-    find: 'if (leftMs <= 0)',
-    replacement: 'if (leftMs <= -Infinity)',
+    find: 'request.deadline_ms - stores.brokerTimeMs()',
+    replacement: 'LOCK_MS_MAX',
     tests: ['tests/end-to-end/clear-counter.test.ts'],
   },
   {

@@ -22,7 +22,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
     sha256: createHash('sha256').update(secret).digest('hex'),
     scopes,
   });
-  const keys = [keyOf('operator', ['operate']), keyOf('writer', ['write'])];
+  const keys = [keyOf('operator', ['operate']), keyOf('client', ['write', 'read'])];
   writeFileSync(file, JSON.stringify({ keys } satisfies ApiKeysFile));
   const closed = await startGateway(t, servers, { API_KEYS_FILE: file });
   const counter = await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
@@ -72,7 +72,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
   check('/readyz', 'get', 200, await send(`${gateway.url}/readyz`));
 
-  const writer = { authorization: 'Bearer writer' };
+  const client = { authorization: 'Bearer client' };
   for (const [status, headers] of [
     [401, {}],
     [403, { authorization: 'Bearer operator' }],
@@ -83,7 +83,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
       '/counters/{key}',
       'delete',
       status,
-      await clear(key, status === 403 ? writer : {}, closed),
+      await clear(key, status === 403 ? client : {}, closed),
     );
     check('/counters', 'get', status, await send(`${closed.url}/counters?key=${key}`, { headers }));
     check(
