@@ -10,6 +10,8 @@ import { auth } from './auth/auth.ts';
 import { auditLog } from './auth/audit-log.ts';
 import { foreignPages, type ForeignPagesOptions } from './auth/foreign-pages.ts';
 import { cors } from './auth/cors.ts';
+import type { ClearRequests } from './clear/clear-requests.ts';
+import { clearRoutes } from './clear/clear-routes.ts';
 import { consoleRoutes } from './console/console-routes.ts';
 import type { MeshView } from './console/mesh-view.ts';
 import { collectPaths } from './errors/other-methods.ts';
@@ -43,6 +45,8 @@ export interface GatewayOptions {
   /** How many increments may wait, and how many repeats of increments. */
   waitingMax: number;
   database: Kysely<Database>;
+  /** Asks counter services to clear a counter. */
+  clears: ClearRequests;
   stats: Stats;
   rateLimit: RateLimitOptions;
   /** Connections from one address. */
@@ -113,6 +117,7 @@ export async function buildGateway(options: GatewayOptions) {
   answerExpectations(app);
   await app.register(incrementRoutes, options);
   await app.register(counterRoutes, { ...options, reads, waits });
+  await app.register(clearRoutes, { ...options, reads });
   await app.register(messageRoutes, { ...options, reads });
   await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
@@ -123,7 +128,7 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(stalledConnections, {
     drain: () => {
       waits.stop();
-      return Promise.all([options.queues.drain(), reads.drain()]);
+      return Promise.all([options.queues.drain(), reads.drain(), options.clears.drain()]);
     },
   });
   answerOtherMethods();

@@ -128,6 +128,7 @@ function notYetComplete(complete: Completeness): ProblemError {
   return new ProblemError('not-yet-complete', detail, undefined, describeComplete(complete));
 }
 
-function describeComplete({ through, sequence }: Completeness) {
+/** The members of an answer that say how complete it is. */
+export function describeComplete({ through, sequence }: Completeness) {
   return { complete_through: through?.toISOString() ?? null, complete_sequence: sequence };
 }

@@ -32,6 +32,7 @@ export const TABLES = [
   'dead_letters',
   'parked_messages',
   'streams',
+  'cleared_counters',
 ];
 
 const GRANTS: Record<DatabaseRole, string[]> = {
@@ -43,13 +44,14 @@ const GRANTS: Record<DatabaseRole, string[]> = {
     'select on kysely_migration',
   ],
   counter: [
-    'select, insert, update on increments',
+    'select, insert, update, delete on increments',
     'select, insert, update, delete on ledger, idempotency_keys',
     'select, insert, delete on dead_letters, parked_messages',
     'select, insert, update on streams',
+    'select, insert on cleared_counters',
     'select on kysely_migration',
   ],
-  reader: ['select on increments, ledger, streams'],
+  reader: ['select on increments, ledger, streams, cleared_counters'],
 };
 
 /**

@@ -84,6 +84,17 @@ export interface StreamsTable {
   complete_sequence: string | null;
 }
 
+/** One row for each counter that was cleared on request, for good: what it had, and who cleared it. */
+export interface ClearedCountersTable {
+  id: Generated<string>;
+  key: string;
+  value: string;
+  cleared_at: Generated<Date>;
+  /** The API key's name, or the address where authentication is off. */
+  cleared_by: string;
+  request_id: string;
+}
+
 export interface Database {
   increments: IncrementsTable;
   ledger: LedgerTable;
@@ -91,4 +102,5 @@ export interface Database {
   dead_letters: DeadLettersTable;
   parked_messages: ParkedMessagesTable;
   streams: StreamsTable;
+  cleared_counters: ClearedCountersTable;
 }

@@ -49,6 +49,28 @@ export const Counter = Type.Object(
 );
 export type Counter = Static<typeof Counter>;
 
+/** The answer to `DELETE /counters/{key}`. */
+export const Cleared = Type.Object(
+  {
+    key: Type.String(),
+    value: Type.String({ description: 'What was there' }),
+    cleared_at: Type.String({ description: "By PostgreSQL's clock" }),
+    ...COMPLETE,
+  },
+  {
+    description:
+      'The counter is cleared. What is accepted and not counted yet is counted afterwards, from zero.',
+    examples: [
+      {
+        key: EXAMPLE_KEY,
+        value: '5',
+        cleared_at: '2026-11-23T08:47:53.207Z',
+        ...COMPLETE_EXAMPLE,
+      },
+    ],
+  },
+);
+
 /** Keys in one look-up. */
 const KEYS_MAX = 100;
 

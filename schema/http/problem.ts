@@ -74,6 +74,15 @@ export const PROBLEMS = {
     meaning:
       'The increment may or may not be counted: retry with the same Idempotency-Key to have it counted once.',
   },
+  'no-counter-service': {
+    status: 503,
+    meaning: 'No counter service is there to clear the counter. Nothing was cleared.',
+  },
+  'clear-outcome-unknown': {
+    status: 503,
+    meaning:
+      'The counter may or may not be cleared: read it, or clear it again, which clears what was counted since.',
+  },
   'too-many-watchers': { status: 503, meaning: 'Too many consoles are connected to this gateway.' },
   'database-away': { status: 503, meaning: 'PostgreSQL cannot be read now.' },
   'not-yet-complete': {

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Value } from 'typebox/value';
+import type { ApiKeysFile, Scope } from '../../../schema/http/api-keys.ts';
 import { freeze } from '../../support/freeze.ts';
 import { makeKeys, untilTotal } from '../../support/counters.ts';
 import { post, send, type Answer } from '../../support/load.ts';
@@ -16,10 +17,15 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   const environment = { RATE_LIMIT_MAX: '25', PUBLISH_DEADLINE_MS: '500' };
   const gateway = await startGateway(t, servers, environment);
   const file = join(servers.folder, 'api-keys.json');
-  const sha256 = createHash('sha256').update('secret').digest('hex');
-  writeFileSync(file, JSON.stringify({ keys: [{ name: 'a', sha256, scopes: ['admin'] }] }));
+  const keyOf = (secret: string, scopes: Scope[]) => ({
+    name: secret,
+    sha256: createHash('sha256').update(secret).digest('hex'),
+    scopes,
+  });
+  const keys = [keyOf('operator', ['operate']), keyOf('client', ['write', 'read'])];
+  writeFileSync(file, JSON.stringify({ keys } satisfies ApiKeysFile));
   const closed = await startGateway(t, servers, { API_KEYS_FILE: file });
-  await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
+  const counter = await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });
   const page = await send(`${gateway.url}/docs`);
   t.equal(page.status, 200);
   const policy = page.headers['content-security-policy'] ?? '';
@@ -54,6 +60,11 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/counters/{key}', 'get', 404, await send(`${gateway.url}/counters/${absent}`));
   check('/counters', 'get', 200, await send(`${gateway.url}/counters?key=${key}&key=${absent}`));
   check('/counters', 'get', 400, await send(`${gateway.url}/counters`));
+  const clear = (of: string, headers = {}, { url } = gateway) =>
+    send(`${url}/counters/${of}`, { method: 'DELETE', headers });
+  check('/counters/{key}', 'delete', 200, await clear(key));
+  check('/counters/{key}', 'delete', 400, await clear('5'));
+  check('/counters/{key}', 'delete', 404, await clear(absent));
   const { id } = JSON.parse((await post(gateway.url, good, once)).body) as { id: string };
   const ask = (path: string) => send(`${gateway.url}/increments/${path}`);
   check('/increments/{id}', 'get', 200, await ask(id));
@@ -62,9 +73,10 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
   check('/readyz', 'get', 200, await send(`${gateway.url}/readyz`));
 
+  const client = { authorization: 'Bearer client' };
   for (const [status, headers] of [
     [401, {}],
-    [403, { authorization: 'Bearer secret' }],
+    [403, { authorization: 'Bearer operator' }],
   ] as const) {
     const refused = await Promise.all([
       post(closed.url, good, headers),
@@ -82,12 +94,14 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
     ].entries()) {
       guarded.check(path, index < 2 ? 'post' : 'get', status, refused[index]!);
     }
+    const mayNotClear = status === 403 ? client : {};
+    guarded.check('/counters/{key}', 'delete', status, await clear(key, mayNotClear, closed));
   }
 
   for (const [path, operations] of Object.entries(document.paths)) {
     for (const method of Object.keys(operations)) {
       const url = `${gateway.url}${path.replace('{key}', key).replace('{id}', id)}`;
-      check(path, method, 405, await send(url, { method: 'DELETE' }));
+      check(path, method, 405, await send(url, { method: 'PUT' }));
       check(path, method, 431, await send(url, { headers: { x: 'x'.repeat(20_000) } }));
       if (path.endsWith('z')) continue;
       check(path, method, 421, await send(url, { headers: { host: 'example.com' } }));
@@ -101,9 +115,13 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/counters', 'get', 504, notYet);
   check('/counters/{key}', 'get', 504, await send(`${gateway.url}/counters/${key}?${tooSoon}`));
 
+  await counter.stop();
+  check('/counters/{key}', 'delete', 503, await clear(key));
   await freeze(servers.nats);
+  const unanswered = clear(key);
   check('/increment', 'post', 503, await post(gateway.url, good));
   check('/increments', 'post', 503, await batch(JSON.stringify([good])));
+  check('/counters/{key}', 'delete', 503, await unanswered);
   servers.nats.kill('SIGCONT');
   servers.nats.kill('SIGKILL');
   await servers.nats.exited;
@@ -111,6 +129,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/readyz', 'get', 503, await until('not ready', away, ({ status }) => status === 503));
   check('/increment', 'post', 503, await post(gateway.url, good));
   check('/increments', 'post', 503, await batch(JSON.stringify([good])));
+  check('/counters/{key}', 'delete', 503, await clear(key));
   const limited = () => post(gateway.url, good);
   check(
     '/increment',
@@ -122,6 +141,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   await servers.postgres.stop();
   check('/counters', 'get', 503, await send(`${gateway.url}/counters?key=${key}`));
   check('/increments/{id}', 'get', 503, await ask(id));
+  check('/counters/{key}', 'delete', 503, await clear(key));
   check('/counters/{key}', 'get', 503, await send(`${gateway.url}/counters/${key}`));
 
   check('/livez', 'get', 200, await send(`${gateway.url}/livez`));
@@ -130,6 +150,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   // that is late.
   const elsewhere = ['overloaded', 'stopping', 'stream-full', 'stream-refused', 'too-many-waiting'];
   t.strictSame(unseen(), [
+    'delete /counters/{key} 503 too-many-waiting',
     'get /counters 503 stopping',
     'get /counters 503 too-many-waiting',
     'get /counters/{key} 503 stopping',
