@@ -15,6 +15,7 @@ import { clearRoutes } from './clear/clear-routes.ts';
 import { consoleRoutes } from './console/console-routes.ts';
 import type { MeshView } from './console/mesh-view.ts';
 import { collectPaths } from './errors/other-methods.ts';
+import { answerExpectations } from './errors/expect-continue.ts';
 import { answerPreRoutingErrors } from './errors/pre-routing-errors.ts';
 import { createErrorHandler, ProblemError, sendProblem } from './errors/problem-details.ts';
 import { healthRoutes } from './health/health-routes.ts';
@@ -27,6 +28,7 @@ import { connections } from './limits/connections.ts';
 import { overload } from './limits/overload.ts';
 import { rateLimit, type RateLimitOptions } from './limits/rate-limit.ts';
 import { stalledConnections } from './limits/stalled-connections.ts';
+import { refuseUnknownQueries } from './openapi/no-query.ts';
 import { openapi } from './openapi/openapi.ts';
 import { counterRoutes } from './reads/counter-routes.ts';
 import { createCompleteWaits } from './reads/complete-waits.ts';
@@ -86,10 +88,6 @@ export async function buildGateway(options: GatewayOptions) {
     trustProxy: options.trustProxy ?? false,
     ...answerPreRoutingErrors(stats, handleError, headers),
   }).withTypeProvider<TypeBoxTypeProvider>();
-  // An unknown expectation may be ignored; Node's own refusal would have an empty body.
-  app.server.on('checkExpectation', (request, response) =>
-    app.server.emit('request', request, response),
-  );
 
   const answerOtherMethods = collectPaths(app);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
@@ -111,10 +109,12 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(auditLog, options);
   if (options.corsOrigins.length > 0) await app.register(cors, options);
   if (options.apiKeys === undefined) await app.register(foreignPages, options.hosts);
-  await app.register(openapi);
+  refuseUnknownQueries(app);
+  await app.register(openapi, options);
   await app.register(overload);
   await app.register(auth, { apiKeys: options.apiKeys });
   await app.register(rateLimit, options.rateLimit);
+  answerExpectations(app);
   await app.register(incrementRoutes, options);
   await app.register(counterRoutes, { ...options, reads, waits });
   await app.register(clearRoutes, { ...options, reads });
@@ -152,7 +152,7 @@ function addRequestHooks(
       done(new ProblemError('bad-request', 'An HTTP/1.1 request must have a Host header.'));
     else if (host?.includes(',') === true)
       done(new ProblemError('bad-request', 'A request must have one Host header, not several.'));
-    else if (coding !== undefined && coding !== 'identity')
+    else if (coding !== undefined && coding.toLowerCase() !== 'identity')
       done(new ProblemError('unsupported-media-type', 'Send the body without a Content-Encoding.'));
     else done();
   });

@@ -64,6 +64,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
 
   const one = {
     summary: 'Read a counter',
+    description: 'Its total, at most ten seconds behind. One that was never counted is a 404.',
     tags: ['Counters'],
     operationId: 'readCounter',
     params: CounterParams,
@@ -90,6 +91,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
 
   const several = {
     summary: 'Read up to 100 counters',
+    description: 'In the order asked. One that was never counted has the value `"0"`.',
     tags: ['Counters'],
     operationId: 'readCounters',
     querystring: CountersQuery,

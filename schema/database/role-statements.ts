@@ -38,7 +38,7 @@ export const TABLES = [
 const GRANTS: Record<DatabaseRole, string[]> = {
   gateway: [
     'select on increments',
-    'select (id, sequence, stored_at) on ledger',
+    'select (id, sequence, stored_at, increments, not_counted) on ledger',
     'select (version, incarnation, sequence, id, stored_at) on parked_messages',
     'select (incarnation, complete_through, complete_sequence) on streams',
     'select on kysely_migration',

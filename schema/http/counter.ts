@@ -6,7 +6,7 @@ const COMPLETE_EXAMPLE = { complete_through: '2026-11-23T08:47:52.110Z', complet
 
 /** What every read says of itself. */
 const COMPLETE = {
-  complete_through: Type.Union([Type.String(), Type.Null()], {
+  complete_through: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
     description:
       "Every increment that was accepted before this time of the broker's clock is in the value; null until " +
       'a counter service has told',
@@ -28,17 +28,21 @@ const AT_LEAST = Type.Optional(
 
 export const CounterQuery = Type.Object({ at_least: AT_LEAST }, { additionalProperties: false });
 
+/** A total, which can be larger than an int64. */
+const Total = Type.String({ pattern: '^[0-9]{1,38}$', description: 'A decimal string' });
+
 export const CounterParams = Type.Object({ key: Key });
 
 /** A counter as `GET /counters/{key}` answers it. Values are decimal strings, as protobuf's JSON has them. */
 export const Counter = Type.Object(
   {
-    key: Type.String(),
-    value: Type.String(),
-    updated_at: Type.String(),
+    key: Key,
+    value: Total,
+    updated_at: Type.String({ format: 'date-time' }),
     ...COMPLETE,
   },
   {
+    title: 'Counter',
     description: 'The counter, at most ten seconds behind.',
     examples: [{ ...EXAMPLE, ...COMPLETE_EXAMPLE }],
   },
@@ -87,15 +91,19 @@ export const CountersQuery = Type.Object(
 export const Counters = Type.Object(
   {
     counters: Type.Array(
-      Type.Object({
-        key: Type.String(),
-        value: Type.String(),
-        updated_at: Type.Union([Type.String(), Type.Null()]),
-      }),
+      Type.Object(
+        {
+          key: Key,
+          value: Total,
+          updated_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+        },
+        { title: 'CounterOrZero' },
+      ),
     ),
     ...COMPLETE,
   },
   {
+    title: 'Counters',
     description: 'The counters in the order of the request; one that is not counted is `"0"`.',
     examples: [{ counters: [EXAMPLE], ...COMPLETE_EXAMPLE }],
   },

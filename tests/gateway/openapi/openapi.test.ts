@@ -10,7 +10,7 @@ import { post, send, type Answer } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
-import type { Document } from './document.ts';
+import { readDocument, type Document } from './document.ts';
 
 void t.test('real answers are those of the OpenAPI document', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: 300, ownPostgres: true });
@@ -30,7 +30,8 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   t.equal(page.status, 200);
   const policy = page.headers['content-security-policy'] ?? '';
   t.notMatch(policy, 'upgrade-insecure-requests', 'the page is there without TLS too');
-  const document = JSON.parse((await send(`${gateway.url}/openapi.json`)).body) as Document;
+  const document = readDocument((await send(`${gateway.url}/openapi.json`)).body);
+  const guarded = createChecks(t, readDocument((await send(`${closed.url}/openapi.json`)).body));
   const { check, unseen } = createChecks(t, document);
   const [key = '', absent = ''] = makeKeys(2);
   const good = { key, value: 1 };
@@ -77,29 +78,38 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
     [401, {}],
     [403, { authorization: 'Bearer operator' }],
   ] as const) {
-    check('/increment', 'post', status, await post(closed.url, good, headers));
-    check('/increments', 'post', status, await batch('[]', headers, closed));
-    check(
-      '/counters/{key}',
-      'delete',
-      status,
-      await clear(key, status === 403 ? client : {}, closed),
-    );
-    check('/counters', 'get', status, await send(`${closed.url}/counters?key=${key}`, { headers }));
-    check(
+    const refused = await Promise.all([
+      post(closed.url, good, headers),
+      batch('[]', headers, closed),
+      send(`${closed.url}/counters?key=${key}`, { headers }),
+      send(`${closed.url}/increments/${id}`, { headers }),
+      send(`${closed.url}/counters/${key}`, { headers }),
+    ]);
+    for (const [index, path] of [
+      '/increment',
+      '/increments',
+      '/counters',
       '/increments/{id}',
-      'get',
-      status,
-      await send(`${closed.url}/increments/${id}`, { headers }),
-    );
-    check(
       '/counters/{key}',
-      'get',
-      status,
-      await send(`${closed.url}/counters/${key}`, { headers }),
-    );
+    ].entries()) {
+      guarded.check(path, index < 2 ? 'post' : 'get', status, refused[index]!);
+    }
+    const cleared = await clear(key, status === 403 ? client : {}, closed);
+    guarded.check('/counters/{key}', 'delete', status, cleared);
   }
 
+  for (const [path, operations] of Object.entries(document.paths)) {
+    for (const method of Object.keys(operations)) {
+      const url = `${gateway.url}${path.replace('{key}', key).replace('{id}', id)}`;
+      check(path, method, 405, await send(url, { method: 'PUT' }));
+      check(path, method, 431, await send(url, { headers: { x: 'x'.repeat(20_000) } }));
+      if (path.endsWith('z')) continue;
+      check(path, method, 421, await send(url, { headers: { host: 'example.com' } }));
+      check(path, method, 403, await send(url, { headers: { 'sec-fetch-site': 'cross-site' } }));
+    }
+  }
+  for (const path of ['/livez', '/readyz'])
+    check(path, 'get', 400, await send(`${gateway.url}${path}?a=1`));
   const tooSoon = 'at_least=999999999';
   const notYet = await send(`${gateway.url}/counters?key=${key}&${tooSoon}`);
   check('/counters', 'get', 504, notYet);
@@ -158,9 +168,12 @@ function createChecks(t: Test, document: Document) {
   for (const [path, operations] of Object.entries(document.paths)) {
     for (const [method, { responses }] of Object.entries(operations)) {
       for (const [status, { content }] of Object.entries(responses)) {
-        const problem = content['application/problem+json']?.schema as ProblemSchema | undefined;
-        const codes = problem?.properties.code.enum ?? [''];
-        for (const code of codes) documented.add(`${method} ${path} ${status} ${code}`.trim());
+        const problem = content['application/problem+json'];
+        const codes = problem === undefined ? [''] : Object.keys(problem.examples ?? {});
+        // Elsewhere: pre-routing-errors, and nothing makes an internal error.
+        if (/^(?:408|414|500)$/.test(status)) continue;
+        for (const code of codes.filter((code) => code !== 'bad-request'))
+          documented.add(`${method} ${path} ${status} ${code}`.trim());
       }
     }
   }
@@ -189,8 +202,4 @@ function createChecks(t: Test, document: Document) {
   }
 
   return { check, unseen: () => [...documented].toSorted() };
-}
-
-interface ProblemSchema {
-  properties: { code: { enum: string[] } };
 }
