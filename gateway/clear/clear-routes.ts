@@ -32,6 +32,9 @@ export const clearRoutes: FastifyPluginCallbackTypebox<{
 }> = (app, { database, reads, clears, log }, done) => {
   const schema = {
     summary: 'Clear a counter',
+    description:
+      'Removes the counter and answers what was there. An increment that is accepted and not counted at that ' +
+      'moment is counted afterwards, from zero. A repeat is harmless.',
     tags: ['Counters'],
     operationId: 'clearCounter',
     params: CounterParams,
