@@ -3,7 +3,7 @@ import { report } from './report.ts';
 import { tortureSupervisor } from './supervisor.ts';
 import { torture } from './torture.ts';
 
-// The process of `npm run torture -- --seed N --minutes M --nats 3`.
+// The process of `npm run torture -- --seed N --minutes M --nats 3 --readers 40`.
 
 /** How often the supervisor is killed, after the rest. */
 const SUPERVISOR_ROUNDS_PER_MINUTE = 1;
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     minutes: { type: 'string', default: '3' },
     nats: { type: 'string', default: '1' },
+    readers: { type: 'string', default: '4' },
   },
 });
 const seed = Number(values.seed);
@@ -28,8 +29,14 @@ if (natsNodes !== 1 && natsNodes !== 3) {
   process.exit(2);
 }
 
+const readers = Number(values.readers);
+if (!(Number.isSafeInteger(readers) && readers >= 0)) {
+  console.error('--readers takes a whole number');
+  process.exit(2);
+}
+
 console.log(`torture with seed ${seed} for ${minutes} minute(s) …`);
-const verdict = await torture({ seed, durationMs: minutes * 60_000, natsNodes });
+const verdict = await torture({ seed, durationMs: minutes * 60_000, natsNodes, readers });
 console.log(report(verdict));
 
 const rounds = Math.max(1, Math.round(minutes * SUPERVISOR_ROUNDS_PER_MINUTE));

@@ -31,10 +31,12 @@ export interface TortureOptions {
   root?: string;
   /** One nats-server, or three and a standby for PostgreSQL. */
   natsNodes?: number;
+  /** How many clients read. */
+  readers?: number;
 }
 
 export async function torture(options: TortureOptions): Promise<Verdict> {
-  const { seed, durationMs, root = PROJECT, natsNodes = 1 } = options;
+  const { seed, durationMs, root = PROJECT, natsNodes = 1, readers = READERS } = options;
   const random = createRandom(seed);
   const arena = await openTestCluster(root, natsNodes);
   try {
@@ -57,7 +59,7 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
       ...shared,
       random: random.fork(),
       gateways,
-      connections: READERS,
+      connections: readers,
       losses,
     });
     const tormenting = injectFaults(arena, {
