@@ -32,6 +32,8 @@ export const clearRoutes: FastifyPluginCallbackTypebox<{
 }> = (app, { database, reads, clears, log }, done) => {
   const schema = {
     summary: 'Clear a counter',
+    description:
+      'Keeps a record of what it had. What is accepted and not counted yet is counted afterwards.',
     tags: ['Counters'],
     operationId: 'clearCounter',
     params: CounterParams,

@@ -104,7 +104,7 @@ void t.test('the document is of this mesh: API keys with their scopes, or none',
       for (const [method, { security, description, responses }] of Object.entries(operations)) {
         const isGuarded = hasKeys && !path.endsWith('z');
         t.strictSame(security, isGuarded ? [{ apiKey: [] }] : undefined, path);
-        const scope = method === 'post' ? 'write' : 'read';
+        const scope = { post: 'write', delete: 'operate' }[method] ?? 'read';
         t.equal(description.includes(`the scope \`${scope}\``), isGuarded, path);
         t.equal('401' in responses, isGuarded, path);
         t.equal('421' in responses, !hasKeys && !path.endsWith('z'), path);
