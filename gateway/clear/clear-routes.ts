@@ -33,7 +33,8 @@ export const clearRoutes: FastifyPluginCallbackTypebox<{
   const schema = {
     summary: 'Clear a counter',
     description:
-      'Keeps a record of what it had. What is accepted and not counted yet is counted afterwards.',
+      'Removes the counter and answers what was there. An increment that is accepted and not counted at that ' +
+      'moment is counted afterwards, from zero. A repeat is harmless.',
     tags: ['Counters'],
     operationId: 'clearCounter',
     params: CounterParams,

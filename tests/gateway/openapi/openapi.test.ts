@@ -94,8 +94,8 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
     ].entries()) {
       guarded.check(path, index < 2 ? 'post' : 'get', status, refused[index]!);
     }
-    const cleared = await clear(key, status === 403 ? client : {}, closed);
-    guarded.check('/counters/{key}', 'delete', status, cleared);
+    const mayNotClear = status === 403 ? client : {};
+    guarded.check('/counters/{key}', 'delete', status, await clear(key, mayNotClear, closed));
   }
 
   for (const [path, operations] of Object.entries(document.paths)) {
