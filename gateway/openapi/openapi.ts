@@ -48,7 +48,7 @@ answers, and new codes, may come at any time.`;
 
 const TAGS = [
   { name: 'Increments', description: 'Count, and ask what became of it.' },
-  { name: 'Counters', description: 'Read totals.' },
+  { name: 'Counters', description: 'Read totals, and clear one.' },
   { name: 'Health', description: 'For load balancers; no API key is needed.' },
 ];
 

@@ -58,6 +58,7 @@ export const Cleared = Type.Object(
     ...COMPLETE,
   },
   {
+    title: 'ClearedCounter',
     description:
       'The counter is cleared. What is accepted and not counted yet is counted afterwards, from zero.',
     examples: [

@@ -46,6 +46,7 @@ void t.test('its schemas have names and the bounds of what is accepted', async (
   t.match((await send('/docs/yaml')).body, /maximum: 9223372036854775807\n/);
   t.strictSame(Object.keys(components.schemas), [
     'Accepted',
+    'ClearedCounter',
     'Counter',
     'CounterOrZero',
     'Counters',
