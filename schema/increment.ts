@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox';
 import type { Exact } from './int64.ts';
 
-const KEY_PATTERN =
+export const KEY_PATTERN =
   '^(?!00000000-0000-0000-0000-000000000000$)[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
 /** The rules in words, as errors state them. */
 export const KEY_RULE = 'must be a UUID of the form 8-4-4-4-12, and not the nil UUID';

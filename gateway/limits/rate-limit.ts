@@ -61,8 +61,7 @@ export const rateLimit = fastifyPlugin(async (app: FastifyInstance, options: Rat
   });
   app.addHook('onRequest', async (request, reply) => {
     // Where nothing can be stored nothing is counted: with API keys no address is among the clients.
-    if (request.routeOptions.config.scope === undefined) return;
-    if (request.method !== 'POST' || limitOf(request, max) === 0) return;
+    if (request.routeOptions.config.scope !== 'write' || limitOf(request, max) === 0) return;
     const taken = await takeRequest(request);
     if (taken.isAllowed) return;
     const { remaining, isExceeded, ttl } = taken;

@@ -52,7 +52,16 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/counters/{key}', 'get', 400, await send(`${gateway.url}/counters/5`));
   check('/counters/{key}', 'get', 404, await send(`${gateway.url}/counters/${absent}`));
   check('/counters', 'get', 200, await send(`${gateway.url}/counters?key=${key}&key=${absent}`));
-  check('/counters', 'get', 400, await send(`${gateway.url}/counters`));
+  check('/counters', 'get', 400, await send(`${gateway.url}/counters?limit=0`));
+  check('/counters', 'get', 200, await send(`${gateway.url}/counters`));
+  const query = (body: string, headers: Record<string, string> = {}, { url } = gateway) =>
+    send(`${url}/counters/query`, { method: 'POST', body, headers });
+  const keys = JSON.stringify({ keys: [key, absent] });
+  check('/counters/query', 'post', 200, await query(keys));
+  check('/counters/query', 'post', 400, await query('{}'));
+  check('/counters/query', 'post', 400, await query('{'));
+  check('/counters/query', 'post', 413, await query('x'.repeat(2_000_000)));
+  check('/counters/query', 'post', 415, await query('', text));
   const { id } = JSON.parse((await post(gateway.url, good, once)).body) as { id: string };
   const ask = (path: string) => send(`${gateway.url}/increments/${path}`);
   check('/increments/{id}', 'get', 200, await ask(id));
@@ -67,6 +76,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   ] as const) {
     check('/increment', 'post', status, await post(closed.url, good, headers));
     check('/increments', 'post', status, await batch('[]', headers, closed));
+    check('/counters/query', 'post', status, await query(keys, headers, closed));
     check('/counters', 'get', status, await send(`${closed.url}/counters?key=${key}`, { headers }));
     check(
       '/increments/{id}',
@@ -85,6 +95,8 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   const tooSoon = 'at_least=999999999';
   const notYet = await send(`${gateway.url}/counters?key=${key}&${tooSoon}`);
   check('/counters', 'get', 504, notYet);
+  const queryUrl = `${gateway.url}/counters/query?${tooSoon}`;
+  check('/counters/query', 'post', 504, await send(queryUrl, { method: 'POST', body: keys }));
   check('/counters/{key}', 'get', 504, await send(`${gateway.url}/counters/${key}?${tooSoon}`));
 
   await freeze(servers.nats);
@@ -107,6 +119,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/increments', 'post', 429, await batch(JSON.stringify([good])));
   await servers.postgres.stop();
   check('/counters', 'get', 503, await send(`${gateway.url}/counters?key=${key}`));
+  check('/counters/query', 'post', 503, await query(keys));
   check('/increments/{id}', 'get', 503, await ask(id));
   check('/counters/{key}', 'get', 503, await send(`${gateway.url}/counters/${key}`));
 
@@ -121,6 +134,9 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
     'get /counters/{key} 503 stopping',
     'get /counters/{key} 503 too-many-waiting',
     'get /increments/{id} 503 too-many-waiting',
+    'post /counters/query 503 overloaded',
+    'post /counters/query 503 stopping',
+    'post /counters/query 503 too-many-waiting',
     ...elsewhere.map((code) => `post /increment 503 ${code}`),
     ...elsewhere.map((code) => `post /increments 503 ${code}`),
   ]);
