@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely';
 import type { LastLine } from '../../schema/http/counter.ts';
+import { liftTransactionTimeout } from '../../schema/database/lift-transaction-timeout.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import {
   behind,
@@ -28,6 +29,7 @@ export async function* readCounterLines(
     .setAccessMode('read only')
     .execute();
   try {
+    await liftTransactionTimeout(transaction);
     await sql`select ${ownLimits}`.execute(transaction);
     const complete = await selectCompleteness(transaction);
     await sql`
@@ -55,13 +57,10 @@ export async function* readCounterLines(
 }
 
 /**
- * Lifts what a role or a server limits transactions to, for this one, and has it ended where this process
- * freezes. The rows come one by one by the primary key, since sorting them all would take memory and time
- * before the first.
+ * Where this process freezes, PostgreSQL ends the snapshot. The rows come one by one by the primary key, since
+ * sorting them all would take memory, and time before the first.
  */
 const ownLimits = sql`
-  case when current_setting('server_version_num')::integer >= 170000
-    then set_config('transaction_timeout', '0', true) end,
   set_config('idle_in_transaction_session_timeout', '30s', true),
   set_config('cursor_tuple_fraction', '0.000001', true)`;
 

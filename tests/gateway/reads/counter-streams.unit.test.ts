@@ -56,7 +56,7 @@ void t.test('streams of counters', async (t) => {
       yield 'last\n';
     });
     t.equal((await whole.toArray()).join(''), 'line\nlast\n');
-    await (await streams.open(endless)).destroy();
+    (await streams.open(endless)).destroy();
     two.destroy();
     await until('their ends', () => running === 0);
   });
