@@ -51,10 +51,20 @@ export const CounterConfig = Type.Object({
 });
 export type CounterConfig = Static<typeof CounterConfig>;
 
-/** @throws ConfigurationError with every problem of the environment at once. */
-export function readCounterConfig(environment: NodeJS.ProcessEnv): CounterConfig {
+/**
+ * @param warn called with each warning, once there is no problem.
+ * @throws ConfigurationError with every problem of the environment at once.
+ */
+export function readCounterConfig(
+  environment: NodeJS.ProcessEnv,
+  warn: (warning: string) => void = () => undefined,
+): CounterConfig {
   const config = readEnvironment(CounterConfig, environment);
-  const { problems } = judgeNatsAccess(config, { url: config.NATS_URL, roles: ['counter'] });
+  const { problems, warnings } = judgeNatsAccess(config, {
+    url: config.NATS_URL,
+    roles: ['counter'],
+  });
   if (problems.length > 0) throw new ConfigurationError(problems);
+  warnings.forEach(warn);
   return config;
 }

@@ -1,5 +1,5 @@
 import closeWithGrace from 'close-with-grace';
-import { judgeNatsAccess, natsAccess } from '../nats/access-settings.ts';
+import { natsAccess } from '../nats/access-settings.ts';
 import { sendHeartbeats } from '../nats/send-heartbeats.ts';
 import {
   accessOf,
@@ -44,11 +44,13 @@ const NOTHING_HELD: Held = {
 };
 
 async function main(): Promise<void> {
+  const warnings: string[] = [];
   const [config, telemetry] = readBoth(
-    () => readCounterConfig(process.env),
+    () => readCounterConfig(process.env, (warning) => warnings.push(warning)),
     () => readTelemetrySettings(process.env),
   );
   const log = createLog('counter', config.LOG_LEVEL);
+  warnings.forEach((line) => log.warn(line));
   for (const line of findMistypedNames(CounterConfig, process.env)) log.warn(line);
   findUnwiseSettings(config).forEach((line) => log.warn(line));
   const stopTelemetry = await startTelemetry('counter', telemetry, log);
@@ -68,8 +70,6 @@ async function main(): Promise<void> {
     log.info('the counter service has stopped');
   });
 
-  const natsFiles = judgeNatsAccess(config, { url: config.NATS_URL, roles: ['counter'] });
-  for (const warning of natsFiles.warnings) log.warn(warning);
   const connection = await connectToNats({
     url: config.NATS_URL,
     ...natsAccess(config),

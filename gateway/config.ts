@@ -175,10 +175,19 @@ function isTrustList(list: string): boolean {
   }
 }
 
-/** @throws ConfigurationError with every problem of the environment at once. */
-export function readGatewayConfig(environment: NodeJS.ProcessEnv): GatewayConfig {
+/**
+ * @param warn called with each warning, once there is no problem.
+ * @throws ConfigurationError with every problem of the environment at once.
+ */
+export function readGatewayConfig(
+  environment: NodeJS.ProcessEnv,
+  warn: (warning: string) => void = () => undefined,
+): GatewayConfig {
   const config = readEnvironment(GatewayConfig, environment);
-  const { problems } = judgeNatsAccess(config, { url: config.NATS_URL, roles: ['gateway'] });
+  const { problems, warnings } = judgeNatsAccess(config, {
+    url: config.NATS_URL,
+    roles: ['gateway'],
+  });
   if (!isLoopback(config.HOST) && config.API_KEYS_FILE === undefined && config.AUTH !== 'off') {
     problems.push(
       `HOST is ${config.HOST}, which others can reach, and authentication is off: set API_KEYS_FILE, or AUTH=off`,
@@ -191,6 +200,7 @@ export function readGatewayConfig(environment: NodeJS.ProcessEnv): GatewayConfig
     problems.push('TLS_CERT_FILE and TLS_KEY_FILE go together: set both or none');
   }
   if (problems.length > 0) throw new ConfigurationError(problems);
+  warnings.forEach(warn);
   return config;
 }
 

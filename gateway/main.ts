@@ -2,7 +2,7 @@ import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import type { Kysely } from 'kysely';
 import { describeClock } from '../nats/broker-clock.ts';
-import { judgeNatsAccess, natsAccess } from '../nats/access-settings.ts';
+import { natsAccess } from '../nats/access-settings.ts';
 import { sendHeartbeats } from '../nats/send-heartbeats.ts';
 import {
   accessOf,
@@ -57,11 +57,13 @@ const DATABASE_QUERY_TIMEOUT_MS = 2_000;
 const STREAM_MS_MAX = 1_000;
 
 async function main(): Promise<void> {
+  const warnings: string[] = [];
   const [config, telemetry] = readBoth(
-    () => readGatewayConfig(process.env),
+    () => readGatewayConfig(process.env, (warning) => warnings.push(warning)),
     () => readTelemetrySettings(process.env),
   );
   const log = createLog('gateway', config.LOG_LEVEL);
+  warnings.forEach((line) => log.warn(line));
   for (const line of findMistypedNames(GatewayConfig, process.env)) log.warn(line);
   const stopTelemetry = await startTelemetry('gateway', telemetry, log);
   const tls = readTlsFiles(config);
@@ -99,8 +101,6 @@ async function main(): Promise<void> {
     },
   );
 
-  const natsFiles = judgeNatsAccess(config, { url: config.NATS_URL, roles: ['gateway'] });
-  for (const warning of natsFiles.warnings) log.warn(warning);
   const connection = await connectToNats({
     url: config.NATS_URL,
     ...natsAccess(config),
@@ -141,6 +141,7 @@ async function main(): Promise<void> {
     readStoreProblem: store.readProblem,
     readClockAheadMs: () => stream.clockAheadMs,
     isSyncStated,
+    readKeyUses: apiKeys?.readUses,
   };
   const recordPackSize = createMetrics(stats, observe);
   const { service, readHeartbeat } = createReport(stats, observe);

@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { resolve } from 'node:path';
 import { Type, type Static } from 'typebox';
+import { isLikeSecret, SECRET_AS_PATH } from '../schema/settings/private-file.ts';
 import type { NatsRole } from './roles.ts';
 import { parseNatsUrl } from './nats-url.ts';
 import {
@@ -140,6 +141,7 @@ function findClosedFiles(settings: Settings, role: NatsRole): string[] {
       accessSync(fileOfRole(resolve(path), role), constants.R_OK);
       return [];
     } catch (error) {
+      if (isLikeSecret(path)) return [`${name}: ${SECRET_AS_PATH}`];
       return [`${name} can't be read: ${(error as Error).message}`];
     }
   });

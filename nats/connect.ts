@@ -31,7 +31,7 @@ export class CannotConnect extends Error {
   override readonly name = 'CannotConnect';
 }
 
-/** Thrown if the server is too old, or lets the user hear no answers: waiting would not help. */
+/** Thrown if the server refuses the user, is too old, or lets the user hear no answers: waiting would not help. */
 export class UselessConnection extends CannotConnect {}
 
 const RETRY_DELAY_MS_MAX = 5_000;
@@ -79,15 +79,22 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
       if (settings.tls) await (await connect({ ...settings, reconnect: false })).close();
       const connection = await connect(settings);
       ACCESSES.set(connection, access);
-      return await refuseUseless(connection);
+      try {
+        await refuseUseless(connection);
+        return connection;
+      } catch (error) {
+        // It would reconnect for ever.
+        await connection.close();
+        throw error;
+      }
     } catch (cause) {
       const reason = describeCause(cause, { access, credentials, usesTls: 'tls' in tls });
-      const ErrorClass = cause instanceof Useless ? UselessConnection : CannotConnect;
+      const isLasting = isRefusedUser(cause) || cause instanceof Useless;
+      const ErrorClass = isLasting ? UselessConnection : CannotConnect;
       const error = new ErrorClass(
         `can't connect to NATS at ${servers.join(', ')} ${describeUser(access, credentials)}: ${reason}`,
         { cause },
       );
-      const isLasting = isRefusedUser(cause) || cause instanceof Useless;
       if (isLasting || options.onRetry === undefined) throw error;
       options.onRetry(error);
       await delay(Math.min(RETRY_DELAY_MS_MAX, 250 * 2 ** attempt), undefined, {
@@ -140,12 +147,10 @@ class Useless extends Error {
 }
 
 /** @throws Useless where the server is too old, or lets the user hear no answers. */
-async function refuseUseless(connection: NatsConnection): Promise<NatsConnection> {
+async function refuseUseless(connection: NatsConnection): Promise<void> {
   const problem =
     refuseOldServer(connection.info?.version ?? '') ?? (await findInboxProblem(connection));
-  if (problem === undefined) return connection;
-  await connection.close();
-  throw new Useless(problem);
+  if (problem !== undefined) throw new Useless(problem);
 }
 
 /** Without an inbox, each request would wait for its time-out. */

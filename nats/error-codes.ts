@@ -3,7 +3,8 @@ import { JetStreamApiError } from '@nats-io/jetstream';
 /** Error codes of JetStream's API, as nats-server lists them in its errors.json. */
 const CODES = {
   'no-stream': [10059],
-  'no-consumer': [10014],
+  /** 10149: to an update. */
+  'no-consumer': [10014, 10149],
   /** No server for a replica, too few of them, or too little room on them. */
   'too-few-servers': [10074, 10005, 10023],
   /** More than the server, the account, or one stream of the account may hold. */

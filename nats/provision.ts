@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { JetStreamManager, StreamConfig, StreamInfo } from '@nats-io/jetstream';
 import type { NatsAccess } from './access-settings.ts';
 import { accessOf, connectToNats, managerOf } from './connect.ts';
@@ -120,12 +121,18 @@ async function applyStream(
       const existing = found ?? (await manager.streams.add(config));
       refuseReplicasOfOne(config, existing);
       refuseToShrink(config, existing);
-      refuseFaults(findFaults(existing.config).filter(({ isFixed }) => isFixed === true));
-      const { num_replicas, metadata: { [COUNTED_BY]: countedBy } = {} } = existing.config;
-      const claim = countedBy !== undefined && { [COUNTED_BY]: countedBy };
+      const faults = findFaults(existing.config);
+      refuseFaults(faults.filter(({ isFixed }) => isFixed === true));
+      const { num_replicas, metadata: former } = existing.config;
       const made = { [INCARNATION]: String(incarnationOf(existing)) };
-      const metadata = { ...config.metadata, ...made, ...claim };
-      return manager.streams.update(config.name, { num_replicas, ...config, metadata });
+      const wanted = {
+        num_replicas,
+        ...config,
+        metadata: { ...former, ...config.metadata, ...made },
+      };
+      // An update for nothing might take back what another provisioning writes at this moment.
+      if (faults.length === 0 && hasAll(existing.config, wanted)) return;
+      await manager.streams.update(config.name, wanted);
     });
     const applied = await retryWhileLeaderless(() => manager.streams.info(config.name));
     refuseFaults(findFaults(applied.config));
@@ -143,6 +150,14 @@ async function applyStream(
     }
     throw cannotApply(config.name, error);
   }
+}
+
+/** All that must have a value; what must have none is a matter of findFaults(). */
+function hasAll(config: StreamConfig, wanted: Partial<StreamConfig>): boolean {
+  return Object.entries(wanted).every(
+    ([name, value]) =>
+      value === undefined || isDeepStrictEqual(config[name as keyof StreamConfig], value),
+  );
 }
 
 /** nats-server 2.14 accepts them, and they are never current. */
@@ -199,7 +214,8 @@ async function applyConsumer(manager: JetStreamManager, options: StreamOptions):
       if (existing === undefined) return manager.consumers.add(INCREMENTS, config);
       const faults = findConsumerFaults(existing);
       if (faults.some(({ isFixed, isSkipping }) => isFixed === true || isSkipping === true)) {
-        await manager.consumers.delete(INCREMENTS, COUNTER);
+        // Another provisioning may have deleted it meanwhile.
+        await find(manager.consumers.delete(INCREMENTS, COUNTER));
         return manager.consumers.add(INCREMENTS, config);
       }
       // An update leaves the pause as it is.

@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   telemetry: ['schema'],
   gateway: SERVICE_ROOMS,
   counter: SERVICE_ROOMS,
-  docs: [],
+  client: [],
   'mesh/files': ['schema'],
   'mesh/database': [...SERVICE_ROOMS, 'gateway', 'counter'],
   'mesh/deploy': [...SERVICE_ROOMS, 'mesh/database', 'mesh/files'],

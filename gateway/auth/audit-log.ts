@@ -4,6 +4,7 @@
  */
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
+import type { ApiKey } from '../../schema/http/api-keys.ts';
 import { canonicalAddress } from '../limits/client-address.ts';
 import type { KeyChange } from './api-keys.ts';
 
@@ -76,12 +77,16 @@ export function createLineBudget() {
 }
 
 function describe({ method, routeOptions, problemCode, apiKey, headers, id }: FastifyRequest) {
-  const hasKey = headers.authorization !== undefined;
   return {
     method,
     route: routeOptions.url,
-    reason: problemCode === 'unauthorized' ? (hasKey ? 'unknown-key' : 'no-key') : problemCode,
+    reason: problemCode === 'unauthorized' ? reasonOf(headers.authorization, apiKey) : problemCode,
     key: apiKey?.name,
     requestId: id,
   };
+}
+
+function reasonOf(authorization: string | undefined, key: ApiKey | undefined): string {
+  if (key !== undefined) return 'expired-key';
+  return authorization === undefined ? 'no-key' : 'unknown-key';
 }

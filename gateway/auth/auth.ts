@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import type { ApiKey, Scope } from '../../schema/http/api-keys.ts';
 import type { ApiKeys } from './api-keys.ts';
@@ -15,11 +15,15 @@ declare module 'fastify' {
   }
 }
 
-const BEARER = /^Bearer ([\x21-\x7e]{1,512})$/i;
+/** RFC 6750 with RFC 9110: the scheme in any case, then one space or more. */
+const BEARER = /^Bearer +([\x21-\x7e]{1,512})$/i;
 
 /**
- * Requires a bearer key on every route with a scope (RFC 6750). Runs before the rate limit, which depends
- * on the key, and before a body is read.
+ * Requires a bearer key on every route with a scope that is added from now on (RFC 6750). It runs before the
+ * rate limit, which depends on the key, and before a body is read.
+ *
+ * Each such route gets a hook of its own: to look up the route's scope at each request costs as much as to
+ * look up the key, since Fastify makes `request.routeOptions` anew each time.
  */
 export const auth = fastifyPlugin(
   (app: FastifyInstance, options: { apiKeys?: ApiKeys | undefined }, done) => {
@@ -30,39 +34,47 @@ export const auth = fastifyPlugin(
       return;
     }
     app.addHook('onClose', () => apiKeys.close());
-    app.addHook('onRequest', (request, reply, next) => {
-      const { scope } = request.routeOptions.config;
-      if (scope === undefined) {
-        next();
-        return;
-      }
-      const scopes = [scope].flat();
-      const secret = BEARER.exec(request.headers.authorization ?? '')?.[1];
-      const key = secret === undefined ? undefined : apiKeys.find(secret);
-      if (key === undefined) {
-        const error = secret === undefined ? '' : ', error="invalid_token"';
-        reply.header('www-authenticate', `Bearer realm="increment-mesh"${error}`);
-        next(
-          new ProblemError('unauthorized', 'Send a valid API key as "Authorization: Bearer …".'),
-        );
-      } else if (!hasScope(key, scopes)) {
-        request.apiKey = key;
-        const challenge = `Bearer realm="increment-mesh", error="insufficient_scope", scope="${scopes.join(' ')}"`;
-        reply.header('www-authenticate', challenge);
-        next(
-          new ProblemError(
-            'forbidden',
-            `This API key does not have the scope ${scopes.join(' or ')}.`,
-          ),
-        );
-      } else {
-        request.apiKey = key;
-        next();
-      }
+    app.addHook('onRoute', (route) => {
+      const { scope } = route.config ?? {};
+      if (scope === undefined) return;
+      route.onRequest = [requireScope(apiKeys, [scope].flat()), ...[route.onRequest ?? []].flat()];
     });
     done();
   },
 );
+
+function requireScope(apiKeys: ApiKeys, scopes: Scope[]): onRequestHookHandler {
+  return (request, reply, next) => {
+    const secret = BEARER.exec(request.headers.authorization ?? '')?.[1];
+    const key = secret === undefined ? undefined : apiKeys.find(secret);
+    if (key !== undefined && hasScope(key, scopes)) {
+      request.apiKey = key;
+      next();
+    } else if (key !== undefined) {
+      request.apiKey = key;
+      const challenge = `Bearer realm="increment-mesh", error="insufficient_scope", scope="${scopes.join(' ')}"`;
+      reply.header('www-authenticate', challenge);
+      next(
+        new ProblemError(
+          'forbidden',
+          `This API key does not have the scope ${scopes.join(' or ')}.`,
+        ),
+      );
+    } else {
+      const expired = secret === undefined ? undefined : apiKeys.findExpired(secret);
+      // For the audit log.
+      request.apiKey = expired;
+      const error = secret === undefined ? '' : ', error="invalid_token"';
+      reply.header('www-authenticate', `Bearer realm="increment-mesh"${error}`);
+      next(new ProblemError('unauthorized', describeRefusal(expired)));
+    }
+  };
+}
+
+function describeRefusal(expired: ApiKey | undefined): string {
+  if (expired === undefined) return 'Send a valid API key as "Authorization: Bearer …".';
+  return `The key "${expired.name}" expired at ${expired.expires}: send a secret that is valid.`;
+}
 
 /** Whether a key has one of the scopes. */
 export function hasScope(key: ApiKey, scopes: Scope[]): boolean {

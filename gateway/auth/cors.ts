@@ -20,6 +20,7 @@ export const cors = fastifyPlugin(
         'content-type',
         'idempotency-key',
         'if-none-match',
+        'prefer',
         'traceparent',
         'tracestate',
         'x-request-id',

@@ -43,11 +43,10 @@ const SHOWN_LENGTH_MAX = 100;
 export const foreignPages = fastifyPlugin(
   (app: FastifyInstance, options: ForeignPagesOptions, done) => {
     app.addHook('onRequest', (request, _reply, next) => {
-      if (request.routeOptions.config.isProbe === true) {
-        next();
-        return;
-      }
-      next(findForeign(request, options));
+      const problem = findForeign(request, options);
+      // Looked up only here: Fastify makes routeOptions anew at each access.
+      if (problem === undefined || request.routeOptions.config.isProbe === true) next();
+      else next(problem);
     });
     done();
   },

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Readable } from 'node:stream';
 import type { FastifyPluginCallback } from 'fastify';
-import type { ApiKey, Scope } from '../../schema/http/api-keys.ts';
+import type { Scope } from '../../schema/http/api-keys.ts';
 import type { ApiKeys } from '../auth/api-keys.ts';
 import { hasScope } from '../auth/auth.ts';
 import type { MeshView } from './mesh-view.ts';
@@ -71,8 +71,8 @@ export const consoleRoutes: FastifyPluginCallback<{
     });
   }
 
-  const watchers = new Map<Watcher, ApiKey | undefined>();
-  const scopes: Scope[] = ['read', 'admin'];
+  const watchers = new Set<Watcher>();
+  const scopes: Scope[] = ['read', 'operate'];
   const events = { config: { scope: scopes }, exposeHeadRoute: false };
   app.head('/events', events, (_request, reply) => reply.headers(STREAM_HEADERS).send());
   app.get('/events', events, (request, reply) => {
@@ -81,20 +81,20 @@ export const consoleRoutes: FastifyPluginCallback<{
       const detail = `${WATCHERS_MAX} consoles are connected to this gateway already.`;
       throw new ProblemError('too-many-watchers', detail);
     }
-    const watcher = watch(meshView);
-    watchers.set(watcher, request.apiKey);
+    // A console stays open for hours, and ends when its key is gone, has expired or may no longer read.
+    const mayWatch = () => {
+      const { apiKey } = request;
+      const current = apiKey && apiKeys?.readAgain(apiKey);
+      return apiKey === undefined || (current !== undefined && hasScope(current, scopes));
+    };
+    const watcher = watch(meshView, mayWatch);
+    watchers.add(watcher);
     watcher.stream.on('close', () => watchers.delete(watcher));
     return reply.headers(STREAM_HEADERS).send(watcher.stream);
   });
-  // A console stays open for hours: it ends with its key, and a stop does not wait for it.
-  apiKeys?.onChange(() => {
-    for (const [watcher, key] of watchers) {
-      const current = key && apiKeys.readAgain(key);
-      if (current === undefined || !hasScope(current, scopes)) watcher.end();
-    }
-  });
+  // A stop does not wait for consoles.
   app.addHook('preClose', (next) => {
-    for (const watcher of watchers.keys()) watcher.end();
+    for (const watcher of watchers) watcher.end();
     next();
   });
   done();
@@ -106,11 +106,16 @@ interface Watcher {
   end: () => void;
 }
 
-function watch(meshView: MeshView): Watcher {
+/** @param mayWatch asked before each event; the stream ends once it is false. */
+function watch(meshView: MeshView, mayWatch: () => boolean): Watcher {
   const stream = new Readable({ read: () => undefined });
   // The first bytes send the headers; without them the client would wait for the first event.
   stream.push('retry: 1000\n\n');
   const stop = meshView.watch((event) => {
+    if (!mayWatch()) {
+      end();
+      return;
+    }
     stream.push(`event: mesh\ndata: ${event}\n\n`);
     // A client that does not read is disconnected; nothing is kept for it.
     if (stream.readableLength > UNREAD_BYTES_MAX) stream.destroy();

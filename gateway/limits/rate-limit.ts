@@ -59,15 +59,20 @@ export const rateLimit = fastifyPlugin(async (app: FastifyInstance, options: Rat
     max: (request) => limitOf(request, max),
     keyGenerator: clientOf,
   });
-  app.addHook('onRequest', async (request, reply) => {
-    // Where nothing can be stored nothing is counted: with API keys no address is among the clients.
-    if (request.routeOptions.config.scope !== 'write' || limitOf(request, max) === 0) return;
+  const limitRequest = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (limitOf(request, max) === 0) return;
     const taken = await takeRequest(request);
     if (taken.isAllowed) return;
     const { remaining, isExceeded, ttl } = taken;
     const policy: Policy = { name: 'default', max: taken.max, windowMs, unit: 'requests' };
     addLimitHeaders(reply, policy, remaining, ttl);
     if (isExceeded) throw tooMany(reply, policy, ttl);
+  };
+  // Where nothing can be stored nothing is counted: with API keys no address is among the clients.
+  app.addHook('onRoute', (route) => {
+    if (route.config?.scope !== 'write') return;
+    // After the API key, which the limit depends on.
+    route.onRequest = [...[route.onRequest ?? []].flat(), limitRequest];
   });
 
   const budget: Policy = {

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { identify, type DiscoverableService } from '../../nats/discovery.ts';
 import { HTTP_SUBJECT } from '../../nats/streams.ts';
 import type { GatewayStats, Heartbeat } from '../../schema/message/heartbeat.ts';
+import type { KeyUses } from '../../schema/message/key-uses.ts';
 import type { StoreProblem } from '../health/store-state.ts';
 import type { Stats } from './stats.ts';
 
@@ -13,6 +14,8 @@ export function createReport(
     readClockAheadMs: () => number;
     isSyncStated: boolean;
     readStoreProblem: () => StoreProblem | undefined;
+    /** If absent, authentication is off. */
+    readKeyUses?: (() => KeyUses) | undefined;
   },
 ): { service: DiscoverableService; readHeartbeat: () => Heartbeat } {
   const identity = identify();
@@ -59,7 +62,7 @@ export function createReport(
         errors: stats.messagesFailed,
         lastError: stats.lastError,
         processingMs: stats.publishingMs,
-        stats: readStats(),
+        stats: { ...readStats(), key_uses: observe.readKeyUses?.() },
       }),
     },
   };

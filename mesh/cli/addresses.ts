@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { NatsAccess } from '../../nats/access-settings.ts';
 import type { NatsRole } from '../../nats/connect.ts';
 import type { Secrets } from '../local/data-folder.ts';
-import { natsUrlOf, type MeshFile } from '../local/mesh-file.ts';
-import { NoAnswer } from './errors.ts';
+import { natsUrlOf, readMeshFile, type MeshFile } from '../local/mesh-file.ts';
+import { NoAnswer, Refusal } from './errors.ts';
 
 /** The servers of a mesh, with the users to connect as. */
 export interface Addresses {
@@ -22,11 +22,14 @@ export interface Addresses {
  * Takes the servers from the URLs where they are given, and otherwise from the `mesh.json` of the data
  * folder.
  *
- * @throws NoAnswer at the first use of a server that neither names.
+ * @throws NoAnswer at the first use of a server that neither names; Refusal where `mesh.json` names it, and
+ * another stream than `streamName`.
  */
 export function findAddresses(given: {
   natsUrl: string | undefined;
   natsAccess: NatsAccess;
+  /** That this process acts on. */
+  streamName: string;
   databaseUrl: string | undefined;
   databaseSchema: string;
   dataDir: string;
@@ -38,7 +41,10 @@ export function findAddresses(given: {
 
   const find = (url: string | undefined, ofMesh: (mesh: MeshFile) => string) => {
     if (url !== undefined) return url;
-    if (mesh !== undefined) return ofMesh(mesh);
+    if (mesh !== undefined) {
+      refuseOtherStream(mesh, given.streamName, folder);
+      return ofMesh(mesh);
+    }
     throw new NoAnswer(
       `no mesh runs on ${folder}: start one with npm start, choose another folder with DATA_DIR, ` +
         'or give --nats-url and --database-url',
@@ -59,9 +65,13 @@ export function findAddresses(given: {
   };
 }
 
-function readMeshFile(folder: string): MeshFile | undefined {
-  const path = join(folder, 'mesh.json');
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as MeshFile) : undefined;
+/** In one NATS account the streams of several meshes differ by their names alone. */
+function refuseOtherStream({ stream }: MeshFile, streamName: string, folder: string): void {
+  if (stream === undefined || stream === streamName) return;
+  throw new Refusal(
+    `the stream of the mesh on ${folder} is ${stream}, and this command's is ${streamName}: ` +
+      `set STREAM_NAME=${stream}, or give --nats-url and --database-url of the other mesh`,
+  );
 }
 
 /** `mesh.json` has the inspector's URL; passwords of other roles are in `secrets.json`. */

@@ -11,6 +11,7 @@ import { importCommand } from './import.ts';
 import { addKey, listKeys, revokeKey } from './keys.ts';
 import { natsContextCommand } from './nats-context.ts';
 import { replicas } from './replicas.ts';
+import { rotateKey } from './rotate-key.ts';
 import { sqlCommand } from './sql.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: Command[] = [
   exportCommand,
   importCommand,
   addKey,
+  rotateKey,
   listKeys,
   revokeKey,
   replicas,

@@ -1,9 +1,11 @@
 import { createInterface } from 'node:readline/promises';
 import { text } from 'node:stream/consumers';
-import { runCommandLine } from './run-command-line.ts';
+import { takeStreamName } from './take-stream-name.ts';
 
 // The process of `npm run mesh -- COMMAND`.
 
+takeStreamName(process.argv.slice(2), process.env);
+const { runCommandLine } = await import('./run-command-line.ts');
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   environment: process.env,
   write: (output) => void process.stdout.write(output),

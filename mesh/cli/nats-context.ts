@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { INCREMENTS } from '../../nats/streams.ts';
+import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 import { NATS_CONTEXT_DESCRIPTION, natsContext } from '../local/client-files.ts';
 import { EXIT, type Command } from './command.ts';
@@ -31,10 +31,10 @@ It is written where the nats CLI looks for it: $XDG_CONFIG_HOME/nats/context, or
 
 Then, for example
 
-  nats --context ${NAME} stream info INCREMENTS
-  nats --context ${NAME} consumer info INCREMENTS counter
-  nats --context ${NAME} stream view INCREMENTS
-  nats --context ${NAME} stream view INCREMENTS_DEAD
+  nats --context ${NAME} stream info ${INCREMENTS}
+  nats --context ${NAME} consumer info ${INCREMENTS} ${COUNTER}
+  nats --context ${NAME} stream view ${INCREMENTS}
+  nats --context ${NAME} stream view ${INCREMENTS_DEAD}
   nats --context ${NAME} micro ls
   nats --context ${NAME} micro stats counter`,
   options: {

@@ -110,14 +110,21 @@ function readSettings(options: CommandContext['options'], { environment, writeEr
   });
   for (const line of findMistypedNames(Settings, environment)) writeError(`mesh: ${line}\n`);
   const { DATA_DIR: dataDir, NATS_URL: natsUrl, DATABASE_URL: databaseUrl } = settings;
-  const { DATABASE_SCHEMA: databaseSchema } = settings;
+  const { DATABASE_SCHEMA: databaseSchema, STREAM_NAME: streamName } = settings;
   // A running mesh has its own, which were looked at when it started.
   const { problems } =
     natsUrl === undefined
       ? { problems: [] }
       : judgeNatsAccess(settings, { url: natsUrl, roles: ['inspector'] });
   if (problems.length > 0) throw new ConfigurationError(problems);
-  return { dataDir, natsUrl, databaseUrl, databaseSchema, natsAccess: natsAccess(settings) };
+  return {
+    dataDir,
+    natsUrl,
+    natsAccess: natsAccess(settings),
+    streamName,
+    databaseUrl,
+    databaseSchema,
+  };
 }
 
 /** What the user can change is one sentence; anything else is a bug, shown with its stack. */

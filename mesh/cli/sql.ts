@@ -29,7 +29,9 @@ what is missing after an upgrade:
 
 Passwords come from GATEWAY_DATABASE_PASSWORD, COUNTER_DATABASE_PASSWORD and
 READER_DATABASE_PASSWORD, and are printed as SCRAM-SHA-256 verifiers; a role without one keeps the
-password that it has. DATABASE_SCHEMA and DATABASE_ROLE_PREFIX are used, as services have them.
+password that it has. DATABASE_SCHEMA and DATABASE_ROLE_PREFIX are used, as services have them:
+DATABASE_ROLE_PREFIX=mesh for roles of an earlier version, mesh_gateway and mesh_counter. Where the
+database has such roles and another prefix is printed, psql shows a warning.
 
   --roles-only   only the roles; the owner of the database makes the rest by npm run provision`,
   options: { 'roles-only': { type: 'boolean' } },

@@ -25,6 +25,10 @@ export function describeProblem(who: string, url: string, error: unknown): strin
   const { message, code, name } = error as NodeJS.ErrnoException;
   // What our own checks throw says all.
   if (name === 'UnsafeDatabase' || name === 'EarlierSchema') return message;
+  // The driver gives it no code.
+  if (message.includes('does not support SSL')) {
+    return `${who} ${parseDatabaseUrl(url).user} at ${describeDatabaseUrl(url)}: ${message}; turn ssl on there, or choose another sslmode in the URL`;
+  }
   const isRefusal = error instanceof pg.DatabaseError || CERTIFICATE.test(code ?? '');
   if (!isRefusal || code === undefined) throw error;
   if (PASSING.some((start) => code.startsWith(start))) throw error;

@@ -9,7 +9,11 @@ import {
 } from 'kysely';
 import { FileMigrationProvider } from 'kysely/migration';
 import pg from 'pg';
-import type { RoleNames } from '../../schema/database/database-names.ts';
+import {
+  OWN_SERVER_PREFIX,
+  roleNames,
+  type RoleNames,
+} from '../../schema/database/database-names.ts';
 import { createMigrationLock } from '../../schema/database/migration-lock.ts';
 import { DATABASE_ROLES, type DatabaseRole } from '../../schema/database/role-settings.ts';
 import {
@@ -55,6 +59,7 @@ export async function writeSql(options: SqlOptions): Promise<string> {
   const statements = [
     'begin',
     `do $$ begin if current_database() <> ${place} then ${wrong}; end if; end $$`,
+    ...warnOfFormerRoles(options),
     ...(rolesOnly ? [] : await makeTables(schema)),
     ...makeRoles(plan),
     ...(rolesOnly ? grantConnect(plan) : grantRights(plan)),
@@ -107,6 +112,21 @@ async function compile(run: (db: Kysely<any>) => Promise<void>): Promise<string[
   });
   await run(db);
   return statements;
+}
+
+/** Services that still log in as them would keep their rights beside the new roles. */
+function warnOfFormerRoles({ schema, names }: SqlOptions): string[] {
+  const former = roleNames(OWN_SERVER_PREFIX).counter;
+  if (names.counter === former) return [];
+  const mayCount = ['public', schema].map(
+    (place) =>
+      `coalesce(has_table_privilege(oid, to_regclass(${pg.escapeLiteral(`"${place}".ledger`)}), 'insert'), false)`,
+  );
+  const advice = `this database has roles of an earlier version, such as ${former}: to keep them, make this text again with DATABASE_ROLE_PREFIX=${OWN_SERVER_PREFIX}`;
+  return [
+    `-- Roles of an earlier version are kept by DATABASE_ROLE_PREFIX=${OWN_SERVER_PREFIX}\n` +
+      `do $$ begin if exists (select from pg_roles where rolname = '${former}' and (${mayCount.join(' or ')})) then raise warning '${advice}'; end if; end $$`,
+  ];
 }
 
 function grantConnect({ database, roles }: RolePlan): string[] {

@@ -47,7 +47,9 @@ async function main(): Promise<void> {
   await retry('NATS', provisionBroker, (error) => (error as Error).message);
   const broker = { url: config.NATS_URL, ...natsAccess(config) };
   const databaseUrl = config.DATABASE_URL ?? config.COUNTER_DATABASE_URL;
-  if (databaseUrl !== undefined) await claimStream(broker, await readDatabaseIdAt(databaseUrl));
+  if (databaseUrl !== undefined) {
+    await claimStream(broker, await readDatabaseIdAt(databaseUrl, config.DATABASE_SCHEMA));
+  }
   if (config.NATS_SYNC === undefined) say(UNSTATED_SYNC);
 }
 

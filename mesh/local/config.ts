@@ -104,7 +104,7 @@ export function readMeshSettings(environment: NodeJS.ProcessEnv): MeshSettings {
 const ROLES = ['provisioner', 'gateway', 'counter', 'inspector'] as const;
 
 function findNatsProblems(settings: MeshSettings): string[] {
-  const { NATS_URL, STREAM_NAME } = settings;
+  const { NATS_URL, STREAM_NAME, GATEWAY_NATS_URL, COUNTER_NATS_URL } = settings;
   if (NATS_URL !== undefined) {
     const urls = ROLES.map((role) => [role, natsUrlsAt(NATS_URL, settings)[role]] as const);
     const problems = urls.flatMap(
@@ -112,8 +112,16 @@ function findNatsProblems(settings: MeshSettings): string[] {
     );
     return [...new Set(problems)];
   }
-  if (STREAM_NAME === 'INCREMENTS') return [];
-  return ['STREAM_NAME is for brokers at NATS_URL: those of npm start have one mesh each'];
+  const problems: string[] = [];
+  if (GATEWAY_NATS_URL !== undefined || COUNTER_NATS_URL !== undefined) {
+    problems.push(
+      'GATEWAY_NATS_URL and COUNTER_NATS_URL are for brokers at NATS_URL: set that too, or leave them out',
+    );
+  }
+  if (STREAM_NAME !== 'INCREMENTS') {
+    problems.push('STREAM_NAME is for brokers at NATS_URL: those of npm start have one mesh each');
+  }
+  return problems;
 }
 
 /** Of existing servers, where one user may stand for all roles. */

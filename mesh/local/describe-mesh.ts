@@ -14,6 +14,7 @@ export function describeMesh(mesh: {
   /** The inspector's; of a cluster, separated by commas. */
   natsUrl: string;
   natsAccess: NatsAccess;
+  stream: string;
   postgresUrl: string;
   readerUrl: string;
   schema: string;
@@ -33,6 +34,7 @@ export function describeMesh(mesh: {
       running.nats.length === 0
         ? [{ pid: null, url: mesh.natsUrl }]
         : running.nats.map(({ pid }, index) => ({ pid: pid!, url: natsUrls[index]! })),
+    stream: mesh.stream,
     ...(Object.keys(natsAccess).length > 0 && { natsAccess }),
     postgres: {
       pid: running.postgres[0]?.pid ?? null,

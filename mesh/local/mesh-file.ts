@@ -1,4 +1,5 @@
-import { rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { NatsAccess } from '../../nats/access-settings.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 
@@ -10,6 +11,8 @@ export interface MeshFile {
   counters: { pid: number; metrics: string }[];
   /** `url` is the inspector's. `pid` is null for an existing server. */
   nats: { pid: number | null; url: string }[];
+  /** The stream's name. An earlier version's file has none. */
+  stream?: string;
   /** How existing servers are reached beside their URL; it names files, and has no secret. */
   natsAccess?: NatsAccess;
   /** `url` is the owner's. An earlier version's file has neither the reader's nor a schema. */
@@ -24,6 +27,12 @@ export function gatewayUrlOf({ proxy, gateways }: MeshFile): string {
 /** As the inspector; of a cluster, with every server. */
 export function natsUrlOf({ nats }: MeshFile): string {
   return nats.map(({ url }) => url).join(',');
+}
+
+/** Undefined where no mesh runs on the data folder. */
+export function readMeshFile(folder: string): MeshFile | undefined {
+  const path = join(folder, 'mesh.json');
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as MeshFile) : undefined;
 }
 
 /** The file holds passwords, so only its owner may read it. */

@@ -114,7 +114,7 @@ export function createMesh(
     ]);
     await claimStream(
       { url: nats.urls.provisioner, ...meshNatsAccess(settings) },
-      await readDatabaseIdAt(postgres.urls.owner),
+      await readDatabaseIdAt(postgres.urls.owner, settings.DATABASE_SCHEMA),
     );
     startServices(context, { names, ports, listeners, nats: nats.urls, database: postgres.urls });
     await Promise.all([...running.gateways, ...running.counters].map(({ ready }) => ready));
@@ -136,6 +136,7 @@ export function createMesh(
         running,
         natsUrl: nats.urls.inspector,
         natsAccess: meshNatsAccess(settings),
+        stream: settings.STREAM_NAME,
         postgresUrl: postgres.urls.owner,
         readerUrl: postgres.urls.reader,
         schema: settings.DATABASE_SCHEMA,

@@ -41,7 +41,7 @@ ${dim('Read its total, at most ten seconds later:')}
 curl ${gateway}/counters/${key}${bearer}
 ${dim('Look at the table, and at the stream before it:')}
 PGSERVICEFILE=${quoteForShell(join(folder, 'clients', 'pg_service.conf'))} psql service=mesh -c 'table increments'
-XDG_CONFIG_HOME=${clients} nats --context mesh stream info INCREMENTS
+XDG_CONFIG_HOME=${clients} nats --context mesh stream info ${mesh.stream ?? 'INCREMENTS'}
 ${dim('Kill a counter service: another takes over, and totals stay exact:')}
 kill -9 ${mesh.counters[0]!.pid}
 `;

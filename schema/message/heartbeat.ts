@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { KeyUses } from './key-uses.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 const Milliseconds = Type.Number({ minimum: 0 });
@@ -25,6 +26,8 @@ export const GatewayStats = Type.Object({
       remedy: Type.String({ maxLength: 512 }),
     }),
   ),
+  /** Only on request, not in heartbeats; absent where authentication is off. */
+  key_uses: Type.Optional(KeyUses),
 });
 export type GatewayStats = Static<typeof GatewayStats>;
 

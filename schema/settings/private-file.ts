@@ -8,7 +8,7 @@ import {
   statSync,
   type Stats,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { quoteForShell } from '../quote-for-shell.ts';
 
 /** Secrets and certificates are a few kilobytes. */
@@ -45,8 +45,25 @@ export function readPrivateFile(path: string, bytesMax = BYTES_MAX): PrivateFile
       : { path, problem: refusal, warnings };
   } catch (error) {
     const cause = error as Error;
+    if (isLikeSecret(relative(process.cwd(), path))) {
+      return { path: 'the file', problem: SECRET_AS_PATH, warnings: [] };
+    }
     return { path, problem: `${path} can't be read: ${cause.message}`, cause, warnings: [] };
   }
+}
+
+/** In place of the error of the system, which would show it. */
+export const SECRET_AS_PATH =
+  'the value looks like the secret itself: give the path of a file that has it';
+
+const NKEY_SEED = /S[A-Z0-9]{57}/;
+const JWT = /eyJ[\w-]+\.[\w-]+\./;
+/** Longer than most names of files, and without an extension or a folder. */
+const TOKEN = /^[^/.]{20,}$/;
+
+/** Whether what should be the path of a file may be what belongs into it: a seed, a JWT, a PEM, a token. */
+export function isLikeSecret(path: string): boolean {
+  return path.includes('\n') || [NKEY_SEED, JWT, TOKEN].some((pattern) => pattern.test(path));
 }
 
 /**

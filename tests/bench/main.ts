@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { StartError } from '../../mesh/servers/start-error.ts';
 import { bulk } from './bulk.ts';
+import { client } from './client.ts';
 import { contenders } from './contenders.ts';
 import { counters } from './counters.ts';
 import { drain } from './drain.ts';
@@ -24,6 +25,7 @@ import { tableSize } from './table-size.ts';
 const BENCHMARKS: Record<string, Benchmark> = {
   contenders,
   bulk,
+  client,
   counters,
   drain,
   flush,

@@ -10,13 +10,16 @@ export interface Page {
   text: string;
 }
 
-/** Every page that people read: those at the top of the project, and all of docs/. */
+/** Every page that people read: those at the top of the project, all of docs/, and what the client's package shows. */
 export function readPages(): Page[] {
   const top = readdirSync(ROOT).filter((name) => name.endsWith('.md'));
   const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
     .map((name) => join('docs', name));
-  return [...top, ...docs].map((path) => ({ path, text: readText(path) }));
+  return [...top, ...docs, join('client', 'README.md')].map((path) => ({
+    path,
+    text: readText(path),
+  }));
 }
 
 export function readText(path: string): string {

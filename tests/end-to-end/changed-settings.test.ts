@@ -3,7 +3,9 @@ import t, { type Test } from 'tap';
 import { connectToNats } from '../../nats/connect.ts';
 import { claimStream, provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
-import { readDatabaseId } from '../../schema/database/database-id.ts';
+import { provisionDatabase } from '../../mesh/database/provision-database.ts';
+import { readDatabaseId, readDatabaseIdAt } from '../../schema/database/database-id.ts';
+import { DEFAULT_SCHEMA } from '../../schema/database/database-names.ts';
 import { commandsOn } from '../mesh/cli/run-command.ts';
 import { untilTotal } from '../support/counters.ts';
 import { post, send } from '../support/load.ts';
@@ -100,6 +102,25 @@ void t.test('a mesh on the stream of another is not ready', async (t) => {
   await untilTotal(first.database, 1);
   t.equal((await send(`${gateway.url}/readyz`)).status, 200, 'the first mesh is not affected');
   t.equal(await counter.stop(), 0);
+
+  await t.test('nor is one in another schema of the same database', async (t) => {
+    const { ownerDatabase: ownerUrl, gatewayDatabase, counterDatabase } = first.urls;
+    const serviceUrls = { gateway: gatewayDatabase, counter: counterDatabase };
+    await provisionDatabase({ ownerUrl, schema: 'staging', serviceUrls, passwords: {} });
+    t.not(
+      await readDatabaseIdAt(counterDatabase, 'staging'),
+      await readDatabaseIdAt(counterDatabase, DEFAULT_SCHEMA),
+    );
+    const staging = await launchService(t, 'counter', {
+      NATS_URL: first.urls.nats.counter,
+      DATABASE_URL: counterDatabase,
+      DATABASE_SCHEMA: 'staging',
+    });
+    const said = () => staging.log.map(({ msg }) => msg);
+    const isRefused = (lines: string[]) => lines.some((one) => /another mesh counts it/.test(one));
+    await until('an error', said, isRefused);
+    t.equal(await staging.stop(), 0);
+  });
   t.equal(await counting.stop(), 0);
 });
 

@@ -160,6 +160,27 @@ export const GATEWAY_MUTATIONS: Mutation[] = [
     tests: ['tests/gateway/auth/scopes.unit.test.ts'],
   },
   {
+    promise: 'an expired key is refused',
+    file: 'gateway/auth/api-keys.ts',
+    find: 'entry === undefined || now >= entry.expiresAt',
+    replacement: 'entry === undefined || now < 0',
+    tests: ['tests/gateway/auth/auth.unit.test.ts'],
+  },
+  {
+    promise: 'after a rotation the old secret ends',
+    file: 'mesh/cli/rotate-key.ts',
+    find: 'valid.map((key) => expireBy(key, overlapEnd))',
+    replacement: 'valid',
+    tests: ['tests/mesh/cli/keys.test.ts'],
+  },
+  {
+    promise: "a key's own limit holds where nobody else has one",
+    file: 'gateway/limits/rate-limit.ts',
+    find: 'apiKey?.rate_limit_max ?? max',
+    replacement: 'Math.min(apiKey?.rate_limit_max ?? max, max)',
+    tests: ['tests/gateway/limits/rate-limit.unit.test.ts'],
+  },
+  {
     promise: 'no page makes another name of a gateway its own',
     file: 'gateway/auth/foreign-pages.ts',
     find: 'host !== undefined && !isOwnHost(host, options)',

@@ -85,7 +85,7 @@ export const NATS_MUTATIONS: Mutation[] = [
   {
     promise: 'what a stream can only get when it is made is refused',
     file: 'nats/provision.ts',
-    find: 'refuseFaults(findFaults(existing.config).filter(({ isFixed }) => isFixed === true));',
+    find: 'refuseFaults(faults.filter(({ isFixed }) => isFixed === true));',
     replacement: '',
     also: [
       {

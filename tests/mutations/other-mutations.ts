@@ -166,4 +166,34 @@ export const OTHER_MUTATIONS: Mutation[] = [
     ],
     tests: ['tests/long/power-loss.long.ts'],
   },
+  {
+    promise: 'all attempts of a call share one idempotency key',
+    file: 'client/src/send.ts',
+    find: 'const init: RequestInit = { method, headers, ',
+    replacement:
+      "const once = { ...headers, 'idempotency-key': crypto.randomUUID() };\n" +
+      '    const init: RequestInit = { method, headers: once, ',
+    tests: ['tests/client/client.unit.test.ts', 'tests/end-to-end/client.test.ts'],
+  },
+  {
+    promise: 'a batch of a buffer keeps its idempotency key',
+    file: 'client/src/batch-queue.ts',
+    find: '{ idempotencyKey, signal }',
+    replacement: '{ signal }',
+    tests: ['tests/client/buffer.unit.test.ts'],
+  },
+  {
+    promise: 'what could not be sent stays in the buffer',
+    file: 'client/src/batch-queue.ts',
+    find: 'if (error.mayBeStored) batch.doubtfulSince ??= triedAt;',
+    replacement: 'batches.shift();',
+    tests: ['tests/client/buffer.unit.test.ts'],
+  },
+  {
+    promise: 'a success that is not a gateway’s is no success',
+    file: 'client/src/send.ts',
+    find: 'if (response.ok) failure.mayBeStored = true;',
+    replacement: 'if (response.ok) return { answer: {} as Answer };',
+    tests: ['tests/client/send.unit.test.ts'],
+  },
 ];

@@ -43,6 +43,16 @@ void t.test('no problem of a URL shows what may be a secret', (t) => {
   t.end();
 });
 
+void t.test('a secret in the place of its file is said, and not shown', (t) => {
+  const names = ['NATS_CREDS_FILE', 'NATS_NKEY_SEED_FILE', 'NATS_TOKEN_FILE', 'NATS_CA_FILE'];
+  for (const name of names) {
+    const said = problemsOf({ NATS_URL: 'nats://host', [name]: SEED });
+    t.match(said, `${name}: the value looks like the secret itself`);
+    t.notMatch(said, SEED);
+  }
+  t.end();
+});
+
 void t.test(
   'settings that exclude each other, and every file that is wrong, are said at once',
   (t) => {

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { nkeys } from '@nats-io/transport-node';
 import t, { type Test } from 'tap';
@@ -27,7 +25,7 @@ import { launchService, startCounter, startGateway } from '../support/services.t
 import { createDatabase } from '../support/shared-postgres.ts';
 import type { Servers } from '../support/servers.ts';
 import { until } from '../support/until.ts';
-import { startBareServer } from './bare-server.ts';
+import { startServer } from './bare-server.ts';
 
 const MIB = 1024 * 1024;
 const ROLES = ['gateway', 'counter', 'provisioner', 'inspector'] as const;
@@ -110,6 +108,15 @@ await t.test('an account of other people’s servers, with a user for each role'
       NATS_CREDS_FILE: join(folder, 'staging-{role}.creds'),
       STREAM_NAME: 'STAGING',
     };
+    const startedAt = performance.now();
+    const refused = await runProvision({
+      ...environment,
+      NATS_CREDS_FILE: '',
+      NATS_URL: url.replace('//', '//provisioner:wrong@'),
+      DATABASE_URL: staging.ownerUrl,
+    });
+    t.match(refused, { code: 1, output: /can't provision NATS: .*check user and password/ });
+    t.ok(performance.now() - startedAt < 60_000, 'which waiting would not change');
     const { code, output } = await runProvision({
       ...environment,
       NATS_URL: url,
@@ -243,7 +250,23 @@ await t.test('a token, in the URL or in a file, and a list of servers', async (t
     (await connectToNats({ role: 'gateway', ...options })).close();
   await isMet({ url: url.replace('//', '//s3cret@') });
   await isMet({ url: `nats://s3cret@127.0.0.1:1,${url}` });
-  await isMet({ url, secretFile: { kind: 'token', path: join(folder, 'token') } });
+  const ours: NatsAccess = { secretFile: { kind: 'token', path: join(folder, 'token') } };
+  await isMet({ url, ...ours });
+  await provision({ url, ...ours, ...PROVISION });
+
+  await t.test('provisioning again updates no stream, which others may write to', async (t) => {
+    const observer = await connectToNats({ role: 'gateway', url, ...ours });
+    t.teardown(() => observer.close());
+    const seen: string[] = [];
+    observer.subscribe('$JS.API.STREAM.>', {
+      callback: (_, { subject }) => void seen.push(subject),
+    });
+    await observer.flush();
+    await provision({ url, ...ours, ...PROVISION });
+    await observer.flush();
+    t.ok(seen.includes(`$JS.API.STREAM.INFO.${INCREMENTS}`));
+    t.notOk(seen.find((one) => one.startsWith('$JS.API.STREAM.UPDATE')));
+  });
 
   for (const options of [
     { url: url.replace('//', '//0ther@') },
@@ -269,31 +292,6 @@ await t.test('a certificate stands for a user where brokers map it', async (t) =
   t.ok(gateway.info?.tls_required);
   await t.rejects(connectToNats({ url, role: 'gateway', tls: { caFile: tls.caFile } }));
 });
-
-async function startServer(
-  t: Test,
-  folder: string,
-  config: string,
-  jetStream = '',
-): Promise<string> {
-  const path = join(folder, 'nats.conf');
-  writeFileSync(
-    path,
-    `${config}
-max_payload: 2MB
-jetstream { store_dir: "${join(folder, 'store')}", sync_interval: always, ${jetStream} }`,
-  );
-  const url = await startBareServer(t, path);
-  const { hostname, port } = new URL(url);
-  const isListening = () =>
-    new Promise<boolean>((resolve) => {
-      const socket = createConnection({ host: hostname, port: Number(port) });
-      socket.once('data', () => resolve(true)).once('error', () => resolve(false));
-      socket.once('data', () => socket.destroy());
-    });
-  await until('it listens', isListening);
-  return url;
-}
 
 async function makeDatabase(t: Test) {
   const { url, drop } = await createDatabase();

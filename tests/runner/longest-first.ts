@@ -3,24 +3,25 @@
  * own; those that mostly wait are beside those that compute.
  */
 const LONGEST = [
-  'tests/system/dashboards.system.ts',
-  'tests/torture/torture.test.ts',
-  'tests/mesh/local/change-node-count.test.ts',
-  'tests/mesh/local/start.test.ts',
   'tests/end-to-end/restore.test.ts',
-  'tests/mesh/local/cluster.test.ts',
+  'tests/torture/torture.test.ts',
   'tests/system/console.system.ts',
-  'tests/nats/replicas.test.ts',
-  'tests/end-to-end/crash.test.ts',
-  'tests/gateway/limits/stalled-connections.test.ts',
-  'tests/end-to-end/load.test.ts',
+  'tests/gateway/health/store.test.ts',
+  'tests/mesh/local/start.test.ts',
+  'tests/mesh/local/full-disk.test.ts',
   'tests/end-to-end/failover.test.ts',
-  'tests/end-to-end/few-connections.test.ts',
+  'tests/mesh/database/matrix.test.ts',
   'tests/gateway/limits/rate-limit.test.ts',
-  'tests/gateway/limits/pipelining.test.ts',
+  'tests/end-to-end/purge.test.ts',
+  'tests/mesh/local/cluster.test.ts',
+  'tests/counter/parking/upgrade.test.ts',
+  'tests/end-to-end/load.test.ts',
+  'tests/end-to-end/crash.test.ts',
+  'tests/gateway/limits/connections.test.ts',
+  'tests/nats/roles.test.ts',
+  'tests/gateway/limits/stalled-connections.test.ts',
   'tests/end-to-end/outage.test.ts',
-  'tests/torture/supervisor.test.ts',
-  'tests/end-to-end/mistakes.test.ts',
+  'tests/end-to-end/killed-counter.test.ts',
 ];
 
 export function longestFirst(files: string[]): string[] {

@@ -23,13 +23,18 @@ export async function countTen(
     { urls: { nats, counterDatabase: urls.counter } },
     { FLUSH_INTERVAL_MS: '300', ...environment },
   );
+  await countTenBy(t, gateway.url);
+  await Promise.all([gateway.stop(), counter.stop()]);
+}
+
+/** The same of a mesh that runs, at the URL of its gateways. */
+export async function countTenBy(t: Test, url: string): Promise<void> {
   const key = randomUUID();
-  const answers = Array.from({ length: 10 }, () => post(gateway.url, { key, value: 1 }));
+  const answers = Array.from({ length: 10 }, () => post(url, { key, value: 1 }));
   for (const { status } of await Promise.all(answers)) t.equal(status, 200);
   await until(
     'ten, as a client reads them',
-    async () => (await send(`${gateway.url}/counters/${key}`)).body,
+    async () => (await send(`${url}/counters/${key}`)).body,
     (body) => body.includes('"value":"10"'),
   );
-  await Promise.all([gateway.stop(), counter.stop()]);
 }

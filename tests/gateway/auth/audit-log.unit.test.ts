@@ -28,7 +28,9 @@ function createTestLog() {
 
 void t.test('each refused request has a line that says who, where and why', async (t) => {
   const file = join(t.testdir(), 'api-keys.json');
-  writeFileSync(file, JSON.stringify({ keys: [keyOf('writer', ['write'], 'w-secret')] }));
+  const expired = { ...keyOf('old', ['write'], 'o-secret'), expires: '2026-01-01T00:00:00.000Z' };
+  const keys = [keyOf('writer', ['write'], 'w-secret'), expired];
+  writeFileSync(file, JSON.stringify({ keys }));
   const apiKeys = openApiKeys(file, (problem) => t.fail(problem));
   const { lines, log } = createTestLog();
   const { send, post } = await buildTestGateway(t, { apiKeys, log });
@@ -36,6 +38,7 @@ void t.test('each refused request has a line that says who, where and why', asyn
   await post('/increment', {});
   await post('/increment', {}, bearer('a-wrong-secret'));
   await send('/counters?key=x', { headers: bearer('w-secret') });
+  await post('/increment', {}, bearer('o-secret'));
   await send('/absent');
   await send('/livez');
   const where = { address: '127.0.0.1', level: 40 };
@@ -43,8 +46,9 @@ void t.test('each refused request has a line that says who, where and why', asyn
     { ...where, method: 'POST', route: '/increment', reason: 'no-key' },
     { ...where, method: 'POST', route: '/increment', reason: 'unknown-key' },
     { ...where, method: 'GET', route: '/counters', reason: 'forbidden', key: 'writer' },
+    { ...where, method: 'POST', route: '/increment', reason: 'expired-key', key: 'old' },
   ]);
-  t.equal(lines.length, 3, 'none for the others');
+  t.equal(lines.length, 4, 'none for the others');
   t.notMatch(JSON.stringify(lines), 'secret', 'no secret is logged');
 });
 

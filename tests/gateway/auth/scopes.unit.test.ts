@@ -19,7 +19,7 @@ const OPEN = [
   /^\/openapi\.json$/,
   /^\/(livez|readyz)$/,
 ];
-const SCOPES: Scope[] = ['write', 'read', 'admin'];
+const SCOPES: Scope[] = ['write', 'read', 'operate'];
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
 /** What a request without the right key may be answered with; all else has looked at what was asked. */
 const REFUSALS = ['401', '403', '404', '405', '400 bad-request', '204'];
@@ -84,7 +84,7 @@ void t.test('no route serves a request without the right scope', async (t) => {
     if (path === '/events') continue;
     const whole = path.replace(':key', key).replace(':id', '5');
     const method = accepted.includes('write') ? 'POST' : 'GET';
-    for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
+    for (const scheme of ['Bearer', 'bearer', 'BEARER', 'Bearer  ']) {
       const answer = await ask(port, `${method} ${whole}`, [
         `authorization: ${scheme} ${secretOf(accepted)}`,
       ]);

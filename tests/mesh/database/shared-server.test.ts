@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import t, { type Test } from 'tap';
 import {
   provisionDatabase,
@@ -12,6 +13,7 @@ import {
 import { withDatabaseUser } from '../../../schema/database/database-url.ts';
 import { ask, inDatabase, startBarePostgres } from '../../schema/database/bare-postgres.ts';
 import { countTen } from '../../support/count-ten.ts';
+import { makeFormerTables } from '../../support/former-tables.ts';
 import { startServers } from '../../support/servers.ts';
 
 // A PostgreSQL that belongs to others, who have databases, tables and roles of their own on it.
@@ -129,9 +131,28 @@ await t.test(
       counter: withDatabaseUser(database, names.counter, 'ct'),
     };
     const urls = await provisionDatabase({ ownerUrl: undefined, serviceUrls, passwords: {} });
-    await countTen(t, await startServers(t, { flushIntervalMs: 300 }), urls);
+    t.strictSame(urls, { ...serviceUrls, reader: serviceUrls.gateway });
     // What migrations would make is there: as a superuser, provisioning finds nothing to do.
     await provisionDatabase({ ownerUrl: database, serviceUrls, passwords: {} });
+
+    await t.test('and warns of roles of an earlier version', async (t) => {
+      const url = await makeDatabase('former');
+      await makeFormerTables(url, { gateway: 'former', counter: 'former' });
+      const warningsOf = async (prefix: string) => {
+        const client = new Client({ connectionString: inDatabase(server.url, 'former') });
+        const warnings: (string | undefined)[] = [];
+        client.on('notice', ({ message, severity }) => {
+          if (severity === 'WARNING') warnings.push(message);
+        });
+        await client.connect();
+        const options = { database: 'former', schema: DEFAULT_SCHEMA, passwords: {} };
+        const text = await writeSql({ ...options, names: roleNames(prefix), rolesOnly: false });
+        await client.query(text.replace(/^commit;$/m, 'rollback;')).finally(() => client.end());
+        return warnings;
+      };
+      t.match(await warningsOf('mesh_former'), [/earlier version.*DATABASE_ROLE_PREFIX=mesh$/]);
+      t.strictSame(await warningsOf('mesh'), []);
+    });
 
     await t.test('and sql --roles-only for an owner who may make no roles', async (t) => {
       await ask(all, "create role humble login password 'humble'");
@@ -180,6 +201,8 @@ await t.test(
       createRole,
       /^the owner guest: permission denied to create role \(42501\): .*mesh -- sql/,
     );
+    const [withoutTls] = await findProblems(provision(`${ownerUrl}?sslmode=require`));
+    t.match(withoutTls, /^the owner guest at .*does not support SSL.*; turn ssl on there, or/);
     const schemas = `select nspname from pg_namespace where nspname = '${DEFAULT_SCHEMA}'`;
     t.strictSame(await ask(inDatabase(server.url, 'guarded'), schemas), []);
     await expectMissingRights(t);

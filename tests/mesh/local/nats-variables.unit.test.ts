@@ -58,3 +58,13 @@ void t.test('services may have users of their own in NATS_URL', (t) => {
   t.match(context('nats://one', { secretFile }), { creds: '/mesh/inspector.creds' });
   t.end();
 });
+
+void t.test("brokers of npm start's own take no user of others", (t) => {
+  for (const name of ['GATEWAY_NATS_URL', 'COUNTER_NATS_URL']) {
+    t.throws(
+      () => readMeshSettings({ [name]: URL }),
+      /GATEWAY_NATS_URL and COUNTER_NATS_URL are for brokers at NATS_URL: set that too/,
+    );
+  }
+  t.end();
+});

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { report } from './report.ts';
-import { tortureSupervisor } from './supervisor.ts';
+import { report } from '../torture/report.ts';
+import { tortureSupervisor } from '../torture/supervisor.ts';
 
 void t.test('a supervisor is killed under load, and no 200 is lost', async (t) => {
   const verdict = await tortureSupervisor({ seed: 20_262, rounds: 1 });

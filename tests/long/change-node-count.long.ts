@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import t from 'tap';
-import { changeNodeCount } from '../../../mesh/local/change-node-count.ts';
-import { readMeshSettings } from '../../../mesh/local/config.ts';
-import { openDataFolder } from '../../../mesh/local/data-folder.ts';
-import { natsPortNames, natsServers } from '../../../mesh/local/nats-servers.ts';
-import { supervise, type Program } from '../../../mesh/local/supervisor.ts';
-import { rememberPorts } from '../../../mesh/servers/ports.ts';
-import { connectToNats, type NatsRole } from '../../../nats/connect.ts';
-import { INCREMENTS, INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../../nats/streams.ts';
-import { isThere, until } from '../../support/until.ts';
+import { changeNodeCount } from '../../mesh/local/change-node-count.ts';
+import { readMeshSettings } from '../../mesh/local/config.ts';
+import { openDataFolder } from '../../mesh/local/data-folder.ts';
+import { natsPortNames, natsServers } from '../../mesh/local/nats-servers.ts';
+import { supervise, type Program } from '../../mesh/local/supervisor.ts';
+import { rememberPorts } from '../../mesh/servers/ports.ts';
+import { connectToNats, type NatsRole } from '../../nats/connect.ts';
+import { INCREMENTS, INCREMENTS_DEAD, REPLAY_SUBJECT } from '../../nats/streams.ts';
+import { isThere, until } from '../support/until.ts';
 import {
   increment,
   launchMesh,
@@ -18,7 +18,7 @@ import {
   startMesh,
   total,
   type MeshProcess,
-} from '../mesh-process.ts';
+} from '../mesh/mesh-process.ts';
 
 // What one nats-server stored is deleted by a cluster that opens it, and the other way round.
 

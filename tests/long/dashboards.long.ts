@@ -13,7 +13,7 @@ import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway, type Service } from '../support/services.ts';
 import { until } from '../support/until.ts';
 import { readAlerts, readPanels, readSignals, type Query } from '../telemetry/queries.ts';
-import { findDebianProgram } from './debian-program.ts';
+import { findDebianProgram } from '../system/debian-program.ts';
 
 /** Flushes come sooner than in operation, so that their figures do too. */
 const FAST = { FLUSH_INTERVAL_MS: '1000' };
