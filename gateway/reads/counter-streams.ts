@@ -14,9 +14,10 @@ export interface CounterStreams {
    * A stream of what `readLines` gives, taken only as fast as its reader reads. It breaks off without its last
    * line where the reader is gone, PostgreSQL fails, the gateway stops or the time is over.
    *
+   * @param mayRead asked before each chunk; where it says no, the stream breaks off.
    * @throws ProblemError if too many are under way, the gateway stops or PostgreSQL does not answer.
    */
-  open: (readLines: () => Lines) => Promise<Readable>;
+  open: (readLines: () => Lines, mayRead?: () => boolean) => Promise<Readable>;
   /** Breaks all of them off. */
   stop: () => void;
 }
