@@ -27,7 +27,7 @@ export function createCounterStreams(reads: DatabaseReads): CounterStreams {
   let underWay = 0;
   let isStopped = false;
 
-  async function open(readLines: () => Lines): Promise<Readable> {
+  async function open(readLines: () => Lines, mayRead = () => true): Promise<Readable> {
     if (isStopped) throw stopping();
     if (underWay >= STREAMS_MAX) {
       const detail = `${STREAMS_MAX} clients already read all counters through this gateway; retry later.`;
@@ -40,19 +40,26 @@ export function createCounterStreams(reads: DatabaseReads): CounterStreams {
       // Before the answer begins, so that a database that is away is a 503.
       const first = await reads.read(() => lines.next());
       if (isStopped) throw stopping();
-      return start(first, lines, end);
+      return start(first, { lines, mayRead, end });
     } catch (error) {
       end();
       throw error;
     }
   }
 
-  function start(first: IteratorResult<string, void>, lines: Lines, end: () => void): Readable {
+  function start(
+    first: IteratorResult<string, void>,
+    { lines, mayRead, end }: { lines: Lines; mayRead: () => boolean; end: () => void },
+  ): Readable {
     let next: Promise<IteratorResult<string, void>> | undefined = Promise.resolve(first);
     const stream = new Readable({
       // One chunk waits here, and the next one is fetched when that is taken.
       highWaterMark: 1,
       read: () => {
+        if (!mayRead()) {
+          stream.destroy();
+          return;
+        }
         const taken = next ?? reads.read(() => lines.next());
         next = undefined;
         taken.then(

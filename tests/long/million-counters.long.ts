@@ -11,8 +11,8 @@ const INSERTED_AT_ONCE = 50_000;
 const AFTER = 'cccccccc-cccc-cccc-cccc-cccccccccccc';
 /** All counters have some 110 MB. */
 const GROWTH_MIB_MAX = 64;
-/** Less than Node takes by itself on a large machine, and less than all counters. */
-const HEAP = '--max-old-space-size=80';
+/** As `npm start` runs it, with less memory than all counters have. */
+const HEAP = '--max-semi-space-size=8 --max-old-space-size=80';
 
 void t.test('a million counters are read in constant memory', async (t) => {
   const servers = await startServers(t, { ownPostgres: true });
@@ -24,11 +24,11 @@ void t.test('a million counters are read in constant memory', async (t) => {
   }
   const gateway = await startGateway(t, servers, { NODE_OPTIONS: HEAP });
   const url = `${gateway.url}/counters`;
-  // What code and buffers need is there after a part of them.
+  // Node collects garbage late: what it takes for that is there after a part of them, read twice.
+  await readLines(`${url}?after=${AFTER}`, gateway.pid);
   const part = await readLines(`${url}?after=${AFTER}`, gateway.pid);
   t.comment(describe(part));
   const whole = await readLines(url, gateway.pid);
-  if (process.env.AGAIN) for (let i=0;i<3;i++) t.comment(describe(await readLines(url, gateway.pid)));
   t.comment(describe(whole));
   t.equal(whole.lines, COUNTERS + 1);
   t.match(whole.end, `"counters":${COUNTERS}}\n`);
@@ -48,8 +48,12 @@ interface Reading {
 async function readLines(url: string, pid: number): Promise<Reading> {
   const startMiB = readMemory(pid);
   const reading: Reading = {
-    ...{ lines: 0, bytes: 0, end: '', seconds: 0 },
-    ...{ startMiB, mostMiB: startMiB },
+    lines: 0,
+    bytes: 0,
+    end: '',
+    seconds: 0,
+    startMiB,
+    mostMiB: startMiB,
   };
   const sampling = setInterval(() => {
     reading.mostMiB = Math.max(reading.mostMiB, readMemory(pid));

@@ -61,6 +61,16 @@ void t.test('streams of counters', async (t) => {
     await until('their ends', () => running === 0);
   });
 
+  await t.test('break off where their readers may read no more', async (t) => {
+    let mayRead = true;
+    const stream = await streams.open(endless, () => mayRead);
+    const read = async () => {
+      for await (const _chunk of stream) mayRead = false;
+    };
+    await t.rejects(read(), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+    await until('its end', () => running === 0);
+  });
+
   await t.test('break off at a stop', async (t) => {
     const stream = await streams.open(endless);
     streams.stop();
