@@ -83,7 +83,8 @@ void t.test('no route serves a request without the right scope', async (t) => {
   for (const [path, accepted] of paths) {
     if (path === '/events') continue;
     const whole = path.replace(':key', key).replace(':id', '5');
-    const method = accepted.includes('write') ? 'POST' : 'GET';
+    const isPost = accepted.includes('write') || path === '/counters/query';
+    const method = isPost ? 'POST' : 'GET';
     for (const scheme of ['Bearer', 'bearer', 'BEARER', 'Bearer  ']) {
       const answer = await ask(port, `${method} ${whole}`, [
         `authorization: ${scheme} ${secretOf(accepted)}`,
