@@ -11,6 +11,7 @@ import type { Puller } from '../nats/pull.ts';
 import type { Database } from '../schema/database/tables.ts';
 import type { Log } from '../telemetry/log.ts';
 import { throttleWarnings } from '../telemetry/throttled-warning.ts';
+import { createClears } from './clear/clears.ts';
 import { createDeadlineTimer } from './consume/deadline-timer.ts';
 import { createFlushClock } from './consume/flush-clock.ts';
 import { createMessageBuffer } from './consume/message-buffer.ts';
@@ -51,6 +52,8 @@ export interface CounterOptions {
 
 export interface CounterService {
   readonly held: Held;
+  /** Answers a gateway that asks for a counter to be cleared: JSON, as schema/message/clear-request.ts has it. */
+  answerClear: (text: string) => Promise<string>;
   /** Resolves once everything held is committed and settled, or returned to the broker. */
   stop: () => Promise<void>;
   /** Rejects if the service can't continue. */
@@ -91,6 +94,8 @@ export async function startCounter(
   const clock = createFlushClock(options.flushIntervalMs);
   const stopping = new AbortController();
   const flushTimer = createDeadlineTimer(() => (stopping.signal.aborted ? 0 : buffer.dueAt(clock)));
+
+  const clears = createClears({ database: options.database, stores, log });
 
   const ackWaitMsMin = ackWaitMs(options.flushIntervalMs);
   const shared = { ...options, ackWaitMsMin, stores, buffer, stopping: stopping.signal };
@@ -134,6 +139,7 @@ export async function startCounter(
     stopping.abort();
     flushTimer.check();
     const maintained = maintenance.stop();
+    await clears.drain();
     await flushing.catch(() => undefined);
     await maintained;
     await maintenance.sendDeadLetters();
@@ -153,6 +159,7 @@ export async function startCounter(
         isDatabaseConnected: !stores.isDatabaseAway,
       };
     },
+    answerClear: clears.answer,
     stop,
     failed: failure.promise,
   };

@@ -9,7 +9,9 @@ import {
   watchConnection,
 } from '../nats/connect.ts';
 import { followDenials } from '../nats/denials.ts';
+import { CLEAR_SUBJECT } from '../nats/channel.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
+import { answerGateways } from '../nats/requests.ts';
 import { createPuller } from '../nats/pull.ts';
 import { openDatabase } from '../schema/database/database.ts';
 import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
@@ -124,6 +126,8 @@ async function main(): Promise<void> {
     startup.signal,
   );
   stopSteps.push(service.stop);
+  const stopAnswering = answerGateways(connection, CLEAR_SUBJECT, service.answerClear);
+  stopSteps.push(() => Promise.resolve(stopAnswering()));
   answerDiscovery(connection, report.service);
   log.info('the counter is ready');
   await service.failed;

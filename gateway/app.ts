@@ -10,9 +10,12 @@ import { auth } from './auth/auth.ts';
 import { auditLog } from './auth/audit-log.ts';
 import { foreignPages, type ForeignPagesOptions } from './auth/foreign-pages.ts';
 import { cors } from './auth/cors.ts';
+import type { ClearRequests } from './clear/clear-requests.ts';
+import { clearRoutes } from './clear/clear-routes.ts';
 import { consoleRoutes } from './console/console-routes.ts';
 import type { MeshView } from './console/mesh-view.ts';
 import { collectPaths } from './errors/other-methods.ts';
+import { answerExpectations } from './errors/expect-continue.ts';
 import { answerPreRoutingErrors } from './errors/pre-routing-errors.ts';
 import { createErrorHandler, ProblemError, sendProblem } from './errors/problem-details.ts';
 import { healthRoutes } from './health/health-routes.ts';
@@ -25,6 +28,7 @@ import { connections } from './limits/connections.ts';
 import { overload } from './limits/overload.ts';
 import { rateLimit, type RateLimitOptions } from './limits/rate-limit.ts';
 import { stalledConnections } from './limits/stalled-connections.ts';
+import { refuseUnknownQueries } from './openapi/no-query.ts';
 import { openapi } from './openapi/openapi.ts';
 import { counterRoutes } from './reads/counter-routes.ts';
 import { createCompleteWaits } from './reads/complete-waits.ts';
@@ -41,6 +45,8 @@ export interface GatewayOptions {
   /** How many increments may wait, and how many repeats of increments. */
   waitingMax: number;
   database: Kysely<Database>;
+  /** Asks counter services to clear a counter. */
+  clears: ClearRequests;
   stats: Stats;
   rateLimit: RateLimitOptions;
   /** Connections from one address. */
@@ -82,10 +88,6 @@ export async function buildGateway(options: GatewayOptions) {
     trustProxy: options.trustProxy ?? false,
     ...answerPreRoutingErrors(stats, handleError, headers),
   }).withTypeProvider<TypeBoxTypeProvider>();
-  // An unknown expectation may be ignored; Node's own refusal would have an empty body.
-  app.server.on('checkExpectation', (request, response) =>
-    app.server.emit('request', request, response),
-  );
 
   const answerOtherMethods = collectPaths(app);
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
@@ -107,12 +109,15 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(auditLog, options);
   if (options.corsOrigins.length > 0) await app.register(cors, options);
   if (options.apiKeys === undefined) await app.register(foreignPages, options.hosts);
-  await app.register(openapi);
+  refuseUnknownQueries(app);
+  await app.register(openapi, options);
   await app.register(overload);
   await app.register(auth, { apiKeys: options.apiKeys });
   await app.register(rateLimit, options.rateLimit);
+  answerExpectations(app);
   await app.register(incrementRoutes, options);
   await app.register(counterRoutes, { ...options, reads, waits });
+  await app.register(clearRoutes, { ...options, reads });
   await app.register(messageRoutes, { ...options, reads });
   await app.register(healthRoutes, { ...options, warnOfDatabase });
   await app.register(consoleRoutes, options);
@@ -123,7 +128,7 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(stalledConnections, {
     drain: () => {
       waits.stop();
-      return Promise.all([options.queues.drain(), reads.drain()]);
+      return Promise.all([options.queues.drain(), reads.drain(), options.clears.drain()]);
     },
   });
   answerOtherMethods();
@@ -147,7 +152,7 @@ function addRequestHooks(
       done(new ProblemError('bad-request', 'An HTTP/1.1 request must have a Host header.'));
     else if (host?.includes(',') === true)
       done(new ProblemError('bad-request', 'A request must have one Host header, not several.'));
-    else if (coding !== undefined && coding !== 'identity')
+    else if (coding !== undefined && coding.toLowerCase() !== 'identity')
       done(new ProblemError('unsupported-media-type', 'Send the body without a Content-Encoding.'));
     else done();
   });

@@ -15,6 +15,7 @@ const HANDSHAKE_TIMEOUT_MS = 5_000;
 
 /** A client's own request id is kept if it is short and harmless in a log. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
+const REQUEST_ID_LINE = /^x-request-id:[ \t]*([\x21-\x7e]{1,128})[ \t]*\r?$/gim;
 
 /** Certificate and key in PEM. */
 export interface TlsFiles {
@@ -72,8 +73,22 @@ function createRequestIds() {
   const prefix = randomUUID().slice(0, 8);
   let count = 0;
   return (request: { headers: Record<string, string | string[] | undefined> }) => {
-    const given = request.headers['x-request-id'];
-    if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
-    return `${prefix}-${(++count).toString(36)}`;
+    return readRequestId(request) ?? `${prefix}-${(++count).toString(36)}`;
   };
+}
+
+/** The id that a client has given its request; undefined if there is none that can be kept. */
+export function readRequestId({
+  headers,
+}: {
+  headers: Record<string, string | string[] | undefined>;
+}): string | undefined {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : undefined;
+}
+
+/** The same of bytes that are no whole request; undefined if they have several, as those of several requests. */
+export function findRequestId(bytes: string): string | undefined {
+  const found = [...bytes.matchAll(REQUEST_ID_LINE)];
+  return found.length === 1 ? found[0]?.[1] : undefined;
 }

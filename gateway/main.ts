@@ -40,6 +40,7 @@ import {
   readHosts,
   STOP_MS_MAX,
 } from './config.ts';
+import { createClearRequests } from './clear/clear-requests.ts';
 import { createMeshView } from './console/mesh-view.ts';
 import { readTlsFiles } from './http-server.ts';
 import { createPublishQueues } from './increments/publish-queues.ts';
@@ -176,6 +177,7 @@ async function main(): Promise<void> {
     queues,
     waitingMax: config.WAITING_MAX,
     database,
+    clears: createClearRequests({ connection, watch, brokerTimeMs: stream.brokerTimeMs }),
     stats,
     log,
     brokerTimeMs: stream.brokerTimeMs,

@@ -9,6 +9,9 @@ export const STORED_SUBJECT = `${MESH_SUBJECT}.stored`;
 /** Where every service publishes its state once a second, for the console. */
 export const HEARTBEAT_SUBJECT = `${MESH_SUBJECT}.heartbeat`;
 
+/** Where gateways ask for a counter to be cleared; one counter service answers. */
+export const CLEAR_SUBJECT = `${MESH_SUBJECT}.clear`;
+
 /** Where the broker tells a gateway of the stream: a message that it only traces. */
 export const TRACE_SUBJECT = `${MESH_SUBJECT}.trace`;
 

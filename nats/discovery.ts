@@ -139,7 +139,8 @@ function readStats(message: Msg): ServiceStats | undefined {
   }
 }
 
-function isNoResponders(error: unknown): boolean {
+/** Whether nobody listens on the subject of a request. */
+export function isNoResponders(error: unknown): boolean {
   return (
     error instanceof errors.NoRespondersError ||
     (error instanceof errors.RequestError && error.isNoResponders())

@@ -2,7 +2,13 @@
  * What each role publishes and subscribes to. nats/roles.conf grants it on brokers of our own, where each role has
  * an account; docs/other-nats.md lists it for users of one account. A test compares the three.
  */
-import { HEARTBEAT_SUBJECT, RATE_LIMIT_SUBJECT, STORED_SUBJECT, TRACE_SUBJECT } from './channel.ts';
+import {
+  CLEAR_SUBJECT,
+  HEARTBEAT_SUBJECT,
+  RATE_LIMIT_SUBJECT,
+  STORED_SUBJECT,
+  TRACE_SUBJECT,
+} from './channel.ts';
 import type { NatsRole } from './roles.ts';
 import {
   COUNTER,
@@ -32,7 +38,11 @@ export function permissionsOf(
 ): Permissions {
   const inboxOf = (one: NatsRole) => `${inboxPrefixOf(one, inboxPrefix)}.>`;
   const { publish, subscribe } = needsOf(role, apiPrefixOf(domain));
-  const answers = publish.map((subject) => (subject === ANSWERS ? inboxOf('inspector') : subject));
+  const inboxes: Record<string, string> = {
+    [ANSWERS]: inboxOf('inspector'),
+    [ANSWERS_TO_GATEWAYS]: inboxOf('gateway'),
+  };
+  const answers = publish.map((subject) => inboxes[subject] ?? subject);
   return { publish: answers, subscribe: [inboxOf(role), ...subscribe] };
 }
 
@@ -43,13 +53,21 @@ export function apiPrefixOf(domain: string | undefined): string {
 
 /** Where people ask from: services answer them. */
 const ANSWERS = '(the inbox of the inspector)';
+/** Where gateways ask counter services from. */
+const ANSWERS_TO_GATEWAYS = '(the inbox of the gateway)';
 
 function needsOf(role: NatsRole, api: string): Permissions {
   const channels = [TRACE_SUBJECT, RATE_LIMIT_SUBJECT, STORED_SUBJECT].map((one) => `${one}.>`);
   switch (role) {
     case 'gateway':
       return {
-        publish: [HTTP_SUBJECT, ...channels, `${HEARTBEAT_SUBJECT}.gateway`, ANSWERS],
+        publish: [
+          HTTP_SUBJECT,
+          ...channels,
+          CLEAR_SUBJECT,
+          `${HEARTBEAT_SUBJECT}.gateway`,
+          ANSWERS,
+        ],
         subscribe: [...channels, `${HEARTBEAT_SUBJECT}.*`, '$SRV.>'],
       };
     case 'counter':
@@ -65,8 +83,9 @@ function needsOf(role: NatsRole, api: string): Permissions {
           `${DEAD_SUBJECT_PREFIX}${SUBJECTS_PREFIX}>`,
           `${HEARTBEAT_SUBJECT}.counter`,
           ANSWERS,
+          ANSWERS_TO_GATEWAYS,
         ],
-        subscribe: ['$SRV.>'],
+        subscribe: [CLEAR_SUBJECT, '$SRV.>'],
       };
     case 'provisioner':
       return {

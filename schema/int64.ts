@@ -24,6 +24,8 @@ interface JsonWithSource {
   rawJSON: (text: string) => unknown;
 }
 const json = JSON as unknown as JsonWithSource;
+/** What JSON.stringify writes as it is. */
+export const rawJson = json.rawJSON;
 
 /** A number that is not written as an integer. No schema accepts it, and it is written back unchanged. */
 class OtherNumber {
@@ -70,6 +72,29 @@ export function addExact(left: Exact, right: Exact): Exact {
     if (Number.isSafeInteger(sum)) return sum;
   }
   return BigInt(left) + BigInt(right);
+}
+
+/** The number that a string of digits writes. */
+export function exactOf(digits: string): Exact {
+  const value = Number(digits);
+  return Number.isSafeInteger(value) ? value : BigInt(digits);
+}
+
+/**
+ * A regular expression for the integers from 1 to `max`, which has two digits or more, without leading zeros:
+ * all that are shorter, and those whose first digits are the maximum's until one is less.
+ */
+export function digitsUpTo(max: bigint): string {
+  const digits = String(max);
+  const shorter = `[1-9][0-9]{0,${digits.length - 2}}`;
+  const less = Array.from(digits).flatMap((digit, index) => {
+    const least = index === 0 ? 1 : 0;
+    if (Number(digit) <= least) return [];
+    const rest = digits.length - index - 1;
+    const any = rest === 0 ? '' : `[0-9]{${rest}}`;
+    return [`${digits.slice(0, index)}[${least}-${Number(digit) - 1}]${any}`];
+  });
+  return `^(?:${[shorter, ...less, digits].join('|')})$`;
 }
 
 /** Whether a value is an increment's: an integer from 1 to 2^63−1, as parseExactJson returns it. */

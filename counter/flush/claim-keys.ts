@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 import { digest } from '../../schema/digest.ts';
 import type { Increment } from '../../schema/increment.ts';
-import { encodeIncrement } from '../../schema/message/envelope.ts';
+import { digestIncrements, encodeIncrement } from '../../schema/message/envelope.ts';
 import type { HeldMessage } from '../consume/flush-batch.ts';
 import { FlushConflict } from './flush-conflict.ts';
 import { claimKeys, findKeyPayloads, type KeyClaim } from './idempotency-keys.ts';
@@ -70,7 +70,7 @@ function claimsOf(judged: JudgedMessage): Claim[] {
   const storedAt = new Date(message.unparkedAtMs ?? message.storedAtMs).toISOString();
   const claim = (idempotencyKey: string, covered: Increment[]): Claim => ({
     key: digest(`${source} ${idempotencyKey}`),
-    payload: digest(covered.map(payloadOf).join('\n')),
+    payload: digestIncrements(covered),
     storedAt,
     judged,
     increments: covered,
@@ -107,8 +107,4 @@ function firstOfEachKey(claims: Claim[]): Map<string, Claim> {
   const firsts = new Map<string, Claim>();
   for (const claim of claims) if (!firsts.has(claim.key)) firsts.set(claim.key, claim);
   return firsts;
-}
-
-function payloadOf({ key, value }: Increment): string {
-  return encodeIncrement({ key, value });
 }

@@ -14,7 +14,7 @@
  * 6. Commit. Before it nothing is acknowledged, and after it nothing can be counted again.
  */
 import type { Kysely } from 'kysely';
-import type { Database } from '../../schema/database/tables.ts';
+import type { Database, NotCounted } from '../../schema/database/tables.ts';
 import { digest } from '../../schema/digest.ts';
 import { encodeIncrement, type DeadLetterReason } from '../../schema/message/envelope.ts';
 import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
@@ -88,7 +88,7 @@ export async function flush(
     const sums: Tally = tallied.length > 0 ? batch.tally : new Map();
     const tally = await addToCounters(db, { sums, judged }, options);
     timer.end('upsert');
-    await correctTotals(db, judged.filter(isReduced).map(asTotal));
+    await correctTotals(db, judged.filter(isReduced).map(asReduced));
 
     const written = [
       ...settled.deadLetters,
@@ -147,6 +147,7 @@ async function insertIds(
 
   const classified = classify(messages, { knownIds, rows, incarnation });
   const asEmpty = (message: HeldMessage) => emptyRow(message, incarnation);
+  await insertRefused(db, messages.refused, incarnation);
   const emptyRows = [...classified.settledEmpty, ...messages.unnamed].map(asEmpty);
   const knownRows = await insertMessages(db, incarnation, sortedById(emptyRows));
   // What was parked by an earlier delivery may be counted by now.
@@ -156,6 +157,30 @@ async function insertIds(
     ...classified.reused.map((message) => deadLetterOf(message, incarnation, 'message-id-reused')),
   ];
   return { ...classified, parked: [...classified.parked, ...unnamed], deadLetters };
+}
+
+/**
+ * Inserts refused messages under their own ids, so that clients can ask what became of them. One whose id has
+ * a row already gets its row with the others that add nothing.
+ */
+async function insertRefused(
+  db: Kysely<Database>,
+  refused: HeldMessage[],
+  incarnation: number,
+): Promise<void> {
+  const named = sortedById(refused.filter(({ id }) => id !== ''));
+  const rows = named.map((message) => ({ ...message, increments: 0, total: 0 }));
+  const taken = await insertMessages(db, incarnation, rows);
+  const inserted = named.filter(({ id }) => !taken.has(id));
+  await correctTotals(
+    db,
+    inserted.map(({ id, increments, body }) => ({
+      id,
+      increments: 0,
+      total: 0,
+      notCounted: { [body?.refusal ?? 'wrong-shape']: increments },
+    })),
+  );
 }
 
 /** Step 3. @returns what was added: the tally's sums and what counts of the judged messages. */
@@ -209,12 +234,21 @@ function emptyRow(message: HeldMessage, incarnation: number): LedgerRow {
   return { ...message, id: digest(`${incarnation}:${message.sequence}`), increments: 0, total: 0 };
 }
 
+/** Whether it has increments that are not added. */
 function isReduced({ message, counted }: JudgedMessage): boolean {
-  return counted.length < message.increments;
+  return counted.length < message.increments || (message.body?.rejected.length ?? 0) > 0;
 }
 
-function asTotal({ message, counted }: JudgedMessage) {
-  return { id: message.id, increments: counted.length, total: sumOf(counted) };
+function asReduced({ message, counted, repeated, reused, refused }: JudgedMessage) {
+  const notCounted: NotCounted = {};
+  const add = (why: keyof NotCounted, increments: number) => {
+    if (increments > 0) notCounted[why] = (notCounted[why] ?? 0) + increments;
+  };
+  add('repeated', repeated);
+  add('idempotency-key-reused', reused.length);
+  add('refused-by-database', refused.length);
+  for (const { reason } of message.body?.rejected ?? []) add(reason, 1);
+  return { id: message.id, increments: counted.length, total: sumOf(counted), notCounted };
 }
 
 function countIncrements(tallied: HeldMessage[], judged: JudgedMessage[]): number {

@@ -4,7 +4,7 @@
  */
 import { sql, type Kysely } from 'kysely';
 import { array, chunks } from './statement-rows.ts';
-import type { Database } from '../../schema/database/tables.ts';
+import type { Database, NotCounted } from '../../schema/database/tables.ts';
 import type { Exact } from '../../schema/int64.ts';
 
 export interface LedgerRow {
@@ -103,21 +103,31 @@ export async function findMessages(
   return found;
 }
 
-/** Corrects the totals of messages of which a part was not counted. */
+/** Corrects the totals of messages of which a part was not counted, and says why it was not. */
 export async function correctTotals(
   db: Kysely<Database>,
-  rows: { id: string; increments: number; total: Exact }[],
+  rows: { id: string; increments: number; total: Exact; notCounted: NotCounted }[],
 ): Promise<void> {
   for (const chunk of chunks(rows)) {
-    const batch = sql<{ id: string; increments: number; total: string }>`unnest(
+    const batch = sql<{
+      id: string;
+      increments: number;
+      total: string;
+      not_counted: NotCounted;
+    }>`unnest(
       ${array(chunk, (row) => row.id)}::uuid[],
       ${array(chunk, (row) => row.increments)}::integer[],
-      ${array(chunk, (row) => row.total)}::numeric[]
-    )`.as<'batch'>(sql`batch(id, increments, total)`);
+      ${array(chunk, (row) => row.total)}::numeric[],
+      ${chunk.map(({ notCounted }) => JSON.stringify(notCounted))}::jsonb[]
+    )`.as<'batch'>(sql`batch(id, increments, total, not_counted)`);
     await db
       .updateTable('ledger')
       .from(batch)
-      .set((eb) => ({ increments: eb.ref('batch.increments'), total: eb.ref('batch.total') }))
+      .set((eb) => ({
+        increments: eb.ref('batch.increments'),
+        total: eb.ref('batch.total'),
+        not_counted: eb.ref('batch.not_counted'),
+      }))
       .whereRef('ledger.id', '=', 'batch.id')
       .execute();
   }

@@ -1,5 +1,5 @@
 /*
- * Double entry: the counters must hold what the messages added, and every message removed from the stream
+ * Double entry: the counters must hold what the messages added and nobody cleared, and every message removed from the stream
  * must be settled. The ledger's totals are summed from the messages, the counters from the tally, so an
  * error in one can't hide in the other.
  */
@@ -12,9 +12,11 @@ import type { StreamState } from '../settle/stream-state.ts';
 export interface Books {
   /** Over all counters. */
   counted: string;
+  /** Over the records of counters that were cleared. */
+  cleared: string;
   /** Over the ledger, plus the carried totals of pruned rows. */
   booked: string;
-  /** `counted − booked`. */
+  /** `counted + cleared − booked`. */
   difference: string;
 }
 
@@ -75,11 +77,12 @@ export async function auditBooks(
 /** One statement and so one snapshot, inside a transaction or outside. */
 export async function readBooks(db: Kysely<Database>): Promise<Books> {
   const { rows } = await sql<Books>`
-    select counted, booked, counted - booked as difference
+    select counted, cleared, booked, counted + cleared - booked as difference
     from (select coalesce(sum(value), 0) as counted from increments) as counters,
+      (select coalesce(sum(value), 0) as cleared from cleared_counters) as records,
       (select coalesce((select sum(total) from ledger), 0)
         + coalesce((select sum(carried_total) from streams), 0) as booked) as entries`.execute(db);
-  return rows[0] ?? { counted: '0', booked: '0', difference: '0' };
+  return rows[0] ?? { counted: '0', cleared: '0', booked: '0', difference: '0' };
 }
 
 /** Gaps between the last pruned sequence and the stream's first message. */

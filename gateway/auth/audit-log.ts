@@ -1,5 +1,5 @@
 /*
- * Who was refused, and which keys came and went. Never a secret; and a bounded number of lines, so that no
+ * Who was refused, who cleared a counter, and which keys came and went. Never a secret; and a bounded number of lines, so that no
  * client fills a disk.
  */
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
@@ -46,6 +46,17 @@ export function logKeyChange(log: FastifyBaseLogger, change: KeyChange): void {
     { added: names[0], removed: names[1], changed: names[2] },
     `API keys have changed: ${added.length} added, ${removed.length} removed, ${changed.length} changed`,
   );
+}
+
+/** Logs who cleared a counter, and what it had; without a value it is unknown whether it was cleared. */
+export function logClear(
+  log: FastifyBaseLogger,
+  clear: { key: string; value?: string; by: string; requestId: string },
+): void {
+  const { key: counter, value, by, requestId } = clear;
+  const verb = value === undefined ? 'may have been' : 'was';
+  // Counter services bound how many there are.
+  log.info({ counter, value, by, requestId }, `a counter ${verb} cleared`);
 }
 
 /** Lines that may be written in a window; the others are counted. */

@@ -22,8 +22,8 @@ const BEARER = /^Bearer +([\x21-\x7e]{1,512})$/i;
  * Requires a bearer key on every route with a scope that is added from now on (RFC 6750). It runs before the
  * rate limit, which depends on the key, and before a body is read.
  *
- * Each such route gets a hook of its own: to look up the route's scope at each request costs as much as to
- * look up the key, since Fastify makes `request.routeOptions` anew each time.
+ * Each such route gets a hook of its own, which knows its scope: Fastify makes `request.routeOptions` anew each
+ * time.
  */
 export const auth = fastifyPlugin(
   (app: FastifyInstance, options: { apiKeys?: ApiKeys | undefined }, done) => {

@@ -14,7 +14,7 @@ export const cors = fastifyPlugin(
   async (app: FastifyInstance, { corsOrigins }: { corsOrigins: string[] }) => {
     await app.register(fastifyCors, {
       origin: corsOrigins,
-      methods: ['GET', 'HEAD', 'POST'],
+      methods: ['GET', 'HEAD', 'POST', 'DELETE'],
       allowedHeaders: [
         'authorization',
         'content-type',

@@ -65,7 +65,7 @@ export const consoleRoutes: FastifyPluginCallback<{
     const path = name === 'console.html' ? '/' : `/console/${name}`;
     app.get(path, (request, reply) => {
       reply.headers(headers);
-      return request.headers['if-none-match'] === etag
+      return isKnown(etag, request.headers['if-none-match'])
         ? reply.code(304).send()
         : reply.send(content);
     });
@@ -99,6 +99,12 @@ export const consoleRoutes: FastifyPluginCallback<{
   });
   done();
 };
+
+/** Whether a client has what an ETag names (RFC 9110): one of a list, weak or not, or anything. */
+export function isKnown(etag: string, ifNoneMatch: string | undefined): boolean {
+  const known = ifNoneMatch?.split(',').map((each) => each.trim().replace(/^W\//, ''));
+  return known !== undefined && (known.includes(etag) || known[0] === '*');
+}
 
 interface Watcher {
   stream: Readable;

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { PROBLEM_CONTENT_TYPE, PROBLEMS, type ProblemCode } from '../../schema/http/problem.ts';
 import type { Stats } from '../telemetry/stats.ts';
+import { findRequestId, readRequestId } from '../http-server.ts';
 import { isDiscarding } from './discard-body.ts';
 import { createProblem } from './problem-details.ts';
 
@@ -46,7 +47,7 @@ export function answerPreRoutingErrors(
       count(reply.statusCode, request.method, request.problemCode);
     },
 
-    clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket): void => {
+    clientErrorHandler: (error: ConnectionError, socket: Socket): void => {
       // Others are errors of the connection or of its TLS handshake, where there is nobody to answer; and
       // one request gets one answer.
       if (!HTTP_ERROR.test(error.code ?? '') || !socket.writable || isDiscarding(socket)) {
@@ -62,15 +63,25 @@ export function answerPreRoutingErrors(
       const code = CONNECTION_CODES[error.code ?? ''] ?? 'bad-request';
       const problem = createProblem(code, PROBLEMS[code].meaning, '');
       const body = JSON.stringify(problem);
+      const { rawPacket } = error;
+      const id =
+        (earlier && readRequestId(earlier.req)) ??
+        (Buffer.isBuffer(rawPacket) ? findRequestId(rawPacket.toString('latin1')) : undefined) ??
+        randomUUID();
       socket.end(
         `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n${headerLines.join('')}` +
-          `content-length: ${body.length}\r\nx-request-id: ${randomUUID()}\r\nconnection: close\r\n\r\n${body}`,
+          `content-length: ${body.length}\r\nx-request-id: ${id}\r\nconnection: close\r\n\r\n${body}`,
       );
       // A client that does not close its half would keep the connection open.
       setTimeout(() => socket.destroy(), CLOSING_MS).unref();
       count(problem.status, earlier?.req.method ?? 'unknown', code);
     },
   };
+}
+
+interface ConnectionError extends NodeJS.ErrnoException {
+  /** A buffer with the bytes in which the error was found; absent of a time-out. */
+  rawPacket?: unknown;
 }
 
 /** The response that Node has begun on a connection; there is no public property for it. */

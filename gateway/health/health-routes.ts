@@ -29,6 +29,7 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
   const readDatabase = probeDatabase(options);
   const alive = {
     summary: 'Whether the process answers',
+    description: 'It looks at nothing else.',
     tags: ['Health'],
     operationId: 'isAlive',
     response: { 200: Liveness },
@@ -39,6 +40,7 @@ export const healthRoutes: FastifyPluginCallback<HealthOptions> = (app, options,
 
   const ready = {
     summary: 'Whether increments can be accepted',
+    description: 'Without PostgreSQL they still can. The answer says what keeps them from it.',
     tags: ['Health'],
     operationId: 'isReady',
     response: { 200: Ready, 503: NotReady },

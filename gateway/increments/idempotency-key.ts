@@ -4,6 +4,11 @@ import { ProblemError } from '../errors/problem-details.ts';
 const BARE = /^[\x21\x23-\x7e][\x21-\x7e]{0,254}$/;
 const QUOTED = /^"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"$/;
 
+/** Both forms, for the documentation; no longer than this. */
+export const IDEMPOTENCY_KEY_PATTERN =
+  '^(?:[!#-~][!-~]{0,254}|"(?:[!#-\\[\\]-~]|\\\\["\\\\]){1,253}")$';
+export const IDEMPOTENCY_KEY_LENGTH_MAX = 255;
+
 /**
  * Reads the header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header); both forms of a key
  * are the same key.

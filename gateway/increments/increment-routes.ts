@@ -1,10 +1,9 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { digest } from '../../schema/digest.ts';
 import { Accepted } from '../../schema/http/accepted.ts';
 import type { ProblemCode } from '../../schema/http/problem.ts';
-import { IncrementBody } from '../../schema/increment.ts';
-import { encodeIncrement } from '../../schema/message/envelope.ts';
+import { IncrementBody, toIncrement } from '../../schema/increment.ts';
+import { digestIncrements } from '../../schema/message/envelope.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import type { Receipt } from './group-commit.ts';
@@ -53,6 +52,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   const one = {
     schema: {
       summary: 'Count one increment',
+      description: 'The 200 comes when it is on disk; it is counted within ten seconds.',
       tags: ['Increments'],
       operationId: 'increment',
       body: IncrementBody,
@@ -61,10 +61,10 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     config,
   };
   app.post('/increment', one, (request, reply) => {
-    const { key, value } = request.body;
+    const { key, value } = toIncrement(request.body);
     request.incrementCount = 1;
     return accept(request, reply, {
-      readPayload: () => `${key.toLowerCase()} ${value}`,
+      readPayload: () => digestIncrements([{ key, value }]),
       commit: (idempotencyKey) => queues.store({ key, value, idempotency_key: idempotencyKey }),
     });
   });
@@ -72,6 +72,8 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
   const many = {
     schema: {
       summary: 'Count up to 10 000 increments, all or none',
+      description:
+        'An array as JSON, or one increment a line as NDJSON; at most 1 MiB. An Idempotency-Key covers all of it.',
       tags: ['Increments'],
       operationId: 'incrementMany',
       response,
@@ -89,7 +91,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     const { increments, text } = read(request.body);
     const count = (request.incrementCount = increments.length);
     return accept(request, reply, {
-      readPayload: () => digest(increments.map(encodeIncrement).join(',')),
+      readPayload: () => digestIncrements(increments),
       commit: (idempotencyKey) => queues.storeBatch({ increments: text, count, idempotencyKey }),
     });
   });

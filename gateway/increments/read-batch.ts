@@ -1,14 +1,14 @@
 import { Compile } from 'typebox/compile';
-import { BATCH_INCREMENTS_MAX } from '../../schema/message/envelope.ts';
-import { IncrementBody } from '../../schema/increment.ts';
+import { BATCH_INCREMENTS_MAX, encodeIncrement } from '../../schema/message/envelope.ts';
+import { IncrementBody, toIncrement, type Increment } from '../../schema/increment.ts';
 import { parseExactJson } from '../../schema/int64.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import { describeFaults, type Fault } from '../errors/validation-faults.ts';
 
 /** A client's batch, all of it valid. */
 export interface Batch {
-  increments: IncrementBody[];
-  /** The increments as the client wrote them, joined by commas: what goes into the message. */
+  increments: Increment[];
+  /** What goes into the message: the increments as the client wrote them, unless a value is a string. */
   text: string;
 }
 
@@ -42,21 +42,31 @@ export function readJsonBatch(text: string): Batch {
   }
   faults.refuse(items.length);
   // The text is valid, so it goes into the message unchanged, with every digit.
-  const inner = text.slice(text.indexOf('[') + 1, text.lastIndexOf(']'));
-  return { increments: items as IncrementBody[], text: inner };
+  const bodies = items as IncrementBody[];
+  if (!bodies.some(hasString)) {
+    const inner = text.slice(text.indexOf('[') + 1, text.lastIndexOf(']'));
+    return { increments: bodies as Increment[], text: inner };
+  }
+  const increments = bodies.map(toIncrement);
+  return { increments, text: increments.map(encodeIncrement).join(',') };
+}
+
+function hasString({ value }: IncrementBody): boolean {
+  return typeof value === 'string';
 }
 
 /** Reads one increment a line. @throws ProblemError 400 that lists the first bad lines, counted from 1. */
 export function readNdjsonBatch(text: string): Batch {
-  const increments: IncrementBody[] = [];
+  const increments: Increment[] = [];
   const lines: string[] = [];
   const faults = createFaultList();
   for (const [index, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
     const item = parseLine(line);
     if (increment.Check(item)) {
-      increments.push(item);
-      lines.push(line);
+      const read = toIncrement(item);
+      increments.push(read);
+      lines.push(hasString(item) ? encodeIncrement(read) : line);
     } else faults.add(item, `line ${index + 1}`);
     if (faults.areMany()) break;
   }

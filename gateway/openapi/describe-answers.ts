@@ -47,6 +47,7 @@ const HEADERS: Record<number, object> = {
       'Bearer realm="increment-mesh", error="insufficient_scope", scope="write"',
     ),
   },
+  405: { allow: header('The methods that the path has', 'OPTIONS, POST') },
   429: { 'retry-after': RETRY_AFTER },
   503: { 'retry-after': RETRY_AFTER },
 };
@@ -70,7 +71,8 @@ export function describeAnswers(
   const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status);
   for (const [status, group] of [...byStatus].toSorted(([left], [right]) => left - right)) {
     const isKeyRefused = status === 401 || status === 403;
-    const headers = { ...HEADERS[status], ...(isKeyRefused ? {} : limits) };
+    const own = group.includes('cross-origin') ? {} : HEADERS[status];
+    const headers = { ...own, ...(isKeyRefused ? {} : limits) };
     described[status] = {
       ...describeProblems(group, url),
       headers: { ...COMMON, ...headers },
@@ -84,6 +86,8 @@ function describeProblems(codes: ProblemCode[], url: string): object {
   const examples = codes.map((code) => {
     const { meaning } = PROBLEMS[code];
     const problem = createProblem(code, meaning, path);
+    if (code === 'method-not-allowed')
+      problem.detail = 'This path does not have GET, but OPTIONS, POST.';
     if (code === 'invalid-request') problem.errors = [{ detail: 'is missing', pointer: '/value' }];
     return [code, { summary: meaning, value: problem }];
   });
@@ -91,10 +95,7 @@ function describeProblems(codes: ProblemCode[], url: string): object {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].meaning}`).join('\n\n'),
     content: {
       [PROBLEM_CONTENT_TYPE]: {
-        schema: {
-          ...Problem,
-          properties: { ...Problem.properties, code: { type: 'string', enum: codes } },
-        },
+        schema: Problem,
         examples: Object.fromEntries(examples),
       },
     },

@@ -76,6 +76,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
 
   const one = {
     summary: 'Read a counter',
+    description: 'Its total, at most ten seconds behind. One that was never counted is a 404.',
     tags: ['Counters'],
     operationId: 'readCounter',
     params: CounterParams,

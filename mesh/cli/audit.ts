@@ -14,7 +14,8 @@ export const audit: Command = {
 Double-entry bookkeeping: the ledger has a row for every message with the sum that it added; the
 sums of pruned rows are carried forward. The audit compares
 
-  the sum of all counters   with   the sum of the ledger and what was carried forward,
+  the sum of all counters and of what was cleared of single ones   with
+  the sum of the ledger and what was carried forward,
 
 looks for holes in the settled sequences (a message that left the stream uncounted), and for
 settled sequences beyond the end of the stream (the stream went back in time). It reads one
@@ -44,6 +45,7 @@ function asText(result: Audit): string {
   const { isBalanced, stream, missing, holes, settledBeyondEnd } = result;
   const rows = [
     ['counters', formatCount(result.counted)],
+    ['cleared', `${formatCount(result.cleared)}  of counters that were cleared one by one`],
     ['ledger', `${formatCount(result.booked)}  with what was carried from pruned rows`],
     ['difference', formatCount(result.difference)],
     ['settled', `through sequence ${formatCount(result.settledThrough)}`],

@@ -10,8 +10,8 @@ export const clear: Command = {
   synopsis: '[--yes]',
   summary: 'Sets every counter to zero',
   help: `
-Zeroes the counters, the ledger's totals and what was carried forward in one transaction, so that
-the books stay balanced. Keys stay, with the value 0. Message ids and idempotency keys stay too, so
+Zeroes the counters, the ledger's totals and what was carried forward in one transaction, and removes
+the records of single counters that were cleared before, so that the books stay balanced. Keys stay, with the value 0. Message ids and idempotency keys stay too, so
 that a late copy of something counted before is not counted again.
 
 Increments that wait in the stream or are parked are not cleared: they are counted afterwards, from
@@ -56,6 +56,8 @@ export function clearCounts(database: Kysely<Database>): Promise<{ keys: number;
       .execute();
     await db.updateTable('ledger').set({ total: '0' }).where('total', '!=', '0').execute();
     await db.updateTable('streams').set({ carried_total: '0' }).execute();
+    // What they have was booked in what is zero now.
+    await db.deleteFrom('cleared_counters').execute();
     return counts;
   });
 }

@@ -32,24 +32,26 @@ export const TABLES = [
   'dead_letters',
   'parked_messages',
   'streams',
+  'cleared_counters',
 ];
 
 const GRANTS: Record<DatabaseRole, string[]> = {
   gateway: [
     'select on increments',
-    'select (id, sequence, stored_at) on ledger',
+    'select (id, sequence, stored_at, increments, not_counted) on ledger',
     'select (version, incarnation, sequence, id, stored_at) on parked_messages',
     'select (incarnation, complete_through, complete_sequence) on streams',
     'select on kysely_migration',
   ],
   counter: [
-    'select, insert, update on increments',
+    'select, insert, update, delete on increments',
     'select, insert, update, delete on ledger, idempotency_keys',
     'select, insert, delete on dead_letters, parked_messages',
     'select, insert, update on streams',
+    'select, insert on cleared_counters',
     'select on kysely_migration',
   ],
-  reader: ['select on increments, ledger, streams'],
+  reader: ['select on increments, ledger, streams, cleared_counters'],
 };
 
 /**

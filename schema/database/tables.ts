@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { DeadLetterReason } from '../message/envelope.ts';
 
 /** The counters, one row a key. The table is named after what is added up in it. */
 export interface IncrementsTable {
@@ -25,7 +26,12 @@ export interface LedgerTable {
   /** How many increments it added, and their sum. */
   increments: number;
   total: string;
+  /** Its other increments; null if it has none, which is nearly always so. */
+  not_counted: Generated<NotCounted | null>;
 }
+
+/** How many increments of a message were not added, by why: counted before under their idempotency key, or dead. */
+export type NotCounted = Partial<Record<'repeated' | DeadLetterReason, number>>;
 
 /** Idempotency keys, as 128 bits of SHA-256 over the key and its scope. */
 export interface IdempotencyKeysTable {
@@ -78,6 +84,17 @@ export interface StreamsTable {
   complete_sequence: string | null;
 }
 
+/** One row for each counter that was cleared on request, for good: what it had, and who cleared it. */
+export interface ClearedCountersTable {
+  id: Generated<string>;
+  key: string;
+  value: string;
+  cleared_at: Generated<Date>;
+  /** The API key's name, or the address where authentication is off. */
+  cleared_by: string;
+  request_id: string;
+}
+
 export interface Database {
   increments: IncrementsTable;
   ledger: LedgerTable;
@@ -85,4 +102,5 @@ export interface Database {
   dead_letters: DeadLettersTable;
   parked_messages: ParkedMessagesTable;
   streams: StreamsTable;
+  cleared_counters: ClearedCountersTable;
 }

@@ -6,7 +6,7 @@ const COMPLETE_EXAMPLE = { complete_through: '2026-11-23T08:47:52.110Z', complet
 
 /** What every read says of itself. */
 const COMPLETE = {
-  complete_through: Type.Union([Type.String(), Type.Null()], {
+  complete_through: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
     description:
       "Every increment that was accepted before this time of the broker's clock is in the value; null until " +
       'a counter service has told',
@@ -28,22 +28,48 @@ const AT_LEAST = Type.Optional(
 
 export const CounterQuery = Type.Object({ at_least: AT_LEAST }, { additionalProperties: false });
 
+/** A total, which can be larger than an int64. */
+const Total = Type.String({ pattern: '^[0-9]{1,38}$', description: 'A decimal string' });
+
 export const CounterParams = Type.Object({ key: Key });
 
 /** A counter as `GET /counters/{key}` answers it. Values are decimal strings, as protobuf's JSON has them. */
 export const Counter = Type.Object(
   {
-    key: Type.String(),
-    value: Type.String(),
-    updated_at: Type.String(),
+    key: Key,
+    value: Total,
+    updated_at: Type.String({ format: 'date-time' }),
     ...COMPLETE,
   },
   {
+    title: 'Counter',
     description: 'The counter, at most ten seconds behind.',
     examples: [{ ...EXAMPLE, ...COMPLETE_EXAMPLE }],
   },
 );
 export type Counter = Static<typeof Counter>;
+
+/** The answer to `DELETE /counters/{key}`. */
+export const Cleared = Type.Object(
+  {
+    key: Type.String(),
+    value: Type.String({ description: 'What was there' }),
+    cleared_at: Type.String({ description: "By PostgreSQL's clock" }),
+    ...COMPLETE,
+  },
+  {
+    description:
+      'The counter is cleared. What is accepted and not counted yet is counted afterwards, from zero.',
+    examples: [
+      {
+        key: EXAMPLE_KEY,
+        value: '5',
+        cleared_at: '2026-11-23T08:47:53.207Z',
+        ...COMPLETE_EXAMPLE,
+      },
+    ],
+  },
+);
 
 /** Keys in one look-up by `GET`, and by `POST`, whose body has more room. */
 const KEYS_MAX = 100;
@@ -85,17 +111,21 @@ export type CountersQuery = Static<typeof CountersQuery>;
 
 const COUNTERS = {
   counters: Type.Array(
-    Type.Object({
-      key: Type.String(),
-      value: Type.String(),
-      updated_at: Type.Union([Type.String(), Type.Null()]),
-    }),
+    Type.Object(
+      {
+        key: Key,
+        value: Total,
+        updated_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+      },
+      { title: 'CounterOrZero' },
+    ),
   ),
   ...COMPLETE,
 };
 
 /** The answer to a look-up of several keys, in the order of the request. */
 export const Counters = Type.Object(COUNTERS, {
+  title: 'Counters',
   description: 'The counters in the order of the request; one that is not counted is `"0"`.',
   examples: [{ counters: [EXAMPLE], ...COMPLETE_EXAMPLE }],
 });

@@ -1,11 +1,10 @@
 import { Type } from 'typebox';
 
-const oneOf = <Text extends string>(...texts: Text[]) =>
-  Type.Union(texts.map((text) => Type.Literal(text)));
+const oneOf = <Text extends string>(...texts: Text[]) => Type.Enum(texts, { type: 'string' });
 
 export const Liveness = Type.Object(
   { status: Type.Literal('ok') },
-  { description: 'The process answers.', examples: [{ status: 'ok' }] },
+  { title: 'Liveness', description: 'The process answers.', examples: [{ status: 'ok' }] },
 );
 
 const state = {
@@ -24,6 +23,7 @@ const state = {
 
 /** What `/readyz` answers; without the database increments are still accepted. */
 export const Ready = Type.Object(state, {
+  title: 'Readiness',
   description: 'Increments are accepted.',
   examples: [
     {
@@ -37,6 +37,7 @@ export const Ready = Type.Object(state, {
   ],
 });
 export const NotReady = Type.Object(state, {
+  title: 'Readiness',
   description: 'Increments cannot be accepted.',
   examples: [
     {

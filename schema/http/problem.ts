@@ -74,6 +74,15 @@ export const PROBLEMS = {
     meaning:
       'The increment may or may not be counted: retry with the same Idempotency-Key to have it counted once.',
   },
+  'no-counter-service': {
+    status: 503,
+    meaning: 'No counter service is there to clear the counter. Nothing was cleared.',
+  },
+  'clear-outcome-unknown': {
+    status: 503,
+    meaning:
+      'The counter may or may not be cleared: read it, or clear it again, which clears what was counted since.',
+  },
   'too-many-watchers': { status: 503, meaning: 'Too many consoles are connected to this gateway.' },
   'database-away': { status: 503, meaning: 'PostgreSQL cannot be read now.' },
   'not-yet-complete': {
@@ -86,17 +95,34 @@ export const PROBLEMS = {
 export type ProblemCode = keyof typeof PROBLEMS;
 
 /** An error as RFC 9457 defines it. `code` is stable and for programs, `detail` is for people. */
-export const Problem = Type.Object({
-  type: Type.String(),
-  title: Type.String(),
-  status: Type.Integer(),
-  detail: Type.String(),
-  instance: Type.String(),
-  code: Type.String(),
-  errors: Type.Optional(Type.Array(Type.Object({ detail: Type.String(), pointer: Type.String() }))),
-  complete_through: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-  complete_sequence: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
-});
+export const Problem = Type.Object(
+  {
+    type: Type.String({ format: 'uri-reference' }),
+    title: Type.String(),
+    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    detail: Type.String({ description: 'For people; it may change' }),
+    instance: Type.String({ format: 'uri-reference', description: 'The path of the request' }),
+    code: Type.Enum(Object.keys(PROBLEMS) as ProblemCode[], {
+      type: 'string',
+      description: 'For programs; it is stable, and new ones may come',
+    }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            detail: Type.String(),
+            pointer: Type.String({ description: 'A JSON pointer, or the line of a batch' }),
+          },
+          { title: 'Fault' },
+        ),
+        { description: 'Of an `invalid-request`: each fault' },
+      ),
+    ),
+    complete_through: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+    complete_sequence: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+  },
+  { title: 'Problem', description: 'An error, as RFC 9457 defines it' },
+);
 export type Problem = Static<typeof Problem>;
 
 export const PROBLEM_CONTENT_TYPE = 'application/problem+json';

@@ -1,3 +1,4 @@
+import { digest } from '../digest.ts';
 import type { Increment } from '../increment.ts';
 import { isKey } from '../increment.ts';
 import { isIncrementValue, parseExactJson, stringifyExactJson } from '../int64.ts';
@@ -30,17 +31,19 @@ export interface RejectedIncrement {
 }
 
 /** Why something could not be counted; the value of a dead letter's header. */
-export type DeadLetterReason =
-  | 'not-json'
-  | 'wrong-shape'
-  | 'bad-key'
-  | 'bad-value'
-  | 'bad-idempotency-key'
-  | 'idempotency-key-reused'
-  | 'message-id-reused'
-  | 'late'
-  | 'refused-by-database'
-  | 'not-countable';
+export const DEAD_LETTER_REASONS = [
+  'not-json',
+  'wrong-shape',
+  'bad-key',
+  'bad-value',
+  'bad-idempotency-key',
+  'idempotency-key-reused',
+  'message-id-reused',
+  'late',
+  'refused-by-database',
+  'not-countable',
+] as const;
+export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 
 /** Thrown for a message that no version of the counter service accepts. */
 export class UnacceptableEnvelope extends Error {
@@ -74,6 +77,15 @@ export class NewerEnvelope extends Error {
 export function encodeIncrement({ key, value, idempotency_key: once }: Increment): string {
   const suffix = once === undefined ? '' : `,"once":${JSON.stringify(once)}`;
   return `{"key":"${key.toLowerCase()}","value":${value}${suffix}}`;
+}
+
+/**
+ * What a repeat under one idempotency key must have: the same increments, however they are written and by
+ * whichever route they came.
+ */
+export function digestIncrements(increments: Increment[]): string {
+  const written = increments.map(({ key, value }) => encodeIncrement({ key, value }));
+  return digest(written.join('\n'));
 }
 
 /**

@@ -60,11 +60,8 @@ void t.test(
     t.equal(await readTotal(servers.database), '12');
 
     t.equal((await send(third.url, 'c-key', 1)).status, 200);
-    t.equal(
-      (await send(fourth.url, 'c-key', 2)).status,
-      200,
-      'reused where the gateway can not know',
-    );
+    const reused = await send(fourth.url, 'c-key', 2);
+    t.equal(reused.status, 200, 'reused where the gateway can not know');
     const letters = await until(
       'a dead letter',
       streams.readDeadLetters,
@@ -72,6 +69,21 @@ void t.test(
     );
     t.match(letters, [{ reason: 'idempotency-key-reused', originalSubject: 'increments.http' }]);
     await untilTotal(servers.database, 13);
+    const becameOf = async (answer: Answer) => {
+      const { id } = JSON.parse(answer.body) as { id: string };
+      const status = await fetch(`${third.url}/increments/${id}`);
+      return ((await status.json()) as { increments: unknown }).increments;
+    };
+    t.strictSame(
+      await becameOf(reused),
+      { counted: 0, repeated: 0, dead_letters: [{ reason: 'idempotency-key-reused', count: 1 }] },
+      'its status says that it is a dead letter',
+    );
+    t.strictSame(
+      await becameOf(repeated),
+      { counted: 0, repeated: 1, dead_letters: [] },
+      'and of a repeat that it was counted before',
+    );
     t.equal(
       (await readCounters(servers.database)).get(key),
       '13',

@@ -55,6 +55,10 @@ export async function buildTestGateway(
     queues,
     waitingMax: 100,
     database,
+    clears: {
+      send: () => Promise.resolve({ outcome: 'not-counted' }),
+      drain: () => Promise.resolve(),
+    },
     stats: createStats(),
     rateLimit: { max: 0, batchMax: 0, windowMs: 60_000, channel: silent },
     hosts: {

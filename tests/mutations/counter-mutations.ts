@@ -3,6 +3,37 @@ import type { Mutation } from './mutation.ts';
 /** How counter services take messages, settle and maintain them. */
 export const COUNTER_MUTATIONS: Mutation[] = [
   {
+    promise: 'a clear takes what flushes have made of the counter meanwhile',
+    guarantee: 'A counter that is cleared leaves a record',
+    file: 'counter/clear/clear-counter.ts',
+    find: 'with removed as (delete from increments where key = ${key} returning key, value)',
+    replacement:
+      'with removed as (select key, value from increments where key = ${key}), ' +
+      'gone as (delete from increments where key = ${key})',
+    tests: ['tests/end-to-end/clear-counter.test.ts'],
+  },
+  {
+    promise: 'a clear whose client was told that the outcome is unknown is not begun',
+    file: 'counter/clear/clears.ts',
+    find: 'request.deadline_ms - stores.brokerTimeMs()',
+    replacement: 'LOCK_MS_MAX',
+    tests: ['tests/end-to-end/clear-counter.test.ts'],
+  },
+  {
+    promise: 'the books count what was cleared',
+    file: 'counter/maintenance/audit.ts',
+    find: 'counted + cleared - booked',
+    replacement: 'counted - booked',
+    tests: ['tests/end-to-end/clear-counter.test.ts'],
+  },
+  {
+    promise: 'zeroing all counters leaves the books balanced after single ones were cleared',
+    file: 'mesh/cli/clear.ts',
+    find: "await db.deleteFrom('cleared_counters').execute();",
+    replacement: '',
+    tests: ['tests/mesh/cli/clear.test.ts'],
+  },
+  {
     promise: 'the longer flushes take, the sooner they start',
     guarantee: 'Totals are never more than ten seconds old',
     file: 'counter/consume/flush-clock.ts',

@@ -85,7 +85,7 @@ export const FLUSH_MUTATIONS: Mutation[] = [
   {
     promise: 'a message adds to the ledger what it added to the counters',
     file: 'counter/flush/flush.ts',
-    find: 'await correctTotals(db, judged.filter(isReduced).map(asTotal));',
+    find: 'await correctTotals(db, judged.filter(isReduced).map(asReduced));',
     replacement: '',
     tests: ['tests/counter/flush/separate.test.ts'],
   },

@@ -2,6 +2,13 @@ import type { Mutation } from './mutation.ts';
 
 export const GATEWAY_MUTATIONS: Mutation[] = [
   {
+    promise: 'to clear a counter needs the scope operate',
+    file: 'gateway/clear/clear-routes.ts',
+    find: "scope: 'operate' as const",
+    replacement: "scope: 'read' as const",
+    tests: ['tests/gateway/openapi/openapi.test.ts'],
+  },
+  {
     promise: 'what waits is packed oldest first',
     file: 'gateway/increments/submission-queue.ts',
     find: 'queue.splice(0, count)',

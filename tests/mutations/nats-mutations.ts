@@ -2,6 +2,13 @@ import type { Mutation } from './mutation.ts';
 
 export const NATS_MUTATIONS: Mutation[] = [
   {
+    promise: 'a counter service answers a clear nowhere but in the inbox of a gateway',
+    file: 'nats/requests.ts',
+    find: 'if (!inboxes.some((inbox) => message.reply?.startsWith(inbox))) return;',
+    replacement: '',
+    tests: ['tests/nats/other-nats.test.ts'],
+  },
+  {
     promise: 'what the broker acknowledges is synced',
     guarantee: "A 200 means that the increment is on the broker's disk",
     file: 'nats/server.conf',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { nkeys } from '@nats-io/transport-node';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../mesh/servers/ports.ts';
+import { CLEAR_SUBJECT } from '../../nats/channel.ts';
 import type { NatsAccess } from '../../nats/access-settings.ts';
 import { connectToNats, managerOf, watchConnection, type NatsRole } from '../../nats/connect.ts';
 import { permissionsOf, type Permissions } from '../../nats/permissions.ts';
@@ -11,7 +12,7 @@ import { provision } from '../../nats/provision.ts';
 import { createPublisher } from '../../nats/publisher.ts';
 import { createPuller } from '../../nats/pull.ts';
 import { watchStream } from '../../nats/stream-watch.ts';
-import { INCREMENTS } from '../../nats/streams.ts';
+import { INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
 import { openDatabase } from '../../schema/database/database.ts';
 import { withDatabaseUser } from '../../schema/database/database-url.ts';
 import { OWNER } from '../../schema/database/set-up-server.ts';
@@ -20,6 +21,7 @@ import { makeCertificates } from '../support/certificates.ts';
 import { makeKeys, untilTotal } from '../support/counters.ts';
 import { makeFolder } from '../support/folders.ts';
 import { makeAccount, writeSecrets } from '../support/nats-accounts.ts';
+import { send } from '../support/load.ts';
 import { PASSWORDS } from '../support/passwords.ts';
 import { launchService, startCounter, startGateway } from '../support/services.ts';
 import { createDatabase } from '../support/shared-postgres.ts';
@@ -89,6 +91,22 @@ await t.test('an account of other people’s servers, with a user for each role'
       status.answer().services.map(({ name }: { name: string }) => name),
       ['gateway', 'counter'],
     );
+
+    const [key = ''] = makeKeys(1);
+    const clear = () => send(`${mesh.gateway.url}/counters/${key}`, { method: 'DELETE' });
+    t.match(await clear(), { status: 404 }, 'the counter service answers the gateway');
+    const stolen = await connectToNats({ url, role: 'gateway', ...ours });
+    t.teardown(() => stolen.close());
+    const request = { key, by: 'x', request_id: 'x', deadline_ms: Date.now() + 60_000 };
+    stolen.publish(CLEAR_SUBJECT, JSON.stringify(request), { reply: 'dead.increments.http' });
+    await stolen.flush();
+    // It answers in the order of the requests.
+    t.match(await clear(), { status: 404 });
+    const provisioner = await connectToNats({ url, role: 'provisioner', ...ours });
+    t.teardown(() => provisioner.close());
+    const streams = (await managerOf(provisioner, { timeout: 5_000 })).streams;
+    const { state } = await streams.info(INCREMENTS_DEAD);
+    t.equal(state.messages, 0, 'it answers nowhere but to gateways');
     t.strictSame(mesh.denials(), []);
   });
 

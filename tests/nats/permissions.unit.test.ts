@@ -18,7 +18,9 @@ for (const role of Object.keys(ACCOUNTS) as (keyof typeof ACCOUNTS)[]) {
     const granted = readUser(role);
     const { services, streams } = readImports(ACCOUNTS[role]);
     // An answer to another account's requester goes to a subject that stands for its inbox.
-    const answers = (one: string) => (one === '_R_.>' ? '_INBOX.inspector.>' : one);
+    const requesters = role === 'counter' ? ['inspector', 'gateway'] : ['inspector'];
+    const answers = (one: string) =>
+      one === '_R_.>' ? requesters.map((requester) => `_INBOX.${requester}.>`) : [one];
     t.strictSame(sort(subscribe), sort(granted.subscribe));
     t.ok(streams.every((subject) => granted.subscribe.some((one) => matchesSubject(one, subject))));
     if (role === 'inspector') {
@@ -31,7 +33,7 @@ for (const role of Object.keys(ACCOUNTS) as (keyof typeof ACCOUNTS)[]) {
         [],
       );
     } else {
-      t.strictSame(sort(publish), sort(granted.publish.map(answers)));
+      t.strictSame(sort(publish), sort(granted.publish.flatMap(answers)));
       const imported = services.filter((one) => one !== '$JS.API.INFO');
       t.strictSame(
         imported.filter((one) => !publish.includes(one)),

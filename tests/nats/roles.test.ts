@@ -19,6 +19,7 @@ const ROLES: Record<Exclude<NatsRole, 'provisioner'>, Role> = {
       'mesh.rate-limit.members',
       'mesh.stored.gateway',
       'mesh.trace.x',
+      'mesh.clear',
       'mesh.heartbeat.gateway',
       '_R_.x',
     ],
@@ -35,7 +36,7 @@ const ROLES: Record<Exclude<NatsRole, 'provisioner'>, Role> = {
       'mesh.heartbeat.counter',
       '_R_.x',
     ],
-    hears: ['$SRV.>'],
+    hears: ['mesh.clear', '$SRV.>'],
     stores: 'dead.increments.http',
     removes: ['$JS.API.STREAM.PURGE.INCREMENTS', ...ACKS],
   },
@@ -99,7 +100,13 @@ await t.test('a role hears only what is meant for it', async (t) => {
       '_INBOX.>',
     ];
     const inboxes = NATS_ROLES.map((one) => `_INBOX.${one}.>`);
-    for (const pattern of [...patterns, ...inboxes, 'mesh.rate-limit.>', 'mesh.heartbeat.*']) {
+    for (const pattern of [
+      ...patterns,
+      ...inboxes,
+      'mesh.rate-limit.>',
+      'mesh.heartbeat.*',
+      'mesh.clear',
+    ]) {
       connections[role].subscribe(pattern, {
         callback: (error, message) => {
           if (error === null) (heard[role] ??= []).push(message.subject);
@@ -112,11 +119,14 @@ await t.test('a role hears only what is meant for it', async (t) => {
     ['gateway', 'mesh.rate-limit.members'],
     ['gateway', 'mesh.heartbeat.gateway'],
     ['gateway', 'mesh.heartbeat.counter'],
+    ['gateway', 'mesh.clear'],
     ['gateway', 'increments.http'],
+    ['counter', 'mesh.clear'],
     ['counter', 'mesh.rate-limit.members'],
     ['counter', 'mesh.heartbeat.counter'],
     ['counter', 'mesh.heartbeat.gateway'],
     ['counter', 'dead.increments.http'],
+    ['inspector', 'mesh.clear'],
     ['inspector', 'mesh.rate-limit.members'],
     ['inspector', 'mesh.heartbeat.gateway'],
     ['provisioner', 'mesh.heartbeat.gateway'],
@@ -136,7 +146,13 @@ await t.test('a role hears only what is meant for it', async (t) => {
     'mesh.heartbeat.gateway',
     'mesh.rate-limit.members',
   ]);
-  t.strictSame(subjects('counter'), ['_INBOX.counter'], 'an answer about its dead letter');
+  const ofCounter = heard['counter']?.filter((subject) => subject === 'mesh.clear');
+  t.strictSame(ofCounter, ['mesh.clear'], 'a request of the gateway, and of no other role');
+  t.strictSame(
+    subjects('counter').toSorted(),
+    ['_INBOX.counter', 'mesh.clear'],
+    'beside it an answer about its dead letter',
+  );
   t.strictSame(subjects('provisioner'), ['_INBOX.provisioner']);
   t.strictSame(subjects('operator'), []);
   t.strictSame(subjects('inspector').toSorted(), [

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import {
   addExact,
+  digitsUpTo,
+  exactOf,
   INT64_MAX,
   isIncrementValue,
   parseExactJson,
@@ -75,6 +77,24 @@ void t.test('sums are exact, whatever the order and size', (t) => {
       );
       const sum = asParsed.reduce(addExact, 0);
       return BigInt(sum) === values.reduce((left, right) => left + right, 0n);
+    }),
+  );
+  t.end();
+});
+
+void t.test('strings of digits are those of the integers from 1 to a maximum', (t) => {
+  for (const max of [10n, 99n, 255n, 1_000n]) {
+    const pattern = new RegExp(digitsUpTo(max));
+    const matched = Array.from({ length: 2_000 }, (_, value) => String(value)).filter((digits) =>
+      pattern.test(digits),
+    );
+    t.strictSame([matched.length, matched[0], matched.at(-1)], [Number(max), '1', String(max)]);
+  }
+  const pattern = new RegExp(digitsUpTo(INT64_MAX));
+  fc.assert(
+    fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n }), (value) => {
+      const isIn = value >= 1n && value <= INT64_MAX;
+      return pattern.test(String(value)) === isIn && BigInt(exactOf(String(value))) === value;
     }),
   );
   t.end();

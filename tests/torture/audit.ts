@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 
 /**
- * Double entry, in one snapshot: what messages added is what counters hold, and the settled
+ * Double entry, in one snapshot: what messages added is what counters hold or was cleared, and the settled
  * sequences have no hole. @returns what is wrong, in words.
  */
 export async function auditBooks(database: Kysely<Database>): Promise<string[]> {
@@ -15,7 +15,8 @@ export async function auditBooks(database: Kysely<Database>): Promise<string[]> 
     select
       (select coalesce(sum(total), 0) from ledger)
         + (select coalesce(sum(carried_total), 0) from streams) as in_ledger,
-      (select coalesce(sum(value), 0) from increments) as in_counters,
+      (select coalesce(sum(value), 0) from increments)
+        + (select coalesce(sum(value), 0) from cleared_counters) as in_counters,
       (select coalesce(sum(last - pruned_through - kept), 0) from (
         select pruned_through, count(sequence) as kept, coalesce(max(sequence), pruned_through) as last
         from streams left join ledger

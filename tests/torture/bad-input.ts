@@ -14,7 +14,7 @@ export interface Content {
 export function makeBadRequest({ key, value }: Increment, random: Random): Content {
   const good = `{"key":"${key}","value":${value}}`;
   return random.pick<() => Content>([
-    () => ({ body: `{"key":"${key}","value":"${value}"}` }),
+    () => ({ body: `{"key":"${key}","value":"${value}.0"}` }),
     () => ({ body: `{"key":"${key}","value":-${value}}` }),
     () => ({ body: `{"key":"${key}","value":${value}.0}` }),
     () => ({ body: `{"key":"${key}","value":0}` }),

@@ -1,4 +1,4 @@
-import { KEY_RULE, VALUE_RULE } from '../../../schema/increment.ts';
+import { KEY_RULE, readDigits, VALUE_RULE } from '../../../schema/increment.ts';
 import { addExact, parseExactJson, stringifyExactJson, type Exact } from '../../../schema/int64.ts';
 import {
   decodeEnvelope,
@@ -30,7 +30,7 @@ export function prepareReplay(
   payload: string,
   { id, idempotencyKey }: { id: string; idempotencyKey: string },
 ): Replay {
-  const items = readIncrements(payload).map(withoutIdempotencyKey);
+  const items = readIncrements(payload).map(asWritten);
   const body = encodeEnvelope(id, items.map(stringifyExactJson), idempotencyKey);
   const { envelope, rejected } = decode(body);
   if (rejected.length > 0) throw new Refusal(explain(rejected));
@@ -59,11 +59,11 @@ function parse(payload: string): unknown {
   }
 }
 
-/** Stored messages call it `once` or `idempotency_key`. */
-function withoutIdempotencyKey(item: unknown): unknown {
+/** As messages have it: the value a number. The idempotency key is called `once` or `idempotency_key`. */
+function asWritten(item: unknown): unknown {
   if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
   const { once: _, idempotency_key: __, ...rest } = item as Record<string, unknown>;
-  return rest;
+  return 'value' in rest ? { ...rest, value: readDigits(rest.value) } : rest;
 }
 
 function decode(body: string): ReturnType<typeof decodeEnvelope> {

@@ -1,6 +1,6 @@
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify from 'fastify';
-import { IncrementBody } from '../../../schema/increment.ts';
+import { IncrementBody, toIncrement, type Increment } from '../../../schema/increment.ts';
 import { Accepted } from '../../../schema/http/accepted.ts';
 
 /**
@@ -8,12 +8,12 @@ import { Accepted } from '../../../schema/http/accepted.ts';
  * else. What a contender does with an increment is all that tells them apart.
  */
 export async function serve(
-  accept: (increment: IncrementBody) => Promise<Accepted> | Accepted,
+  accept: (increment: Increment) => Promise<Accepted> | Accepted,
 ): Promise<void> {
   const app = fastify({ logger: false }).withTypeProvider<TypeBoxTypeProvider>();
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   const schema = { body: IncrementBody, response: { 200: Accepted } };
-  app.post('/increment', { schema }, (request) => accept(request.body));
+  app.post('/increment', { schema }, (request) => accept(toIncrement(request.body)));
   await app.listen({ host: '127.0.0.1', port: Number(process.env['PORT']) });
   endOnSignal();
 }

@@ -3,6 +3,7 @@ import { sql, type Kysely } from 'kysely';
 import t from 'tap';
 import { flush } from '../../../counter/flush/flush.ts';
 import { flushWithRetries, type RetryOptions } from '../../../counter/flush/flush-with-retries.ts';
+import { readMessage } from '../../../gateway/reads/message-routes.ts';
 import { acceptMessage } from '../../../counter/consume/accept-message.ts';
 import { createFlushBatch, type FlushBatch } from '../../../counter/consume/flush-batch.ts';
 import type { Database } from '../../../schema/database/tables.ts';
@@ -141,6 +142,12 @@ void t.test('a message that no check foresaw costs its neighbours nothing', asyn
   await flushWithRetries(batch, optionsOf(database));
   t.strictSame(await readCounters(database), new Map([[key, '101']]));
   t.strictSame(await readDeadLetters(database), [{ sequence: '2', reason: 'not-countable' }]);
+  const { id = '' } = batch.messages.get(2) ?? {};
+  t.match(await readMessage(database, id), {
+    sequence: '2',
+    increments: 0,
+    notCounted: { 'not-countable': 1 },
+  });
 });
 
 void t.test('a subject with a zero costs nobody a flush', async (t) => {

@@ -26,8 +26,12 @@ void t.test('the page is small and loads nothing but its own files', async (t) =
 
   const { body, headers } = await send('/');
   t.notMatch(body, /<script>|<style|style="|\son\w+="/, 'nothing inline');
-  const again = await send('/', { headers: { 'if-none-match': String(headers['etag']) } });
-  t.equal(again.status, 304, 'unchanged, it is not sent again');
+  const etag = String(headers['etag']);
+  for (const known of [etag, `W/${etag}`, `"other", W/${etag}`, '*']) {
+    const again = await send('/', { headers: { 'if-none-match': known } });
+    t.equal(again.status, 304, `unchanged, it is not sent again to who has ${known}`);
+  }
+  t.equal((await send('/', { headers: { 'if-none-match': '"other"' } })).status, 200);
   t.equal((await app.inject({ method: 'HEAD', url: '/' })).statusCode, 200);
   t.equal((await send('/console/mesh-view.ts')).status, 404, 'only the page is served');
 });

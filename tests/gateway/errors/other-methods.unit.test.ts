@@ -10,7 +10,7 @@ const ALLOWED: Record<string, string> = {
   '/increments': 'OPTIONS, POST',
   [`/increments/${KEY}`]: GET,
   '/counters': GET,
-  [`/counters/${KEY}`]: GET,
+  [`/counters/${KEY}`]: 'DELETE, GET, HEAD, OPTIONS',
   '/livez': GET,
   '/readyz': GET,
   '/': GET,

@@ -8,6 +8,7 @@ import { startCounter, startGateway } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
 
 const HOST = 'host: localhost\r\n';
+const ID = 'x-request-id: mine\r\n';
 const BODY = 'content-type: application/json\r\ncontent-length: 1000\r\n\r\n{';
 
 const UPLOAD_BYTES = 20_000_000;
@@ -16,17 +17,17 @@ const UPLOADS = 12;
 /** What is sent, what is then sent again and again, and what it is answered with. */
 const REFUSED: [sent: string, again: string, status: number, code: string][] = [
   ['hello\r\n\r\n', '', 400, 'bad-request'],
-  [`GET /%zz HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`, '', 400, 'bad-request'],
-  ['GET / HTTP/1.1\r\nconnection: close\r\n\r\n', '', 400, 'bad-request'],
+  [`GET /%zz HTTP/1.1\r\n${HOST}${ID}connection: close\r\n\r\n`, '', 400, 'bad-request'],
+  [`GET / HTTP/1.1\r\n${ID}connection: close\r\n\r\n`, '', 400, 'bad-request'],
   [
     `GET / HTTP/1.1\r\n${HOST}host: example.com\r\nconnection: close\r\n\r\n`,
     '',
     400,
     'bad-request',
   ],
-  [`GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, '', 431, 'headers-too-large'],
+  [`GET / HTTP/1.1\r\n${ID}x: ${'x'.repeat(20_000)}\r\n\r\n`, '', 431, 'headers-too-large'],
   [`POST /increment HTTP/1.1\r\n${HOST}`, 'x', 408, 'request-timeout'],
-  [`POST /increment HTTP/1.1\r\n${HOST}${BODY}`, 'x', 408, 'request-timeout'],
+  [`POST /increment HTTP/1.1\r\n${HOST}${ID}${BODY}`, 'x', 408, 'request-timeout'],
 ];
 
 void t.test('what is refused before there is a route', async (t) => {
@@ -38,16 +39,18 @@ void t.test('what is refused before there is a route', async (t) => {
     const answers = await Promise.all(
       REFUSED.map(async ([sent, again, ...expected]) => ({
         answer: await talk(gateway.url, sent, again),
+        sent,
         expected,
       })),
     );
     for (const {
       answer,
+      sent,
       expected: [status, code],
     } of answers) {
       t.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `));
       t.match(answer, /^content-type: application\/problem\+json\r$/m);
-      t.match(answer, /^x-request-id: [\w-]+\r$/m);
+      t.match(answer, sent.includes(ID) ? ID : /^x-request-id: [\w-]+\r$/m);
       t.match(answer, `"code":"${code}"`);
     }
     t.ok(performance.now() - startedAt < 20_000, 'within the time-outs');
@@ -109,8 +112,26 @@ void t.test('what is refused before there is a route', async (t) => {
   });
 });
 
-void t.test('an expectation that nobody knows is ignored', async (t) => {
+void t.test('an expectation is met only where the body is wanted', async (t) => {
   const gateway = await startGateway(t, await startServers(t));
+  for (const [path, length] of [
+    ['/increments', 3_000_000],
+    ['/increment', 5_000],
+  ] as const) {
+    const head = `POST ${path} HTTP/1.1\r\n${HOST}content-type: application/json\r\n`;
+    const refused = await talk(
+      gateway.url,
+      `${head}expect: 100-continue\r\ncontent-length: ${length}\r\n\r\n`,
+    );
+    t.match(refused, /^HTTP\/1\.1 413 /, 'without a 100 before');
+  }
+  const body = JSON.stringify({ key: makeKeys(1)[0], value: 1 });
+  const taken = await talk(
+    gateway.url,
+    `POST /increment HTTP/1.1\r\n${HOST}content-type: application/json\r\nexpect: 100-continue\r\n` +
+      `connection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  t.match(taken, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /);
   const answer = await talk(
     gateway.url,
     `GET /livez HTTP/1.1\r\n${HOST}expect: miracles\r\nconnection: close\r\n\r\n`,

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { parseExactJson } from '../../../schema/int64.ts';
 import type { Answer } from '../../support/load.ts';
 import { buildTestGateway } from '../test-gateway.ts';
 
@@ -12,7 +13,25 @@ const REFUSED: [name: string, body: string, pointer: string | undefined][] = [
   ['a fraction', `{"key":"${KEY}","value":1.5}`, '/value'],
   ['a whole number written as a fraction', `{"key":"${KEY}","value":1.0}`, '/value'],
   ['an exponent', `{"key":"${KEY}","value":1e3}`, '/value'],
-  ['a value in quotes', `{"key":"${KEY}","value":"5"}`, '/value'],
+  ...[
+    '5.0',
+    '1e3',
+    '+5',
+    '-1',
+    ' 5',
+    '5 ',
+    '05',
+    '0',
+    '',
+    '0x5',
+    '5\\n',
+    '٥',
+    '9223372036854775808',
+  ].map((text): [string, string, string] => [
+    `the string "${text}"`,
+    `{"key":"${KEY}","value":"${text}"}`,
+    '/value',
+  ]),
   ['2^63', `{"key":"${KEY}","value":9223372036854775808}`, '/value'],
   ['a huge value', `{"key":"${KEY}","value":1${'0'.repeat(400)}}`, '/value'],
   ['true', `{"key":"${KEY}","value":true}`, '/value'],
@@ -106,8 +125,45 @@ void t.test(
     t.match(JSON.parse(answer.body), { accepted: 1, id: stored[0]?.id, sequence: 1 });
     const [message] = stored;
     t.match(JSON.parse(message?.body ?? ''), { increments: [{ key: KEY, value: 2 }] });
+    const identity = { 'content-encoding': 'Identity' };
+    t.equal((await post('/increment', { key: KEY, value: 1 }, identity)).status, 200);
   },
 );
+
+void t.test('a value is a number or a string of its digits, and both are exact', async (t) => {
+  const { post, stored } = await buildTestGateway(t);
+  const lines = { 'content-type': 'application/x-ndjson' };
+  for (const digits of ['1', '5', '9007199254740993', '9223372036854775807']) {
+    const number = `{"key":"${KEY}","value":${digits}}`;
+    const text = `{"key":"${KEY}","value":"${digits}"}`;
+    for (const [path, body, headers] of [
+      ['/increment', text],
+      ['/increments', `[${text},${number}]`],
+      ['/increments', `${number}\n${text}\n`, lines],
+    ] as const) {
+      t.equal((await post(path, body, headers)).status, 200, `${path} ${body}`);
+      const message = stored.at(-1)?.body ?? '';
+      t.notMatch(message, '"value":"', 'the message has numbers');
+      const { increments } = parseExactJson(message) as { increments: { value: bigint }[] };
+      for (const { value } of increments) t.equal(String(value), digits);
+    }
+  }
+  const refused = await post('/increment', { key: KEY, value: '5.0' });
+  t.match(JSON.parse(refused.body), {
+    errors: [{ detail: /number .* or a string of its digits/ }],
+  });
+});
+
+void t.test('one increment and a batch of one are the same under an Idempotency-Key', async (t) => {
+  const { post, stored } = await buildTestGateway(t);
+  const once = { 'idempotency-key': 'a' };
+  const first = await post('/increment', { key: KEY, value: 5 }, once);
+  const again = await post('/increments', [{ key: KEY.toUpperCase(), value: '5' }], once);
+  t.strictSame([again.status, again.body], [200, first.body]);
+  t.equal(again.headers['idempotent-replayed'], 'true');
+  t.equal((await post('/increments', [{ key: KEY, value: 6 }], once)).status, 422);
+  t.equal(stored.length, 1);
+});
 
 void t.test('malformed idempotency keys are refused', async (t) => {
   const { post } = await buildTestGateway(t);

@@ -168,8 +168,14 @@ void t.test('whether an increment is committed can be asked', async (t) => {
   const read = async (id: string) =>
     JSON.parse((await send(`${gateway.url}/increments/${id}`)).body) as object;
   const unknown = randomUUIDv7();
-  const answer = { id: unknown, committed: false, sequence: null, stored_at: null };
-  t.strictSame(await read(unknown), answer);
+  t.strictSame(await read(unknown.toUpperCase()), {
+    id: unknown,
+    committed: false,
+    parked: false,
+    sequence: null,
+    stored_at: null,
+    increments: null,
+  });
 
   const { body } = await post(gateway.url, { key: makeKeys(1)[0], value: 1 });
   const { id, sequence } = JSON.parse(body) as { id: string; sequence: number };
@@ -178,7 +184,14 @@ void t.test('whether an increment is committed can be asked', async (t) => {
     () => read(id),
     (found) => 'sequence' in found && found.sequence === sequence,
   );
-  t.match(committed, { id, committed: true, stored_at: /^\d{4}-/ });
+  t.match(committed, {
+    id,
+    committed: true,
+    parked: false,
+    stored_at: /^\d{4}-/,
+    increments: { counted: 1, repeated: 0, dead_letters: [] },
+  });
+  t.strictSame(await read(id.toUpperCase()), committed, 'in either case');
 });
 
 interface List {

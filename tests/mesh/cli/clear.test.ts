@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { Client } from 'pg';
 import t from 'tap';
+import { readBooks } from '../../../counter/maintenance/audit.ts';
 import { clearCounts } from '../../../mesh/cli/clear.ts';
 import { startServers } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
@@ -11,6 +13,12 @@ void t.test('a clear waits for a pruning that is under way, and does not deadloc
     .insertInto('streams')
     .values({ incarnation: '1', pruned_through: '0', carried_total: '5' })
     .execute();
+  // One counter was cleared by itself before.
+  await database
+    .insertInto('cleared_counters')
+    .values({ key: randomUUID(), value: '5', cleared_by: 'a', request_id: 'b' })
+    .execute();
+  t.equal((await readBooks(database)).difference, '0');
   const pruner = new Client({ connectionString: urls.counterDatabase });
   await pruner.connect();
   t.teardown(() => pruner.end());
@@ -31,4 +39,5 @@ void t.test('a clear waits for a pruning that is under way, and does not deadloc
   t.match(await cleared, { keys: 0 });
   const { rows } = await sql`select carried_total from streams`.execute(database);
   t.strictSame(rows, [{ carried_total: '0' }]);
+  t.equal((await readBooks(database)).difference, '0', 'the books balance');
 });

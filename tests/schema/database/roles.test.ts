@@ -23,7 +23,14 @@ import { ask, inDatabase, startBarePostgres } from './bare-postgres.ts';
 
 // What somebody could do who holds the password of a role.
 
-const TABLES = ['increments', 'ledger', 'idempotency_keys', 'dead_letters', 'streams'] as const;
+const TABLES = [
+  'increments',
+  'ledger',
+  'idempotency_keys',
+  'dead_letters',
+  'streams',
+  'cleared_counters',
+] as const;
 const WRITES = ['insert', 'update', 'delete'] as const;
 const NOT_ALLOWED = '42501';
 /** max_connections is 100, of which PostgreSQL reserves three. */
@@ -34,9 +41,10 @@ const MAY_WRITE: Record<string, string[]> = {
   mesh_gateway: [],
   mesh_reader: [],
   mesh_counter: [
-    'insert increments',
-    'update increments',
-    ...WRITES.flatMap((verb) => [`${verb} ledger`, `${verb} idempotency_keys`]),
+    ...WRITES.flatMap((verb) =>
+      ['increments', 'ledger', 'idempotency_keys'].map((table) => `${verb} ${table}`),
+    ),
+    'insert cleared_counters',
     'insert dead_letters',
     'delete dead_letters',
     'insert streams',
@@ -307,7 +315,10 @@ function attacksOnServer(role: string): string[] {
 }
 
 function attacksOnTables(role: string): string[] {
-  const column = { increments: 'key', streams: 'incarnation' } as Record<string, string>;
+  const column = { increments: 'key', streams: 'incarnation', cleared_counters: 'key' } as Record<
+    string,
+    string
+  >;
   const allowed = MAY_WRITE[role]!;
   const may = (verb: string, table: string) => allowed.includes(`${verb} ${table}`);
   const attacks = TABLES.flatMap((table) => {
