@@ -127,7 +127,10 @@ void t.test('an unknown query parameter is refused by name on every route', asyn
       const answer = await send(`${url}?${key}extra=1`, {
         method: method.toUpperCase() as 'GET',
         ...(method === 'post' && {
-          body: '{"key":"86f1fe5b-6dc7-45cb-9837-9e84757f5246","value":1}',
+          body:
+            path === '/counters/query'
+              ? '{"keys":["86f1fe5b-6dc7-45cb-9837-9e84757f5246"]}'
+              : '{"key":"86f1fe5b-6dc7-45cb-9837-9e84757f5246","value":1}',
           headers: { 'content-type': 'application/json' },
         }),
       });
