@@ -101,6 +101,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
 
   const several = {
     summary: 'Read up to 100 counters, or list all of them',
+    description: 'By `key` in the order asked; without, all of them in the order of keys.',
     tags: ['Counters'],
     operationId: 'readCounters',
     querystring: CountersQuery,
@@ -149,6 +150,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   const query = {
     schema: {
       summary: 'Read up to 10 000 counters',
+      description: 'In the order asked. One that was never counted has the value `"0"`.',
       tags: ['Counters'],
       operationId: 'queryCounters',
       querystring: CounterQuery,
