@@ -4,7 +4,7 @@ import { digitsUpTo, exactOf, INT64_MAX, type Exact } from './int64.ts';
 export const NIL_KEY = '00000000-0000-0000-0000-000000000000';
 export const UUID_PATTERN =
   '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$';
-const KEY_PATTERN = `^(?!${NIL_KEY}$)${UUID_PATTERN.slice(1)}`;
+export const KEY_PATTERN = `^(?!${NIL_KEY}$)${UUID_PATTERN.slice(1)}`;
 /** The rules in words, as errors state them. */
 export const KEY_RULE = 'must be a UUID of the form 8-4-4-4-12, and not the nil UUID';
 export const VALUE_RULE =

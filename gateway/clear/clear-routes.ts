@@ -8,7 +8,7 @@ import type { ClearAnswer } from '../../schema/message/clear-request.ts';
 import { logClear } from '../auth/audit-log.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import { canonicalAddress } from '../limits/client-address.ts';
-import { describeComplete } from '../reads/counter-routes.ts';
+import { describeComplete } from '../reads/select-counters.ts';
 import type { DatabaseReads } from '../reads/database-reads.ts';
 import { selectCompleteness, type Completeness } from '../reads/select-counters.ts';
 import type { ClearRequests } from './clear-requests.ts';

@@ -28,6 +28,8 @@ const POINTER_LENGTH_MAX = 100;
 const RULES: Record<string, string> = {
   '': INCREMENT_RULE,
   key: KEY_RULE,
+  keys: KEY_RULE,
+  after: KEY_RULE,
   value: VALUE_RULE,
   id: ID_RULE,
 };
@@ -41,7 +43,7 @@ function locate({ instancePath, keyword, params, message }: TLocalizedValidation
   if (keyword === 'boolean')
     return [[instancePath.slice(0, POINTER_LENGTH_MAX), 'is not a known field']];
   // A list has the rule of its items, except for its length.
-  if (keyword === 'maxItems') return [[instancePath, message]];
+  if (keyword === 'maxItems' || keyword === 'minItems') return [[instancePath, message]];
   const field = instancePath.split('/').findLast((segment) => !/^\d+$/.test(segment)) ?? '';
   return [[instancePath, RULES[field] ?? message]];
 }

@@ -70,7 +70,7 @@ export const rateLimit = fastifyPlugin(async (app: FastifyInstance, options: Rat
   };
   // Where nothing can be stored nothing is counted: with API keys no address is among the clients.
   app.addHook('onRoute', (route) => {
-    if (route.config?.scope === undefined || route.method !== 'POST') return;
+    if (route.config?.scope !== 'write') return;
     // After the API key, which the limit depends on.
     route.onRequest = [...[route.onRequest ?? []].flat(), limitRequest];
   });

@@ -6,15 +6,30 @@ import {
   CounterParams,
   CounterQuery,
   Counters,
+  CountersAnswer,
   CountersQuery,
+  KeysBody,
+  LIST_DEFAULT,
+  NDJSON,
 } from '../../schema/http/counter.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { ProblemCode } from '../../schema/http/problem.ts';
+import type { ApiKeys } from '../auth/api-keys.ts';
+import { hasScope } from '../auth/auth.ts';
 import { ProblemError } from '../errors/problem-details.ts';
-import { isReached, parseTarget, parseWaitSeconds } from './complete-target.ts';
+import { createCompleteReads, type CompleteRequest } from './complete-reads.ts';
 import type { CompleteWaits } from './complete-waits.ts';
+import { readCounterLines } from './counter-lines.ts';
+import { createCounterStreams } from './counter-streams.ts';
 import type { DatabaseReads } from './database-reads.ts';
-import { selectCounters, type Completeness, type CounterRow } from './select-counters.ts';
+import { asksForLines, checkQuery, listKeys, refuseOtherBodies } from './read-queries.ts';
+import {
+  describeComplete,
+  listCounters,
+  selectCompleteness,
+  selectCounters,
+  type CounterRow,
+} from './select-counters.ts';
 
 const READ_PROBLEMS: ProblemCode[] = [
   'invalid-request',
@@ -24,41 +39,38 @@ const READ_PROBLEMS: ProblemCode[] = [
   'not-yet-complete',
 ];
 
-/** What a request asks of the counters' completeness. */
-interface CompleteRequest {
-  query: { at_least?: string };
-  headers: FastifyRequest['headers'];
-  signal: AbortSignal;
-}
+const QUERY_PROBLEMS: ProblemCode[] = [
+  ...READ_PROBLEMS,
+  'invalid-json',
+  'body-too-large',
+  'unsupported-media-type',
+  'overloaded',
+];
 
-/** `GET /counters/{key}` and `GET /counters?key=…`: what PostgreSQL has, and how complete that is. */
+/** Ten thousand keys, with room for any formatting. */
+const QUERY_BYTES_MAX = 1024 * 1024;
+/** `GET /counters/{key}`, `GET /counters` and `POST /counters/query`: what PostgreSQL has. */
 export const counterRoutes: FastifyPluginCallbackTypebox<{
   database: Kysely<Database>;
   reads: DatabaseReads;
   waits: CompleteWaits;
-}> = (app, { database, reads, waits }, done) => {
-  /** Reads once, and once more where the client waits for more to be in the counters. */
-  async function readCounters(
-    keys: string[],
-    request: CompleteRequest,
-    reply: FastifyReply,
-  ): Promise<{ byKey: Map<string, CounterRow>; complete: Completeness }> {
-    const read = () => reads.read(() => selectCounters(database, keys));
-    const { at_least } = request.query;
-    const target = at_least === undefined ? undefined : parseTarget(at_least);
-    let found = await read();
-    if (target !== undefined && !isReached(found.complete, target)) {
-      const waitS = parseWaitSeconds(request.headers['prefer'] as string | undefined);
-      if (waitS > 0) {
-        void reply.header('preference-applied', `wait=${waitS}`);
-        const { signal } = request;
-        if (await waits.until(target, { timeoutMs: waitS * 1_000, signal })) found = await read();
-      }
-      if (!isReached(found.complete, target)) throw notYetComplete(found.complete);
-    }
+  apiKeys?: ApiKeys | undefined;
+}> = (app, { database, reads, waits, apiKeys }, done) => {
+  const { readRows } = createCompleteReads(reads, waits);
+  const streams = createCounterStreams(reads);
+  app.addHook('preClose', (next) => {
+    streams.stop();
+    next();
+  });
+
+  async function readKeys(given: string[], request: CompleteRequest, reply: FastifyReply) {
+    const keys = given.map((key) => key.toLowerCase());
+    const query = () => selectCounters(database, keys);
+    const { counters, complete } = await readRows(keys.length, query, { request, reply });
+    const byKey = new Map(counters.map((counter) => [counter.key, counter]));
     return {
-      byKey: new Map(found.counters.map((counter) => [counter.key, counter])),
-      complete: found.complete,
+      counters: keys.map((key) => asAnswer(byKey.get(key) ?? { key })),
+      ...describeComplete(complete),
     };
   }
 
@@ -74,61 +86,95 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   const config = { scope: 'read' as const, problems: READ_PROBLEMS };
   const oneConfig = { ...config, problems: [...READ_PROBLEMS, 'no-such-counter' as const] };
   app.get('/counters/:key', { schema: one, config: oneConfig }, async (request, reply) => {
-    const key = request.params.key.toLowerCase();
-    const { byKey, complete } = await readCounters([key], request, reply);
-    const counter = byKey.get(key);
-    if (counter === undefined) {
+    const { counters, ...complete } = await readKeys([request.params.key], request, reply);
+    const [{ key, value, updated_at: updatedAt }] = counters as [CounterAnswer];
+    if (updatedAt === null) {
       throw new ProblemError(
         'no-such-counter',
         `${key} is not counted. Increments are counted within ten seconds of their 200.`,
         undefined,
-        describeComplete(complete),
+        complete,
       );
     }
-    const updatedAt = counter.updated_at.toISOString();
-    return { key, value: counter.value, updated_at: updatedAt, ...describeComplete(complete) };
+    return { key, value, updated_at: updatedAt, ...complete };
   });
 
   const several = {
-    summary: 'Read up to 100 counters',
-    description: 'In the order asked. One that was never counted has the value `"0"`.',
+    summary: 'Read up to 100 counters, or list all of them',
+    description: 'By `key` in the order asked; without, all of them in the order of keys.',
     tags: ['Counters'],
     operationId: 'readCounters',
     querystring: CountersQuery,
-    response: { 200: Counters },
+    response: {
+      200: CountersAnswer,
+    },
   };
   app.get(
     '/counters',
     { schema: several, config, preValidation: listKeys },
     async (request, reply) => {
-      const keys = request.query.key.map((key) => key.toLowerCase());
-      const { byKey, complete } = await readCounters(keys, request, reply);
-      const counters = keys.map((key) => {
-        const counter = byKey.get(key);
-        const updatedAt = counter?.updated_at.toISOString() ?? null;
-        return { key, value: counter?.value ?? '0', updated_at: updatedAt };
-      });
-      return { counters, ...describeComplete(complete) };
+      const { key: keys, after: given, limit = LIST_DEFAULT } = request.query;
+      const after = given?.toLowerCase();
+      const isForLines = asksForLines(request.headers.accept);
+      checkQuery(request.query, isForLines);
+      if (keys !== undefined) return readKeys(keys, request, reply);
+      if (isForLines) return sendLines(after, request, reply);
+      // One more tells whether there is a next part.
+      const list = () => listCounters(database, { after, limit: limit + 1 });
+      const { counters, complete } = await readRows(limit, list, { request, reply });
+      const page = counters.slice(0, limit);
+      const next = counters.length > limit ? page.at(-1)!.key : null;
+      return { counters: page.map(asAnswer), next, ...describeComplete(complete) };
     },
+  );
+
+  /** Waits until the counters are as complete as is asked, so that a later snapshot is too. */
+  async function sendLines(
+    after: string | undefined,
+    request: FastifyRequest<{ Querystring: CountersQuery }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const look = async () => ({ complete: await selectCompleteness(database) });
+    await readRows(0, look, { request, reply });
+    void reply.type(`${NDJSON}; charset=utf-8`);
+    if (request.method === 'HEAD') return reply.send();
+    // It takes minutes where its client reads slowly, and ends with its key.
+    const mayRead = () => {
+      const { apiKey } = request;
+      const current = apiKey && apiKeys?.readAgain(apiKey);
+      return apiKey === undefined || (current !== undefined && hasScope(current, ['read']));
+    };
+    return reply.send(await streams.open(() => readCounterLines(database, after), mayRead));
+  }
+
+  const query = {
+    schema: {
+      summary: 'Read up to 10 000 counters',
+      description: 'In the order asked. One that was never counted has the value `"0"`.',
+      tags: ['Counters'],
+      operationId: 'queryCounters',
+      querystring: CounterQuery,
+      body: KeysBody,
+      response: { 200: Counters },
+    },
+    bodyLimit: QUERY_BYTES_MAX,
+    config: { ...config, problems: QUERY_PROBLEMS },
+    preValidation: refuseOtherBodies,
+  };
+  app.post('/counters/query', query, (request, reply) =>
+    readKeys(request.body.keys, request, reply),
   );
   done();
 };
 
-/** Makes a single key a list of one. */
-function listKeys(request: FastifyRequest, _reply: FastifyReply, next: () => void): void {
-  const query = request.query as { key?: string | string[] };
-  if (typeof query.key === 'string') query.key = [query.key];
-  next();
+interface CounterAnswer {
+  key: string;
+  value: string;
+  updated_at: string | null;
 }
 
-function notYetComplete(complete: Completeness): ProblemError {
-  const detail =
-    'The counters are not that complete yet; `complete_through` and `complete_sequence` say how far they are. ' +
-    'Ask again, or wait by `Prefer: wait=10`.';
-  return new ProblemError('not-yet-complete', detail, undefined, describeComplete(complete));
-}
-
-/** The members of an answer that say how complete it is. */
-export function describeComplete({ through, sequence }: Completeness) {
-  return { complete_through: through?.toISOString() ?? null, complete_sequence: sequence };
+/** A key without a counter has the value that it would have. */
+function asAnswer(counter: { key: string } & Partial<CounterRow>): CounterAnswer {
+  const { key, value = '0', updated_at: updatedAt } = counter;
+  return { key, value, updated_at: updatedAt?.toISOString() ?? null };
 }

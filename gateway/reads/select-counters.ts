@@ -1,4 +1,4 @@
-import { sql, type Kysely } from 'kysely';
+import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 
 /** How complete counters are; null where no counter service has told yet. */
@@ -16,19 +16,47 @@ export interface CounterRow {
   updated_at: Date;
 }
 
+interface Found {
+  counters: CounterRow[];
+  complete: Completeness;
+}
+
 /** The counters with these lower-case keys and how complete they are, in one snapshot. */
-export async function selectCounters(
+export function selectCounters(database: Kysely<Database>, keys: string[]): Promise<Found> {
+  // As one value, which thousands of keys fit in, and which goes into a text.
+  const wanted = `{${keys.join(',')}}`;
+  return selectWithProgress(
+    database,
+    sql`select key, value, updated_at from increments where key = any(${wanted}::uuid[])`,
+  );
+}
+
+/** So many counters behind a lower-case key, in the order of keys, and how complete they are. */
+export function listCounters(
   database: Kysely<Database>,
-  keys: string[],
-): Promise<{ counters: CounterRow[]; complete: Completeness }> {
-  // One statement, so that the counters hold what their completeness says.
+  { after, limit }: { after: string | undefined; limit: number },
+): Promise<Found> {
+  return selectWithProgress(
+    database,
+    sql`select key, value, updated_at from increments ${behind(after)} order by key limit ${limit}`,
+  );
+}
+
+/** The condition for the counters behind a key, or for all. */
+export function behind(after: string | undefined): RawBuilder<unknown> {
+  return after === undefined ? sql`` : sql`where key > ${after}::uuid`;
+}
+
+/** One statement, so that the counters hold what their completeness says. */
+async function selectWithProgress(
+  database: Kysely<Database>,
+  counters: RawBuilder<unknown>,
+): Promise<Found> {
   const { rows } = await sql<
     Progress & { [Column in keyof CounterRow]: CounterRow[Column] | null }
   >`
     select progress.*, key, value, updated_at
-    from (${progress}) as progress left join increments on key in (${sql.join(keys)})`.execute(
-    database,
-  );
+    from (${progress}) as progress left join (${counters}) as found on true`.execute(database);
   return {
     counters: rows.filter((row): row is Progress & CounterRow => row.key !== null),
     complete: readProgress(rows[0]),
@@ -55,4 +83,12 @@ const progress = sql<Progress>`
 function readProgress(row: Progress | undefined): Completeness {
   const sequence = row?.sequence ?? null;
   return { through: row?.through ?? null, sequence: sequence === null ? null : Number(sequence) };
+}
+
+/** As answers have it. */
+export function describeComplete({ through, sequence }: Completeness): {
+  complete_through: string | null;
+  complete_sequence: number | null;
+} {
+  return { complete_through: through?.toISOString() ?? null, complete_sequence: sequence };
 }

@@ -6,6 +6,8 @@ import { listDeadLetters } from './dead-letters/list.ts';
 import { purgeDeadLetters } from './dead-letters/purge.ts';
 import { replayDeadLetter } from './dead-letters/replay.ts';
 import { showDeadLetter } from './dead-letters/show.ts';
+import { exportCommand } from './export.ts';
+import { importCommand } from './import.ts';
 import { addKey, listKeys, revokeKey } from './keys.ts';
 import { natsContextCommand } from './nats-context.ts';
 import { replicas } from './replicas.ts';
@@ -26,6 +28,8 @@ export const COMMANDS: Command[] = [
   replayDeadLetter,
   purgeDeadLetters,
   clear,
+  exportCommand,
+  importCommand,
   addKey,
   rotateKey,
   listKeys,

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { EXAMPLE_KEY, Key } from '../increment.ts';
+import { EXAMPLE_KEY, Key, KEY_PATTERN } from '../increment.ts';
 
 const EXAMPLE = { key: EXAMPLE_KEY, value: '5', updated_at: '2026-11-23T08:47:44.642Z' };
 const COMPLETE_EXAMPLE = { complete_through: '2026-11-23T08:47:52.110Z', complete_sequence: 14 };
@@ -72,40 +72,108 @@ export const Cleared = Type.Object(
   },
 );
 
-/** Keys in one look-up. */
+/** Keys in one look-up by `GET`, and by `POST`, whose body has more room. */
 const KEYS_MAX = 100;
+const QUERY_KEYS_MAX = 10_000;
+/** Counters in one answer of a list. */
+const LIST_MAX = 1_000;
+export const LIST_DEFAULT = 100;
 
 export const CountersQuery = Type.Object(
   {
-    key: Type.Array(Key, {
-      minItems: 1,
-      maxItems: KEYS_MAX,
-      description: `1 to ${KEYS_MAX} keys, each in its own parameter \`key\``,
-      examples: [[EXAMPLE_KEY]],
-    }),
+    key: Type.Optional(
+      Type.Array(Key, {
+        minItems: 1,
+        maxItems: KEYS_MAX,
+        description: `1 to ${KEYS_MAX} keys, each in its own parameter \`key\`; none to list all counters`,
+        examples: [[EXAMPLE_KEY]],
+      }),
+    ),
+    after: Type.Optional(
+      Type.String({
+        pattern: KEY_PATTERN,
+        description: 'List the counters behind this key: the `next` of the answer before',
+        examples: [EXAMPLE_KEY],
+      }),
+    ),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: LIST_MAX,
+        description: `How many counters are listed, ${LIST_DEFAULT} by default`,
+        examples: [LIST_DEFAULT],
+      }),
+    ),
     at_least: AT_LEAST,
   },
   { additionalProperties: false },
 );
+export type CountersQuery = Static<typeof CountersQuery>;
+
+const COUNTERS = {
+  counters: Type.Array(
+    Type.Object(
+      {
+        key: Key,
+        value: Total,
+        updated_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
+      },
+      { title: 'CounterOrZero' },
+    ),
+  ),
+  ...COMPLETE,
+};
 
 /** The answer to a look-up of several keys, in the order of the request. */
-export const Counters = Type.Object(
-  {
-    counters: Type.Array(
-      Type.Object(
-        {
-          key: Key,
-          value: Total,
-          updated_at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]),
-        },
-        { title: 'CounterOrZero' },
-      ),
-    ),
-    ...COMPLETE,
+export const Counters = Type.Object(COUNTERS, {
+  title: 'Counters',
+  description: 'The counters in the order of the request; one that is not counted is `"0"`.',
+  examples: [{ counters: [EXAMPLE], ...COMPLETE_EXAMPLE }],
+});
+
+/** The answer to a look-up, or a part of the list of all counters. */
+const CountersOrPart = Type.Object({
+  ...COUNTERS,
+  next: Type.Optional(
+    Type.Union([Type.String(), Type.Null()], {
+      description: 'Of a list: the `after` of the next part, null at the end',
+    }),
+  ),
+});
+
+/** What all counters, as lines, end with: without it the answer was cut off. */
+export interface LastLine {
+  complete_through: string | null;
+  complete_sequence: number | null;
+  /** How many lines are before it. */
+  counters: number;
+}
+
+export const NDJSON = 'application/x-ndjson';
+
+/** What `GET /counters` answers: JSON, or lines for those who ask for them. */
+export const CountersAnswer = {
+  description:
+    'With `key` the counters in the order of the request, one that is not counted as `"0"`; without, those ' +
+    'behind `after` in the order of their keys.',
+  content: {
+    'application/json': {
+      schema: CountersOrPart,
+      example: { counters: [EXAMPLE], ...COMPLETE_EXAMPLE, next: EXAMPLE_KEY },
+    },
+    [NDJSON]: {
+      schema: Type.String({
+        description:
+          'All counters, or those behind `after`, at one moment, a line each in the order of their keys. The ' +
+          'last line says how complete they are and how many; without it the answer was cut off.',
+      }),
+      example: `${JSON.stringify(EXAMPLE)}\n${JSON.stringify({ ...COMPLETE_EXAMPLE, counters: 1 })}\n`,
+    },
   },
-  {
-    title: 'Counters',
-    description: 'The counters in the order of the request; one that is not counted is `"0"`.',
-    examples: [{ counters: [EXAMPLE], ...COMPLETE_EXAMPLE }],
-  },
+};
+
+/** The body of `POST /counters/query`. */
+export const KeysBody = Type.Object(
+  { keys: Type.Array(Key, { minItems: 1, maxItems: QUERY_KEYS_MAX }) },
+  { additionalProperties: false, examples: [{ keys: [EXAMPLE_KEY] }] },
 );

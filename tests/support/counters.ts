@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import type { Database } from '../../schema/database/tables.ts';
 import { until } from './until.ts';
@@ -8,6 +8,16 @@ export function makeKeys(count: number): string[] {
   return Array.from({ length: count }, (_, index) =>
     index % 2 === 0 ? randomUUID() : randomUUIDv7(),
   );
+}
+
+/** Puts counters with the value 7 into the table, as no mesh would. */
+export async function insertCounters(
+  { database }: { database: Kysely<Database> },
+  keys: string[],
+): Promise<void> {
+  await sql`
+    insert into increments (key, value)
+    select key, 7 from unnest(${`{${keys.join(',')}}`}::uuid[]) as given(key)`.execute(database);
 }
 
 /** The table, as key and value. */

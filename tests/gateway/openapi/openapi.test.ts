@@ -59,7 +59,16 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/counters/{key}', 'get', 400, await send(`${gateway.url}/counters/5`));
   check('/counters/{key}', 'get', 404, await send(`${gateway.url}/counters/${absent}`));
   check('/counters', 'get', 200, await send(`${gateway.url}/counters?key=${key}&key=${absent}`));
-  check('/counters', 'get', 400, await send(`${gateway.url}/counters`));
+  check('/counters', 'get', 400, await send(`${gateway.url}/counters?limit=0`));
+  check('/counters', 'get', 200, await send(`${gateway.url}/counters`));
+  const query = (body: string, headers: Record<string, string> = {}, { url } = gateway) =>
+    send(`${url}/counters/query`, { method: 'POST', body, headers });
+  const asked = JSON.stringify({ keys: [key, absent] });
+  check('/counters/query', 'post', 200, await query(asked));
+  check('/counters/query', 'post', 400, await query('{}'));
+  check('/counters/query', 'post', 400, await query('{'));
+  check('/counters/query', 'post', 413, await query('x'.repeat(2_000_000)));
+  check('/counters/query', 'post', 415, await query('', text));
   const clear = (of: string, headers = {}, { url } = gateway) =>
     send(`${url}/counters/${of}`, { method: 'DELETE', headers });
   check('/counters/{key}', 'delete', 200, await clear(key));
@@ -94,6 +103,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
     ].entries()) {
       guarded.check(path, index < 2 ? 'post' : 'get', status, refused[index]!);
     }
+    guarded.check('/counters/query', 'post', status, await query(asked, headers, closed));
     const mayNotClear = status === 403 ? client : {};
     guarded.check('/counters/{key}', 'delete', status, await clear(key, mayNotClear, closed));
   }
@@ -113,6 +123,8 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   const tooSoon = 'at_least=999999999';
   const notYet = await send(`${gateway.url}/counters?key=${key}&${tooSoon}`);
   check('/counters', 'get', 504, notYet);
+  const queryUrl = `${gateway.url}/counters/query?${tooSoon}`;
+  check('/counters/query', 'post', 504, await send(queryUrl, { method: 'POST', body: asked }));
   check('/counters/{key}', 'get', 504, await send(`${gateway.url}/counters/${key}?${tooSoon}`));
 
   await counter.stop();
@@ -140,6 +152,7 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
   check('/increments', 'post', 429, await batch(JSON.stringify([good])));
   await servers.postgres.stop();
   check('/counters', 'get', 503, await send(`${gateway.url}/counters?key=${key}`));
+  check('/counters/query', 'post', 503, await query(asked));
   check('/increments/{id}', 'get', 503, await ask(id));
   check('/counters/{key}', 'delete', 503, await clear(key));
   check('/counters/{key}', 'get', 503, await send(`${gateway.url}/counters/${key}`));
@@ -156,6 +169,9 @@ void t.test('real answers are those of the OpenAPI document', async (t) => {
     'get /counters/{key} 503 stopping',
     'get /counters/{key} 503 too-many-waiting',
     'get /increments/{id} 503 too-many-waiting',
+    'post /counters/query 503 overloaded',
+    'post /counters/query 503 stopping',
+    'post /counters/query 503 too-many-waiting',
     ...elsewhere.map((code) => `post /increment 503 ${code}`),
     ...elsewhere.map((code) => `post /increments 503 ${code}`),
   ]);
