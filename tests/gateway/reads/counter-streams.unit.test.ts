@@ -1,3 +1,4 @@
+import { finished } from 'node:stream/promises';
 import t from 'tap';
 import { createCounterStreams } from '../../../gateway/reads/counter-streams.ts';
 import { createDatabaseReads } from '../../../gateway/reads/database-reads.ts';
@@ -65,7 +66,8 @@ void t.test('streams of counters', async (t) => {
     let mayRead = true;
     const stream = await streams.open(endless, () => mayRead);
     const read = async () => {
-      for await (const _chunk of stream) mayRead = false;
+      stream.on('data', () => (mayRead = false));
+      await finished(stream);
     };
     await t.rejects(read(), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
     await until('its end', () => running === 0);

@@ -60,6 +60,7 @@ void t.test('npm start runs a whole mesh', async (t) => {
     const metrics = /^http:\/\/127\.0\.0\.1:\d+\/metrics$/;
     const url = `http://127.0.0.1:${mesh.port}`;
     t.matchOnlyStrict(file, {
+      stream: 'INCREMENTS',
       gateways: [
         { pid, url, metrics },
         { pid, url, metrics },
