@@ -4,6 +4,11 @@ import type { StreamReading } from './stream-state.ts';
 
 /** Less than the clocks' unit is lost where times are rounded to it. */
 const ROUNDED_MS = 1;
+/**
+ * When a stream is made again, counter services may hold messages of the former one for so long; it is longer
+ * than any ack_wait and flush.
+ */
+const FORMER_HELD_MS = 60_000;
 
 /**
  * Records, for who reads counters, how complete they are: through which time of the broker and through which
@@ -18,7 +23,7 @@ const ROUNDED_MS = 1;
  */
 export async function recordComplete(
   db: Kysely<Database>,
-  { incarnation, lastSequence, completeMs }: StreamReading,
+  { incarnation, lastSequence, completeMs, brokerMs }: StreamReading,
   floor: number,
 ): Promise<void> {
   const isAllSettled = floor >= lastSequence;
@@ -30,16 +35,20 @@ export async function recordComplete(
           (select stored_at - interval ${rounded} from ledger
             where incarnation = ${incarnation} and sequence = ${floor})) as through),
     parked as (
-      select stored_at - interval ${rounded} as before, sequence, incarnation = ${incarnation} as "isOurs"
-      from parked_messages order by stored_at, sequence limit 1)
+      select min(stored_at) - interval ${rounded} as before,
+        (select min(sequence) - 1 from parked_messages where incarnation = ${incarnation}) as last
+      from parked_messages)
     update streams set
       complete_through = case when through is null then complete_through
         else greatest(complete_through, least(through, before)) end,
-      complete_sequence = greatest(complete_sequence, case
-        when "isOurs" is null then ${floor}::bigint
-        when "isOurs" then least(${floor}::bigint, parked.sequence - 1) end)
-    from settled left join parked on true
-    where streams.incarnation = ${incarnation}`.execute(db);
+      complete_sequence = greatest(complete_sequence, least(${floor}::bigint, parked.last))
+    from settled, parked
+    where streams.incarnation = ${incarnation}
+      and (${brokerMs - incarnation > FORMER_HELD_MS} or not exists (
+        select from streams as former
+        where former.incarnation <> ${incarnation} and former.complete_through is not null))`.execute(
+    db,
+  );
 }
 
 function asTime(ms: number): string {

@@ -34,7 +34,7 @@ export const clearRoutes: FastifyPluginCallbackTypebox<{
     summary: 'Clear a counter',
     description:
       'Removes the counter and answers what was there. An increment that is accepted and not counted at that ' +
-      'moment is counted afterwards, from zero. A repeat is harmless.',
+      'moment is counted afterwards, from zero. A repeat takes what was counted since.',
     tags: ['Counters'],
     operationId: 'clearCounter',
     params: CounterParams,

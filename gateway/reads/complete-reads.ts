@@ -5,7 +5,7 @@ import type { CompleteWaits } from './complete-waits.ts';
 import type { DatabaseReads } from './database-reads.ts';
 import { describeComplete, type Completeness } from './select-counters.ts';
 
-/** Keys, and counters of lists, that reads under way ask for, those that wait to be complete among them. */
+/** Keys, and counters of lists, that statements under way ask for. */
 const ROWS_MAX = 100_000;
 
 /** What a request asks of the counters' completeness. */
@@ -31,24 +31,10 @@ export interface CompleteReads {
 export function createCompleteReads(reads: DatabaseReads, waits: CompleteWaits): CompleteReads {
   let rowsUnderWay = 0;
 
-  const readRows: CompleteReads['readRows'] = async (rows, query, exchange) => {
-    if (rowsUnderWay + rows > ROWS_MAX) {
-      const detail = `Reads of ${rowsUnderWay} counters are already under way; retry later.`;
-      throw new ProblemError('too-many-waiting', detail);
-    }
-    rowsUnderWay += rows;
-    try {
-      return await readWhenComplete(query, exchange);
-    } finally {
-      rowsUnderWay -= rows;
-    }
-  };
-
-  async function readWhenComplete<Read extends { complete: Completeness }>(
-    query: () => Promise<Read>,
-    { request, reply }: { request: CompleteRequest; reply: FastifyReply },
-  ): Promise<Read> {
-    const read = () => reads.read(query);
+  const readRows: CompleteReads['readRows'] = async (rows, query, { request, reply }) => {
+    const read = () => readOnce(rows, query);
+    // Asked for before anything is awaited: it tells only of a client that leaves from then on.
+    const { signal } = request;
     const { at_least } = request.query;
     const target = at_least === undefined ? undefined : parseTarget(at_least);
     let found = await read();
@@ -56,12 +42,24 @@ export function createCompleteReads(reads: DatabaseReads, waits: CompleteWaits):
       const waitS = parseWaitSeconds(request.headers['prefer'] as string | undefined);
       if (waitS > 0) {
         void reply.header('preference-applied', `wait=${waitS}`);
-        const { signal } = request;
         if (await waits.until(target, { timeoutMs: waitS * 1_000, signal })) found = await read();
       }
       if (!isReached(found.complete, target)) throw notYetComplete(found.complete);
     }
     return found;
+  };
+
+  async function readOnce<Read>(rows: number, query: () => Promise<Read>): Promise<Read> {
+    if (rowsUnderWay + rows > ROWS_MAX) {
+      const detail = `Reads of ${rowsUnderWay} counters are already under way; retry later.`;
+      throw new ProblemError('too-many-waiting', detail);
+    }
+    rowsUnderWay += rows;
+    try {
+      return await reads.read(query);
+    } finally {
+      rowsUnderWay -= rows;
+    }
   }
 
   return { readRows };

@@ -2,8 +2,8 @@ import { ProblemError } from '../errors/problem-details.ts';
 import { isReached, type CompleteTarget } from './complete-target.ts';
 import type { Completeness } from './select-counters.ts';
 
-/** Requests that wait for counters to be complete. */
-const WAITS_MAX = 1_000;
+/** Requests that wait for counters to be complete: half of those that may read, since they read at once. */
+const WAITS_MAX = 500;
 /** One look for all that wait. */
 const LOOK_MS = 1_000;
 
@@ -59,6 +59,7 @@ export function createCompleteWaits(look: () => Promise<Completeness>): Complete
     { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
   ): Promise<boolean> {
     if (isStopped) throw stopping();
+    if (signal.aborted) return false;
     if (waits.size >= WAITS_MAX) {
       const detail = `${WAITS_MAX} reads already wait to be complete; retry later.`;
       throw new ProblemError('too-many-waiting', detail);

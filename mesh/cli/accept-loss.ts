@@ -51,8 +51,7 @@ it that are not counted are gone, too.
       print({ accepted: false, reason: found.message }, () => 'Nothing was changed.');
       return EXIT.bad;
     }
-    if (found.kind === 'stream-went-back')
-      await makeStreamAgain(manager, await readDatabaseId(database));
+    if (found.kind === 'stream-went-back') await makeStreamAgain(manager, database);
     else await giveUp(database, stream);
     print({ accepted: true, reason: found.message }, () => `${loss} Accepted: counting goes on.`);
     return EXIT.fine;
@@ -96,14 +95,21 @@ async function giveUp(database: Kysely<Database>, stream: StreamState): Promise<
 }
 
 /** With the settings that it and its consumer had; a new stream gets new rows in the ledger. */
-async function makeStreamAgain(manager: JetStreamManager, databaseId: string): Promise<void> {
+async function makeStreamAgain(
+  manager: JetStreamManager,
+  database: Kysely<Database>,
+): Promise<void> {
+  const databaseId = await readDatabaseId(database);
   const { config } = await manager.streams.info(INCREMENTS);
   const { config: consumer } = await manager.consumers.info(INCREMENTS, COUNTER);
   await manager.streams.delete(INCREMENTS);
   const { [INCARNATION]: _, ...former } = config.metadata ?? {};
   const metadata = { ...former, [COUNTED_BY]: databaseId };
   const again = await manager.streams.add({ ...config, metadata });
-  const made = { [INCARNATION]: String(incarnationOf(again)) };
+  const incarnation = String(incarnationOf(again));
+  // At once, so that no read says of the new sequences what was true of the former ones.
+  await database.insertInto('streams').values({ incarnation, pruned_through: '0' }).execute();
+  const made = { [INCARNATION]: incarnation };
   await manager.streams.update(INCREMENTS, { ...again.config, metadata: { ...metadata, ...made } });
   await manager.consumers.add(INCREMENTS, consumer);
 }

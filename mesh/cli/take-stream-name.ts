@@ -9,6 +9,17 @@ export function takeStreamName(args: string[], environment: NodeJS.ProcessEnv): 
   const hasOtherBrokers =
     Boolean(environment['NATS_URL']) || args.some((one) => /^--nats-url(=|$)/.test(one));
   if (hasOtherBrokers || environment['STREAM_NAME']) return;
-  const stream = readMeshFile(resolve(environment['DATA_DIR'] || '.mesh'))?.stream;
+  // It starts a mesh: what runs now, or did, names nothing for it.
+  if (args[0] === 'up') return;
+  const stream = readStream(resolve(environment['DATA_DIR'] || '.mesh'));
   if (stream !== undefined) environment['STREAM_NAME'] = stream;
+}
+
+/** A file that can't be read is told of by the command that needs it. */
+function readStream(dataDir: string): string | undefined {
+  try {
+    return readMeshFile(dataDir)?.stream;
+  } catch {
+    return undefined;
+  }
 }

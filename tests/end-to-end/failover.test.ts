@@ -92,11 +92,11 @@ async function startServices(t: Test, pair: Pair) {
   return { gateway: await startGateway(t, pair, { DATABASE_URL: gatewayUrl }) };
 }
 
-/** Commits of the primary that wait for the standby. */
+/** Commits of flushes and settling on the primary that wait for the standby. */
 async function countWaiting(pair: Pair): Promise<number> {
   const { rows } = await sql<{ count: string }>`
     select count(*) from pg_stat_activity
-    where wait_event = 'SyncRep'`.execute(pair.database);
+    where wait_event = 'SyncRep' and query ilike 'commit%'`.execute(pair.database);
   return Number(rows[0]?.count);
 }
 

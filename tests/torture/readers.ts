@@ -9,6 +9,8 @@ import { readDigits, type Book, type DuplicateKey, type Increment } from './book
 import { mayBeGone, type Loss } from './losses.ts';
 
 const KEYS_READ = 20;
+/** Increments whose keys are read: those of some flushes. */
+const RECENT = 2_000;
 const PAUSE_MS_MAX = 10;
 /** Longer than a gateway waits for the database. */
 const ANSWER_MS_MAX = 9_000;
@@ -49,9 +51,10 @@ async function runReader(options: ReadersOptions, reads: Reads): Promise<void> {
   let last = '';
   while (!ending.aborted) {
     await delay(random.between(0, PAUSE_MS_MAX));
-    const increments = book.latest(random.between(1, KEYS_READ));
-    if (increments.length === 0) continue;
-    const keys = new Set(increments.map(({ key }) => key));
+    const recent = book.latest(RECENT);
+    if (recent.length === 0) continue;
+    const length = random.between(1, KEYS_READ);
+    const keys = new Set(Array.from({ length }, () => random.pick(recent).key));
     const gateway = random.pick(gateways);
     const answer = await read(gateway.url, [...keys]);
     if (answer === undefined) continue;
@@ -111,8 +114,8 @@ function isClaimed(
 }
 
 /** Of several increments under one idempotency key one is counted, and which one is not known. */
-function isUndecided({ isBatch, increments }: DuplicateKey): boolean {
-  return !isBatch && increments.length > 1;
+function isUndecided({ isBatch, isNeverCounted, increments }: DuplicateKey): boolean {
+  return isNeverCounted || (!isBatch && increments.length > 1);
 }
 
 function wallTime(at: number): string {

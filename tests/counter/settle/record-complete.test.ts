@@ -50,6 +50,16 @@ void t.test('counters are never said to be more complete than they are', async (
     .values({ incarnation: again, pruned_through: '0' })
     .execute();
   t.strictSame(await read(), { ms: 12_000, sequence: null }, 'a stream that is made again');
+  const recordAgain = (brokerMs: number) =>
+    recordComplete(database, { ...reading(0, brokerMs), incarnation: Number(again), brokerMs }, 0);
+  await recordAgain(Number(again) + 50_000);
+  t.strictSame(
+    await read(),
+    { ms: 12_000, sequence: null },
+    'is awaited: messages of the former one may be held',
+  );
+  await recordAgain(Number(again) + 70_000);
+  t.strictSame(await read(), { ms: 130_000, sequence: 0 }, 'for a minute');
 });
 
 function reading(lastSequence: number, completeMs?: number) {
