@@ -4,7 +4,7 @@ import t from 'tap';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
 import { SEED } from '../support/seed.ts';
-import { findPythonTools, run } from '../system/api-tools.ts';
+import { findPythonTools, run } from './api-tools.ts';
 
 const EXAMPLES = 100;
 
