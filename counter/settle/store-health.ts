@@ -140,9 +140,8 @@ export async function openStores(
 
   async function look(): Promise<boolean> {
     try {
-      const current = await readSameStream();
-      const last = await compare(current);
-      await record(current, Math.min(last, await findSettledFloor(database, current)));
+      const { stream, floor } = await readSettled();
+      await record(stream, floor);
     } catch (error) {
       if (!(error instanceof StoresDisagree)) {
         warn(
@@ -220,7 +219,7 @@ export async function openStores(
     void reportRisk(error, options);
   }
 
-  async function readSettled(): Promise<{ stream: StreamState; floor: number }> {
+  async function readSettled(): Promise<{ stream: StreamReading; floor: number }> {
     const current = await readSameStream();
     const last = await compare(current);
     return { stream: current, floor: Math.min(last, await findSettledFloor(database, current)) };

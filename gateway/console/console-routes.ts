@@ -8,7 +8,7 @@ import type { ApiKeys } from '../auth/api-keys.ts';
 import { hasScope } from '../auth/auth.ts';
 import type { MeshView } from './mesh-view.ts';
 import type { Readiness } from '../health/readiness.ts';
-import { ProblemError } from '../errors/problem-details.ts';
+import { ProblemError, stopping } from '../errors/problem-details.ts';
 
 /** Consoles at once; each gets a few kilobytes twice a second. */
 const WATCHERS_MAX = 32;
@@ -76,7 +76,7 @@ export const consoleRoutes: FastifyPluginCallback<{
   const events = { config: { scope: scopes }, exposeHeadRoute: false };
   app.head('/events', events, (_request, reply) => reply.headers(STREAM_HEADERS).send());
   app.get('/events', events, (request, reply) => {
-    if (readiness.isStopping()) throw new ProblemError('stopping', 'This gateway is stopping.');
+    if (readiness.isStopping()) throw stopping();
     if (watchers.size >= WATCHERS_MAX) {
       const detail = `${WATCHERS_MAX} consoles are connected to this gateway already.`;
       throw new ProblemError('too-many-watchers', detail);

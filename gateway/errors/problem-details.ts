@@ -67,6 +67,11 @@ export class ProblemError extends Error {
   }
 }
 
+/** For work that a gateway does not begin any more. */
+export function stopping(): ProblemError {
+  return new ProblemError('stopping', 'This gateway is stopping.');
+}
+
 /** Sends a problem document; a 503 has a Retry-After. */
 export function sendProblem(
   request: FastifyRequest,

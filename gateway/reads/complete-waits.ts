@@ -1,4 +1,4 @@
-import { ProblemError } from '../errors/problem-details.ts';
+import { ProblemError, stopping } from '../errors/problem-details.ts';
 import { isReached, type CompleteTarget } from './complete-target.ts';
 import type { Completeness } from './select-counters.ts';
 
@@ -93,8 +93,4 @@ export function createCompleteWaits(look: () => Promise<Completeness>): Complete
       endWhere(() => true, stopping());
     },
   };
-}
-
-function stopping(): ProblemError {
-  return new ProblemError('stopping', 'This gateway is stopping.');
 }

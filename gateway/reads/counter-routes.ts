@@ -49,6 +49,7 @@ const QUERY_PROBLEMS: ProblemCode[] = [
 
 /** Ten thousand keys, with room for any formatting. */
 const QUERY_BYTES_MAX = 1024 * 1024;
+
 /** `GET /counters/{key}`, `GET /counters` and `POST /counters/query`: what PostgreSQL has. */
 export const counterRoutes: FastifyPluginCallbackTypebox<{
   database: Kysely<Database>;

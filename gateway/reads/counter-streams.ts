@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { ProblemError } from '../errors/problem-details.ts';
+import { ProblemError, stopping } from '../errors/problem-details.ts';
 import type { DatabaseReads } from './database-reads.ts';
 
 /** Half of a gateway's connections to PostgreSQL: the others are for reads of single counters. */
@@ -86,8 +86,4 @@ export function createCounterStreams(reads: DatabaseReads): CounterStreams {
       for (const stream of streams) stream.destroy();
     },
   };
-}
-
-function stopping(): ProblemError {
-  return new ProblemError('stopping', 'This gateway is stopping.');
 }
