@@ -5,6 +5,8 @@ const CODES = {
   'no-stream': [10059],
   /** 10149: to an update. */
   'no-consumer': [10014, 10149],
+  /** The server could not write the files of a consumer, such as while it still deletes those of a former one. */
+  'not-made': [10012],
   /** No server for a replica, too few of them, or too little room on them. */
   'too-few-servers': [10074, 10005, 10023],
   /** More than the server, the account, or one stream of the account may hold. */

@@ -1,5 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { JetStreamManager, StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import type {
+  ConsumerConfig,
+  JetStreamManager,
+  StreamConfig,
+  StreamInfo,
+} from '@nats-io/jetstream';
 import type { NatsAccess } from './access-settings.ts';
 import { accessOf, connectToNats, managerOf } from './connect.ts';
 import { describeDenial, findDenial } from './denials.ts';
@@ -34,6 +40,9 @@ import {
 const CATCH_UP_MS_MAX = 10 * 60_000;
 /** A cluster that has lost a server still accepts increments, so its services must be able to start. */
 const AWAY_MS_MAX = 30_000;
+/** Of many services that start at once, each deletes a consumer of another kind once at most. */
+const ATTEMPTS_MAX = 100;
+const AGAIN_MS = 20;
 
 /** Thrown if the broker can't get the settings that this version needs; says what to do. */
 export class ProvisionError extends Error {
@@ -66,11 +75,13 @@ export async function provision(options: ProvisionOptions): Promise<void> {
     const deadLetters = { ...asConfig(DEAD_LETTERS_NEEDS), ...deadLettersStream(options) };
     await applyStream(manager, increments, findStreamFaults);
     await applyStream(manager, deadLetters, findDeadLettersFaults);
-    await applyConsumer(manager, options);
-    await untilReplicasCurrent(manager, {
-      timeoutMs: CATCH_UP_MS_MAX,
-      awayMs: AWAY_MS_MAX,
-      ...(onWait && { onWait }),
+    await whileOthersDelete(async () => {
+      await applyConsumer(manager, options);
+      await untilReplicasCurrent(manager, {
+        timeoutMs: CATCH_UP_MS_MAX,
+        awayMs: AWAY_MS_MAX,
+        ...(onWait && { onWait }),
+      });
     });
   } catch (error) {
     const denial = findDenial(error);
@@ -209,25 +220,39 @@ function tooFewServers(
 async function applyConsumer(manager: JetStreamManager, options: StreamOptions): Promise<void> {
   const config = { ...asConfig(CONSUMER_NEEDS), ...counterConsumer(options) };
   try {
-    await retryWhileLeaderless(async () => {
-      const existing = await find(manager.consumers.info(INCREMENTS, COUNTER));
-      if (existing === undefined) return manager.consumers.add(INCREMENTS, config);
-      const faults = findConsumerFaults(existing);
-      if (faults.some(({ isFixed, isSkipping }) => isFixed === true || isSkipping === true)) {
-        // Another provisioning may have deleted it meanwhile.
-        await find(manager.consumers.delete(INCREMENTS, COUNTER));
-        return manager.consumers.add(INCREMENTS, config);
-      }
-      // An update leaves the pause as it is.
-      if (faults.some(({ name }) => name === 'pause_until')) {
-        await manager.consumers.resume(INCREMENTS, COUNTER);
-      }
-      return manager.consumers.update(INCREMENTS, COUNTER, config);
-    });
+    await retryWhileLeaderless(() => setConsumer(manager, config));
     const applied = await retryWhileLeaderless(() => manager.consumers.info(INCREMENTS, COUNTER));
     refuseFaults(findConsumerFaults(applied, ackWaitMs(options.flushIntervalMs)));
   } catch (error) {
     throw cannotApply(`consumer ${COUNTER}`, error);
+  }
+}
+
+async function setConsumer(manager: JetStreamManager, config: Partial<ConsumerConfig>) {
+  const existing = await find(manager.consumers.info(INCREMENTS, COUNTER));
+  if (existing === undefined) return manager.consumers.add(INCREMENTS, config);
+  const faults = findConsumerFaults(existing);
+  if (faults.some(({ isFixed, isSkipping }) => isFixed === true || isSkipping === true)) {
+    await find(manager.consumers.delete(INCREMENTS, COUNTER));
+    return manager.consumers.add(INCREMENTS, config);
+  }
+  // An update leaves the pause as it is.
+  if (faults.some(({ name }) => name === 'pause_until')) {
+    await manager.consumers.resume(INCREMENTS, COUNTER);
+  }
+  return manager.consumers.update(INCREMENTS, COUNTER, config);
+}
+
+/** Another provisioning may delete the consumer at any moment, to make it again, and does so once. */
+async function whileOthersDelete(apply: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await apply();
+    } catch (error) {
+      const reason = error instanceof ProvisionError ? error.cause : error;
+      if (!isRefusal(reason, 'no-consumer', 'not-made') || attempt === ATTEMPTS_MAX) throw error;
+    }
+    await delay(AGAIN_MS);
   }
 }
 

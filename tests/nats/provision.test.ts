@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
 import { connectToNats, watchConnection } from '../../nats/connect.ts';
@@ -93,6 +94,30 @@ void t.test('a consumer of another kind is made again, whoever else does it', as
   await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(() => provision({ url, ...OPTIONS })));
   const consumer = await manager.consumers.info(INCREMENTS, COUNTER);
   t.strictSame(findConsumerFaults(consumer, 12_000), []);
+});
+
+void t.test('a consumer that others delete while it is provisioned is made again', async (t) => {
+  const servers = await startServers(t);
+  const manager = await openManager(t, servers);
+  const { config } = await manager.consumers.info(INCREMENTS, COUNTER);
+  let isDone = false;
+  /** As a provisioning does that found a consumer of another kind, and is a step behind. */
+  const makeAgain = async () => {
+    while (!isDone) {
+      await manager.consumers.delete(INCREMENTS, COUNTER);
+      // The server refuses it where both add it in the same millisecond.
+      await manager.consumers
+        .add(INCREMENTS, config)
+        .catch(() => manager.consumers.add(INCREMENTS, config));
+      await delay(10);
+    }
+  };
+  const others = makeAgain();
+  const url = servers.urls.nats.provisioner;
+  for (let round = 0; round < 20; round++) await provision({ url, ...OPTIONS });
+  isDone = true;
+  await others;
+  t.pass('each provisioning ends well');
 });
 
 void t.test('what the consumer has passed over is delivered once it is provisioned', async (t) => {
