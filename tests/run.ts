@@ -12,6 +12,7 @@ import { isUnitTest } from './runner/share-processes.ts';
  *     npm test                                          all but tests/system and tests/long
  *     npm test -- tests/counter/flush/flush.test.ts     one file, shown as it goes
  *     npm test -- --jobs=1 'tests/nats/*.test.ts'
+ *     npm test -- --again=2                             two files that fail may be run once more, alone
  *     SEED=123456 npm test                              what a run drew at random, once more
  *
  * tap's own runner loads module hooks into every process, which is half a second of a core for each
@@ -24,6 +25,7 @@ const { values, positionals } = parseArgs({
     jobs: { type: 'string', default: String(availableParallelism() + 1) },
     /** How many seconds a file may take. */
     timeout: { type: 'string', default: '120' },
+    again: { type: 'string', default: '0' },
   },
 });
 
@@ -35,11 +37,13 @@ if (!files.every(isUnitTest)) {
   const { describeServers } = await import('./runner/describe-servers.ts');
   console.log(await describeServers());
 }
-const { passed, failed, skipped } = await runTestFiles(files, {
+const { passed, failed, skipped, unsteady } = await runTestFiles(files, {
   jobs: Number(values.jobs),
   timeoutS: Number(values.timeout),
+  again: Number(values.again),
   signal: ending.signal,
 });
+for (const file of unsteady) console.log(`UNSTEADY ${file}: failed beside others, passed alone`);
 const rest = skipped > 0 ? `, ${skipped} skipped` : '';
 process.stdout.write(`\n${passed} passed, ${failed} failed${rest}\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
