@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import { STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
 import { PARKED_SEEN_MAX } from '../../../schema/database/parked-state.ts';
-import { formatBytes, formatCount, formatDuration, plural } from '../quantities.ts';
+import { formatBytes, formatCount, formatDuration, plural } from '../../../telemetry/quantities.ts';
 import { formatTable } from '../table.ts';
 import type { MeshStatus } from './mesh-status.ts';
 import type { BrokerStatus } from './read-broker.ts';

@@ -1,7 +1,7 @@
 import { STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
 import type { MeshFile } from '../../local/mesh-file.ts';
 import { PARKED_BYTES_MAX, PARKED_SEEN_MAX } from '../../../schema/database/parked-state.ts';
-import { formatBytes, formatDuration, plural } from '../quantities.ts';
+import { formatBytes, formatDuration, plural } from '../../../telemetry/quantities.ts';
 import { CLOCK_AHEAD_MS_MAX } from '../../../nats/broker-clock.ts';
 import { UNSTATED_SYNC } from '../../../nats/sync-setting.ts';
 import { isCurrent } from '../../../nats/replica-state.ts';
