@@ -55,6 +55,19 @@ export function createReport(
     return problem === undefined ? {} : { counting_problem: problem.slice(0, PROBLEM_LENGTH_MAX) };
   }
 
+  function readActivity(): CounterActivity {
+    return {
+      ...stats.activity.read(),
+      dead_letters: Object.fromEntries(
+        Object.entries(stats.deadLetters).filter(([, count]) => count > 0),
+      ),
+      database_connected: readHeld().isDatabaseConnected,
+      ...(stats.parked !== undefined && { parked_messages: stats.parked.messages }),
+      ...readRisk(),
+      ...readCountingProblem(),
+    };
+  }
+
   return {
     readHeartbeat: () => ({
       name: 'counter',
@@ -63,16 +76,7 @@ export function createReport(
       uptime_ms: Math.round(process.uptime() * 1000),
       is_stopping: false,
       stats: readStats(),
-      activity: {
-        ...stats.activity.read(),
-        dead_letters: Object.fromEntries(
-          Object.entries(stats.deadLetters).filter(([, count]) => count > 0),
-        ),
-        database_connected: readHeld().isDatabaseConnected,
-        ...(stats.parked !== undefined && { parked_messages: stats.parked.messages }),
-        ...readRisk(),
-        ...readCountingProblem(),
-      },
+      activity: readActivity(),
     }),
     service: {
       ...identity,
@@ -95,7 +99,7 @@ export function createReport(
         errors: countDeadLetters(),
         lastError: countDeadLetters() > 0 ? `dead letters: see ${INCREMENTS_DEAD}` : '',
         processingMs: stats.flushingMs,
-        stats: readStats(),
+        stats: { ...readStats(), activity: readActivity() },
       }),
     },
   };
