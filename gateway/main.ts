@@ -1,3 +1,4 @@
+import { trace } from '@opentelemetry/api';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import type { Kysely } from 'kysely';
@@ -29,7 +30,7 @@ import { findMistypedNames } from '../schema/settings/mistyped-names.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { readTelemetrySettings } from '../telemetry/settings.ts';
 import { startTelemetry } from '../telemetry/start.ts';
-import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
+import { isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
 import { logKeyChange } from './auth/audit-log.ts';
 import { buildGateway } from './app.ts';
@@ -149,7 +150,7 @@ async function main(): Promise<void> {
   const publisher = createPublisher(connection, store, store.onAttempt);
   const queues = createPublishQueues({
     publisher: isTracing() ? tracePublisher(publisher) : publisher,
-    ...(isTracing() && { readOrigin: activeTraceparent }),
+    ...(isTracing() && { readOrigin: () => trace.getActiveSpan() }),
     deadlineMs: config.PUBLISH_DEADLINE_MS,
     makeId,
     waitingMax: config.WAITING_MAX,

@@ -9,7 +9,7 @@ import { createResource } from './resource.ts';
 import { createSampler } from './sampler.ts';
 import type { TelemetrySettings } from './settings.ts';
 import { throttleWarnings } from './throttled-warning.ts';
-import { isTracing } from './tracing.ts';
+import { isTracing, SPAN_LIMITS } from './tracing.ts';
 import { watchExports } from './watch-exports.ts';
 
 /** What is left is exported in this time; a collector that is away delays no stop. */
@@ -77,6 +77,7 @@ const startWithTraces: Start = async (service, settings, log) => {
     metricReaders: await createMetricReaders(settings, log),
     traceExporter: watchExports(await createSpanExporter(settings), { signal: 'traces', log }),
     sampler: createSampler(settings),
+    spanLimits: SPAN_LIMITS,
     // Logs are lines on standard output.
     logRecordProcessors: [],
   });
