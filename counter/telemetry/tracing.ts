@@ -59,8 +59,11 @@ export interface FlushTracing {
   purged: (durationMs: number) => void;
 }
 
-/** A message with the span of its publisher, which is sampled. */
-type Sampled = TracedMessage & { context: SpanContext };
+/** A message, and the span of its publisher, which is sampled. */
+interface Sampled {
+  message: TracedMessage;
+  context: SpanContext;
+}
 
 export function createFlushTracing(warn: Warn): FlushTracing {
   let unsettled: Link[] = [];
@@ -92,7 +95,7 @@ function findSampled(traced: TracedMessage[]): Sampled[] {
   const sampled: Sampled[] = [];
   for (const message of traced) {
     const context = readSampled(message.traceparent);
-    if (context !== undefined) sampled.push({ ...message, context });
+    if (context !== undefined) sampled.push({ message, context });
   }
   return sampled;
 }
@@ -156,7 +159,7 @@ interface ProcessOptions {
 function startProcess(followed: Sampled[], { endTime, ...options }: ProcessOptions): Span {
   const links = followed.map(({ context }) => ({ context }));
   const span = startSpan('process', { kind: SpanKind.CONSUMER, links, ...options });
-  for (const message of followed) span.addEvent('message', messageAttributes(message), endTime);
+  for (const { message } of followed) span.addEvent('message', messageAttributes(message), endTime);
   return span;
 }
 
@@ -166,8 +169,9 @@ function traceDeadLetters(
   { flush, endTime }: { flush: Span; endTime: number },
 ): number {
   let count = 0;
-  for (const message of sampled) {
-    const parent = trace.setSpanContext(ROOT_CONTEXT, message.context);
+  for (const { message, context } of sampled) {
+    if (message.reasons.length === 0) continue;
+    const parent = trace.setSpanContext(ROOT_CONTEXT, context);
     for (const reason of message.reasons) {
       if (++count > DEAD_LETTERS_MAX) continue;
       const links = [{ context: flush.spanContext() }];

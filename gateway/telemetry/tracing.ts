@@ -24,12 +24,14 @@ const tracer = trace.getTracer('increment-mesh/gateway');
 export const requestTracing = fastifyPlugin((app: FastifyInstance, _options: object, done) => {
   const spans = new WeakMap<FastifyRequest, Span>();
 
-  app.addHook('onRequest', (request, _reply, next) => {
+  app.addHook('onRequest', (request, reply, next) => {
     const sender = propagation.extract(ROOT_CONTEXT, request.headers);
     const span = tracer.startSpan(nameOf(request), { kind: SpanKind.SERVER }, sender);
     // Not at the start: most requests are not sampled, and no sampler goes by attributes.
     if (span.isRecording()) span.setAttributes(requestAttributes(request));
     spans.set(request, span);
+    // Not onResponse, which does not come where the client has gone.
+    reply.raw.once('close', () => endSpan(span, request, reply));
     next();
   });
 
@@ -42,15 +44,10 @@ export const requestTracing = fastifyPlugin((app: FastifyInstance, _options: obj
 
   // From the answer, since a repeated request has the message of an earlier one.
   app.addHook('preSerialization', (request, reply, payload, next) => {
-    if (request.incrementCount > 0 && reply.statusCode === 200)
-      spans.get(request)?.setAttributes(messageAttributes(payload as Accepted));
-    next(null, payload);
-  });
-
-  app.addHook('onResponse', (request, reply, next) => {
     const span = spans.get(request);
-    if (span !== undefined) endSpan(span, request, reply);
-    next();
+    if (span?.isRecording() && request.incrementCount > 0 && reply.statusCode === 200)
+      span.setAttributes(messageAttributes(payload as Accepted));
+    next(null, payload);
   });
   done();
 });
@@ -81,13 +78,17 @@ function requestAttributes(request: FastifyRequest): Attributes {
   };
 }
 
-function endSpan(span: Span, { problemCode }: FastifyRequest, { statusCode }: FastifyReply): void {
-  span.setAttribute('http.response.status_code', statusCode);
+function endSpan(span: Span, { problemCode }: FastifyRequest, reply: FastifyReply): void {
   if (problemCode !== undefined) span.setAttribute('increment_mesh.problem.code', problemCode);
-  // What the client did wrong is no error of a server's span.
-  if (statusCode >= 500) {
-    span.setAttribute('error.type', problemCode ?? String(statusCode));
-    span.setStatus({ code: SpanStatusCode.ERROR });
+  if (!reply.raw.headersSent) {
+    span.setAttribute('error.type', 'client-gone');
+  } else {
+    span.setAttribute('http.response.status_code', reply.statusCode);
+    // What the client did wrong is no error of a server's span.
+    if (reply.statusCode >= 500) {
+      span.setAttribute('error.type', problemCode ?? String(reply.statusCode));
+      span.setStatus({ code: SpanStatusCode.ERROR });
+    }
   }
   span.end();
 }
@@ -102,8 +103,7 @@ export function tracePublisher(publisher: Publisher): Publisher {
     const sampled = requests.filter((span) => isSampled(span.spanContext()));
     if (sampled.length === 0) return publisher.publish(message, deadlineAt);
     const span = startSend(message.id, { sampled, requests: requests.length });
-    const traceparent = writeTraceparent(span.spanContext());
-    const headers = { ...message.headers, ...(traceparent !== undefined && { traceparent }) };
+    const headers = { ...message.headers, traceparent: writeTraceparent(span.spanContext()) };
     try {
       const stored = await publisher.publish({ ...message, headers }, deadlineAt);
       span.setAttributes(messageAttributes({ id: message.id, ...stored }));

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { request } from 'node:http';
 import t from 'tap';
 import { readAttributes, startCollector, type OtlpSpan } from '../support/collector.ts';
 import { untilTotal } from '../support/counters.ts';
@@ -63,12 +64,12 @@ await t.test('a trace follows an increment from its request to its commit', asyn
       'messaging.nats.stream.sequence': stored.sequence,
     };
 
-    const request = await spanOf('POST /increment', ({ traceId }) => traceId === sent.traceId);
-    t.match(request, { kind: SERVER, parentSpanId: sent.spanId }, 'in the trace of its client');
-    const message = await spanOf('send INCREMENTS', (span) => linksTo(span, request));
+    const served = await spanOf('POST /increment', ({ traceId }) => traceId === sent.traceId);
+    t.match(served, { kind: SERVER, parentSpanId: sent.spanId }, 'in the trace of its client');
+    const message = await spanOf('send INCREMENTS', (span) => linksTo(span, served));
     t.equal(message.kind, PRODUCER);
-    t.ok(linksTo(request, message), 'forward, too');
-    t.match(readAttributes(request.attributes), ofMessage);
+    t.ok(linksTo(served, message), 'forward, too');
+    t.match(readAttributes(served.attributes), ofMessage);
     t.match(readAttributes(message.attributes), ofMessage);
     const receipt = await spanOf('receive INCREMENTS', (span) => linksTo(span, message));
     t.equal(receipt.kind, CLIENT);
@@ -87,8 +88,8 @@ await t.test('a trace follows an increment from its request to its commit', asyn
   await t.test('spans have the names and attributes of the conventions', async (t) => {
     const { port } = new URL(gateway.url);
     const sent = await post();
-    const request = await spanOf('POST /increment', ({ traceId }) => traceId === sent.traceId);
-    t.match(readAttributes(request.attributes), {
+    const served = await spanOf('POST /increment', ({ traceId }) => traceId === sent.traceId);
+    t.match(readAttributes(served.attributes), {
       'http.request.method': 'POST',
       'http.route': '/increment',
       'http.response.status_code': 200,
@@ -99,9 +100,9 @@ await t.test('a trace follows an increment from its request to its commit', asyn
       'network.protocol.version': '1.1',
       'increment_mesh.request.id': sent.answered['x-request-id'],
     });
-    t.notMatch(JSON.stringify(request.attributes), /error\.type|http\.request\.header/);
+    t.notMatch(JSON.stringify(served.attributes), /error\.type|http\.request\.header/);
 
-    const message = await spanOf('send INCREMENTS', (span) => linksTo(span, request));
+    const message = await spanOf('send INCREMENTS', (span) => linksTo(span, served));
     const sending = readAttributes(message.attributes);
     t.match(sending, { 'messaging.operation.type': 'send', 'increment_mesh.message.requests': 1 });
     t.notOk('messaging.batch.message_count' in sending, 'one message is no batch');
@@ -139,8 +140,8 @@ await t.test('a trace follows an increment from its request to its commit', asyn
     const again = await send(url, { method: 'POST', body, headers: { ...headers, traceparent } });
     t.equal(again.headers['idempotent-replayed'], 'true');
     const { id, sequence } = JSON.parse(again.body) as { id: string; sequence: number };
-    const request = await spanOf('POST /increment', (span) => span.traceId === traceId);
-    t.match(readAttributes(request.attributes), {
+    const served = await spanOf('POST /increment', (span) => span.traceId === traceId);
+    t.match(readAttributes(served.attributes), {
       'messaging.message.id': id,
       'messaging.nats.stream.sequence': sequence,
     });
@@ -155,14 +156,24 @@ await t.test('a trace follows an increment from its request to its commit', asyn
       const posting = Array.from({ length: 20 }, (_, index) =>
         post({ isSampled: index % 2 === 0 }),
       );
+      const leaving = startTrace();
+      const gone = request(`${gateway.url}/increment`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', traceparent: leaving.traceparent },
+      }).on('error', () => undefined);
+      gone.end(`{"key":"${randomUUID()}","value":1}`);
+      total++;
       await delay(500);
+      gone.destroy();
+      const left = await spanOf('POST /increment', ({ traceId }) => traceId === leaving.traceId);
+      t.equal(readAttributes(left.attributes)['error.type'], 'client-gone', 'it is exported');
       servers.nats.kill('SIGCONT');
       const sent = await Promise.all(posting);
       const batch = await post({ path: '/increments' });
       await untilTotal(servers.database, total);
       const areAllThere = (spans: OtlpSpan[]) =>
         spans.some(({ name }) => name === 'settle INCREMENTS') &&
-        spans.filter(({ kind }) => kind === SERVER).length === 11;
+        spans.filter(({ kind }) => kind === SERVER).length === 12;
       const spans = await until('all spans', () => collector.spans.slice(before), areAllThere);
 
       const traces = new Set(spans.map(({ traceId }) => traceId));
@@ -173,8 +184,8 @@ await t.test('a trace follows an increment from its request to its commit', asyn
       );
       const messages = spans.filter(({ name }) => name === 'send INCREMENTS');
       const links = messages.flatMap((span) => span.links ?? []);
-      t.equal(links.length, 11, 'each sampled request is linked to once');
-      t.ok(messages.length < 11, `${messages.length} messages for 21 requests`);
+      t.equal(links.length, 12, 'each sampled request is linked to once');
+      t.ok(messages.length < 12, `${messages.length} messages for 22 requests`);
     },
   );
 

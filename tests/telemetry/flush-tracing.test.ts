@@ -1,0 +1,81 @@
+import t from 'tap';
+import { createFlushTracing } from '../../counter/telemetry/tracing.ts';
+import type { FlushResult } from '../../counter/flush/flush.ts';
+import { createLog } from '../../telemetry/log.ts';
+import { readTelemetrySettings } from '../../telemetry/settings.ts';
+import { startTelemetry } from '../../telemetry/start.ts';
+import { readAttributes, startCollector, type OtlpSpan } from '../support/collector.ts';
+
+/** What docs/operations.md promises. */
+const LINKS_MAX = 500;
+const MESSAGES_MAX = 10_000;
+const LEFT_OUT = 'increment_mesh.links_left_out';
+const COUNT = 'messaging.batch.message_count';
+
+await t.test(
+  'up to 10 000 messages of a flush can be followed to it, and the rest is said',
+  async (t) => {
+    const collector = await startCollector(t);
+    Object.assign(process.env, collector.environment, { OTEL_TRACES_EXPORTER: 'otlp' });
+    const settings = readTelemetrySettings({ ...process.env, OTEL_METRICS_EXPORTER: 'none' });
+    const stopTelemetry = await startTelemetry('counter', settings, createLog('test', 'silent'));
+    const lines: string[] = [];
+    const tracing = createFlushTracing((line) => lines.push(line));
+    const times = { durationMs: 50, stalenessMs: 100 };
+
+    tracing.flushed(flushOf(MESSAGES_MAX), times);
+    t.strictSame(lines, []);
+    tracing.flushed(flushOf(MESSAGES_MAX + 7, 600), times);
+    t.match(lines[0], /more traced messages than the 10000 .* OTEL_TRACES_SAMPLER_ARG/);
+    t.match(lines[1], /more dead letters than the 500/);
+    tracing.purged(1);
+    await stopTelemetry();
+
+    const flushes = collector.spans.filter(({ name }) => name === 'process INCREMENTS');
+    const isFirst = ({ parentSpanId = '' }: OtlpSpan) => parentSpanId === '';
+    const isCut = (span: OtlpSpan) => LEFT_OUT in readAttributes(span.attributes);
+    const whole = flushes.find((span) => isFirst(span) && !isCut(span));
+    const cut = flushes.find((span) => isFirst(span) && isCut(span));
+    for (const [first, messages] of [
+      [whole!, MESSAGES_MAX],
+      [cut!, MESSAGES_MAX + 7],
+    ] as const) {
+      const spans = flushes.filter(({ traceId }) => traceId === first.traceId);
+      const links = spans.flatMap(({ links: some = [] }) => some);
+      t.equal(new Set(links.map(({ traceId }) => traceId)).size, MESSAGES_MAX);
+      const events = spans.flatMap(({ events: some = [] }) => some);
+      const found = events.map((event) => readAttributes(event.attributes));
+      const sequences = found.map((one) => one['messaging.nats.stream.sequence']);
+      t.equal(new Set(sequences).size, MESSAGES_MAX, 'each is found by its sequence');
+      t.ok(spans.every(({ links: some = [] }) => some.length <= LINKS_MAX));
+      const counts = spans.map((span) => readAttributes(span.attributes)[COUNT] as number);
+      t.equal(
+        counts.reduce((sum, count) => sum + count, 0),
+        messages,
+        'each message is counted in one span',
+      );
+    }
+    t.match(readAttributes(cut!.attributes), {
+      [LEFT_OUT]: 7,
+      'increment_mesh.dead_letters_left_out': 100,
+    });
+    const letters = collector.spans.filter(({ name }) => name === 'dead-letter INCREMENTS');
+    t.equal(letters.length, 500);
+    t.ok(collector.spans.every(({ droppedLinksCount = 0 }) => droppedLinksCount === 0));
+  },
+);
+
+/** A flush of messages that are all traced. */
+function flushOf(messages: number, deadLetters = 0): FlushResult {
+  const traced = Array.from({ length: messages }, (_, sequence) => ({
+    traceparent: `00-${hex(sequence + 1, 32)}-${hex(sequence + 1, 16)}-01`,
+    id: `message-${sequence}`,
+    sequence,
+    reasons: sequence < deadLetters ? (['bad-value'] as const) : [],
+  }));
+  return { settled: messages, traced, stepsMs: { begin: 1, commit: 2 } } as unknown as FlushResult;
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0');
+}
