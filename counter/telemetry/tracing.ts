@@ -136,7 +136,7 @@ function traceFlush(result: FlushResult, { sampled, warn, startTime, endTime }: 
   for (const [step, ms] of Object.entries(result.stepsMs)) {
     tracer.startSpan(`flush ${step}`, { startTime: stepAt }, inFlush).end((stepAt += ms));
   }
-  const untold = traceDeadLetters(sampled, { flush: first, endTime });
+  const untold = traceDeadLetters(sampled, { flush: first, startTime, endTime });
   if (untold > 0) {
     first.setAttribute(DEAD_LETTERS_LEFT_OUT, untold);
     warn(
@@ -166,7 +166,7 @@ function startProcess(followed: Sampled[], { endTime, ...options }: ProcessOptio
 /** @returns how many dead letters have no span. */
 function traceDeadLetters(
   sampled: Sampled[],
-  { flush, endTime }: { flush: Span; endTime: number },
+  { flush, startTime, endTime }: { flush: Span; startTime: number; endTime: number },
 ): number {
   let count = 0;
   for (const { message, context } of sampled) {
@@ -176,7 +176,7 @@ function traceDeadLetters(
       if (++count > DEAD_LETTERS_MAX) continue;
       const links = [{ context: flush.spanContext() }];
       const kind = SpanKind.INTERNAL;
-      const span = startSpan('dead-letter', { kind, startTime: endTime, links, parent });
+      const span = startSpan('dead-letter', { kind, startTime, links, parent });
       span.setAttributes({ ...messageAttributes(message), 'error.type': reason });
       span.setStatus({ code: SpanStatusCode.ERROR, message: `can't be counted: ${reason}` });
       span.end(endTime);

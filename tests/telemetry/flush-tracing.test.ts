@@ -5,6 +5,7 @@ import { createLog } from '../../telemetry/log.ts';
 import { readTelemetrySettings } from '../../telemetry/settings.ts';
 import { startTelemetry } from '../../telemetry/start.ts';
 import { readAttributes, startCollector, type OtlpSpan } from '../support/collector.ts';
+import { until } from '../support/until.ts';
 
 /** What docs/operations.md promises. */
 const LINKS_MAX = 500;
@@ -16,7 +17,10 @@ await t.test(
   'up to 10 000 messages of a flush can be followed to it, and the rest is said',
   async (t) => {
     const collector = await startCollector(t);
-    Object.assign(process.env, collector.environment, { OTEL_TRACES_EXPORTER: 'otlp' });
+    Object.assign(process.env, collector.environment, {
+      OTEL_TRACES_EXPORTER: 'otlp',
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+    });
     const settings = readTelemetrySettings({ ...process.env, OTEL_METRICS_EXPORTER: 'none' });
     const stopTelemetry = await startTelemetry('counter', settings, createLog('test', 'silent'));
     const lines: string[] = [];
@@ -29,6 +33,8 @@ await t.test(
     t.match(lines[0], /more traced messages than the 10000 .* OTEL_TRACES_SAMPLER_ARG/);
     t.match(lines[1], /more dead letters than the 500/);
     tracing.purged(1);
+    const areAllThere = () => collector.spans.some(({ name }) => name === 'settle INCREMENTS');
+    await until('the last span', areAllThere, Boolean);
     await stopTelemetry();
 
     const flushes = collector.spans.filter(({ name }) => name === 'process INCREMENTS');
