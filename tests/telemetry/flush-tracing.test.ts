@@ -1,7 +1,7 @@
 import t from 'tap';
 import { createFlushTracing } from '../../counter/telemetry/tracing.ts';
 import type { FlushResult } from '../../counter/flush/flush.ts';
-import { createLog } from '../../telemetry/log.ts';
+import type { Log } from '../../telemetry/log.ts';
 import { readTelemetrySettings } from '../../telemetry/settings.ts';
 import { startTelemetry } from '../../telemetry/start.ts';
 import { readAttributes, startCollector, type OtlpSpan } from '../support/collector.ts';
@@ -12,32 +12,36 @@ const LINKS_MAX = 500;
 const MESSAGES_MAX = 10_000;
 const LEFT_OUT = 'increment_mesh.links_left_out';
 const COUNT = 'messaging.batch.message_count';
+const TIMES = { durationMs: 50, stalenessMs: 100 };
+
+const collector = await startCollector(t);
+Object.assign(process.env, collector.environment, {
+  OTEL_TRACES_EXPORTER: 'otlp',
+  OTEL_BSP_SCHEDULE_DELAY: '50',
+  // All spans of two flushes, with their dead letters.
+  OTEL_BSP_MAX_QUEUE_SIZE: '600',
+});
+const settings = readTelemetrySettings({ ...process.env, OTEL_METRICS_EXPORTER: 'none' });
+const logged: string[] = [];
+const log = { warn: (line: string) => logged.push(line) } as unknown as Log;
+const stopTelemetry = await startTelemetry('counter', settings, log);
+t.teardown(stopTelemetry);
+
+const warned: string[] = [];
+const tracing = createFlushTracing((line) => warned.push(line));
 
 await t.test(
   'up to 10 000 messages of a flush can be followed to it, and the rest is said',
   async (t) => {
-    const collector = await startCollector(t);
-    Object.assign(process.env, collector.environment, {
-      OTEL_TRACES_EXPORTER: 'otlp',
-      OTEL_BSP_SCHEDULE_DELAY: '50',
-    });
-    const settings = readTelemetrySettings({ ...process.env, OTEL_METRICS_EXPORTER: 'none' });
-    const stopTelemetry = await startTelemetry('counter', settings, createLog('test', 'silent'));
-    const lines: string[] = [];
-    const tracing = createFlushTracing((line) => lines.push(line));
-    const times = { durationMs: 50, stalenessMs: 100 };
-
-    tracing.flushed(flushOf(MESSAGES_MAX), times);
-    t.strictSame(lines, []);
-    tracing.flushed(flushOf(MESSAGES_MAX + 7, 600), times);
-    t.match(lines[0], /more traced messages than the 10000 .* OTEL_TRACES_SAMPLER_ARG/);
-    t.match(lines[1], /more dead letters than the 500/);
+    tracing.flushed(flushOf(MESSAGES_MAX), TIMES);
+    t.strictSame(warned, []);
+    tracing.flushed(flushOf(MESSAGES_MAX + 7, 600), TIMES);
+    t.match(warned[0], /more traced messages than the 10000 .* OTEL_TRACES_SAMPLER_ARG/);
+    t.match(warned[1], /more dead letters than the 500/);
     tracing.purged(1);
-    const areAllThere = () => collector.spans.some(({ name }) => name === 'settle INCREMENTS');
-    await until('the last span', areAllThere, Boolean);
-    await stopTelemetry();
+    await until('the last span', () => spansOf('settle INCREMENTS').length === 1, Boolean);
 
-    const flushes = collector.spans.filter(({ name }) => name === 'process INCREMENTS');
+    const flushes = spansOf('process INCREMENTS');
     const isFirst = ({ parentSpanId = '' }: OtlpSpan) => parentSpanId === '';
     const isCut = (span: OtlpSpan) => LEFT_OUT in readAttributes(span.attributes);
     const whole = flushes.find((span) => isFirst(span) && !isCut(span));
@@ -55,21 +59,38 @@ await t.test(
       t.equal(new Set(sequences).size, MESSAGES_MAX, 'each is found by its sequence');
       t.ok(spans.every(({ links: some = [] }) => some.length <= LINKS_MAX));
       const counts = spans.map((span) => readAttributes(span.attributes)[COUNT] as number);
-      t.equal(
-        counts.reduce((sum, count) => sum + count, 0),
-        messages,
-        'each message is counted in one span',
-      );
+      const sum = counts.reduce((before, count) => before + count, 0);
+      t.equal(sum, messages, 'each message is counted in one span');
     }
     t.match(readAttributes(cut!.attributes), {
       [LEFT_OUT]: 7,
       'increment_mesh.dead_letters_left_out': 100,
     });
-    const letters = collector.spans.filter(({ name }) => name === 'dead-letter INCREMENTS');
-    t.equal(letters.length, 500);
+    t.equal(spansOf('dead-letter INCREMENTS').length, 500);
     t.ok(collector.spans.every(({ droppedLinksCount = 0 }) => droppedLinksCount === 0));
   },
 );
+
+await t.test('that spans are dropped is said once, with what to do', async (t) => {
+  const drop = async (flushes: number) => {
+    const before = collector.spans.length;
+    // At once, so that no export makes room.
+    for (let index = 0; index < flushes; index++) tracing.flushed(flushOf(500, 500), TIMES);
+    const countNew = () => collector.spans.length - before;
+    await until('an export', countNew, (count) => count >= 600);
+    // The SDK says it with the next span for which there is room.
+    tracing.flushed(flushOf(1), TIMES);
+    await until('another export', countNew, (count) => count > 600);
+  };
+  await drop(2);
+  await drop(3);
+  t.match(logged, [/traces have gaps.*OTEL_TRACES_SAMPLER_ARG.*OTEL_BSP_MAX_QUEUE_SIZE/]);
+  t.equal(logged.length, 1);
+});
+
+function spansOf(name: string): OtlpSpan[] {
+  return collector.spans.filter((span) => span.name === name);
+}
 
 /** A flush of messages that are all traced. */
 function flushOf(messages: number, deadLetters = 0): FlushResult {
