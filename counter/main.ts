@@ -14,6 +14,7 @@ import { answerDiscovery } from '../nats/discovery.ts';
 import { answerGateways } from '../nats/requests.ts';
 import { createPuller } from '../nats/pull.ts';
 import { openDatabase } from '../schema/database/database.ts';
+import { parseDatabaseUrl } from '../schema/database/database-url.ts';
 import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { findMistypedNames } from '../schema/settings/mistyped-names.ts';
 import { ConfigurationError, readBoth } from '../schema/settings/environment.ts';
@@ -43,7 +44,6 @@ const NOTHING_HELD: Held = {
   pending: 0,
   oldestAgeMs: 0,
   isBrokerConnected: true,
-  isDatabaseConnected: true,
 };
 
 async function main(): Promise<void> {
@@ -110,6 +110,7 @@ async function main(): Promise<void> {
   service = await startCounter(
     {
       database,
+      databaseUser: parseDatabaseUrl(config.DATABASE_URL).user,
       manager,
       puller: isTracing() ? tracePuller(puller) : puller,
       watch,

@@ -95,6 +95,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
       onCommitted: (part, result) => {
         const now = performance.now();
         const times = { durationMs: now - startedAt, stalenessMs: now - result.oldestEnteredAt };
+        stores.database.committed();
         options.onCommitted(result, times);
         const { messages, increments, keys, alreadyApplied, deadLetters, stepsMs } = result;
         const counts = { messages, increments, keys, alreadyApplied, deadLetters };
@@ -108,6 +109,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
         settler.add(part.messages.values());
       },
       onRefused: options.suspects.add,
+      onTrouble: stores.database.flushFailed,
       onLeft: (part, error) => {
         for (const { sequence, reply } of part.messages.values()) {
           options.warn(
@@ -126,6 +128,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
   } finally {
     clearInterval(extending);
     buffer.endFlush();
+    stores.database.flushEnded();
   }
   options.onFlushed();
 }
@@ -148,7 +151,6 @@ function handleFailure(error: unknown, batch: FlushBatch, options: FlushLoopOpti
     return;
   }
   log.error({ err: cause }, 'a batch could not be flushed and goes back to the broker');
-  stores.isDatabaseAway = true;
   nakAll([...batch.messages.values(), ...buffer.dropCollecting()], options);
 }
 

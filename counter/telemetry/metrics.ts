@@ -11,7 +11,6 @@ export interface Held {
   pending: number;
   oldestAgeMs: number;
   isBrokerConnected: boolean;
-  isDatabaseConnected: boolean;
 }
 
 type Observe = (result: ObservableResult) => void;
@@ -113,11 +112,6 @@ function observeHeld(readHeld: () => Held): void {
   held('broker_connected', '1 while the broker can be reached', ({ isBrokerConnected }) =>
     flag(isBrokerConnected),
   );
-  held(
-    'database_connected',
-    '0 from a batch that could not be flushed until the database answers again',
-    ({ isDatabaseConnected }) => flag(isDatabaseConnected),
-  );
 }
 
 /** Values that were not read yet are not reported. */
@@ -140,6 +134,9 @@ function observeStores(stats: Stats): void {
     },
   );
   observeParked(stats);
+  gauge('database_connected', '1 while PostgreSQL takes what flushes write', (result) =>
+    result.observe(stats.databaseProblem === undefined ? 1 : 0),
+  );
   gauge('database_table_rows', 'Rows of a table, by the estimate of the server', (result) => {
     for (const { table, rows } of stats.tables) result.observe(rows, { table });
   });

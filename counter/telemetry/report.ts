@@ -38,7 +38,7 @@ export function createReport(
       oldest_held_ms: Math.round(held.oldestAgeMs),
       worst_staleness_ms: Math.round(stats.worstStalenessMs()),
       clock_ahead_ms: Math.round(stats.clockAheadMs),
-      database_connected: held.isDatabaseConnected,
+      database_connected: stats.databaseProblem === undefined,
       ...(stats.auditDifference !== undefined && { audit_difference: stats.auditDifference }),
     };
   }
@@ -68,7 +68,8 @@ export function createReport(
         dead_letters: Object.fromEntries(
           Object.entries(stats.deadLetters).filter(([, count]) => count > 0),
         ),
-        database_connected: readHeld().isDatabaseConnected,
+        database_connected: stats.databaseProblem === undefined,
+        ...(stats.databaseProblem !== undefined && { database_problem: stats.databaseProblem }),
         ...(stats.parked !== undefined && { parked_messages: stats.parked.messages }),
         ...readRisk(),
         ...readCountingProblem(),

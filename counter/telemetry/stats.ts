@@ -3,6 +3,7 @@ import { PARKED_BYTES_MAX, type ParkedState } from '../../schema/database/parked
 import { createCountedHistogram } from '../../telemetry/counted-histogram.ts';
 import { createRollingMaximum } from '../../telemetry/rolling-maximum.ts';
 import type { SettingFault } from '../../nats/settings.ts';
+import type { DatabaseTrouble } from '../../schema/database/database-trouble.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
 import type { FlushTimes } from '../flush/flush-times.ts';
 import type { FlushResult, FlushStep } from '../flush/flush.ts';
@@ -43,6 +44,8 @@ export interface Stats extends Recorders {
   readonly settingFaults: readonly SettingFault[];
   /** How far this machine's clock is ahead of the broker's, in milliseconds. */
   clockAheadMs: number;
+  /** What keeps flushes from PostgreSQL; undefined while nothing does. */
+  databaseProblem: DatabaseTrouble | undefined;
   /** Why nothing is counted: stream and database disagree, or the consumer delivers nothing. */
   disagreement: string | undefined;
   consumerStop: string | undefined;
@@ -117,6 +120,7 @@ export function createStats(): Stats {
     activity,
     settingFaults: NO_FAULTS,
     clockAheadMs: 0,
+    databaseProblem: undefined as Stats['databaseProblem'],
     disagreement: undefined as string | undefined,
     consumerStop: undefined as string | undefined,
     risk: undefined as Stats['risk'],
