@@ -95,18 +95,19 @@ async function main(): Promise<void> {
 
   const watch = watchConnection(connection);
   const manager = await managerOf(connection, { timeout: 3_000 });
-  const ackWaitMs = await readConsumerAckWait(manager, config.FLUSH_INTERVAL_MS, {
-    log,
-    signal: startup.signal,
-  });
   let service: CounterService | undefined;
   const readHeld = () => service?.held ?? NOTHING_HELD;
   const stats = createStats();
   createMetrics(stats, readHeld);
   const report = createReport(readInstance(config.INSTANCE_NAME), stats, readHeld);
   const puller = createPuller(connection, watch);
-  // Before the start too: it waits for a person where the stores disagree, and gateways hear it from it.
+  // Before the start too: gateways hear from it what it waits for.
   stopSteps.push(sendHeartbeats(connection, watch, report.readHeartbeat));
+  const ackWaitMs = await readConsumerAckWait(manager, config.FLUSH_INTERVAL_MS, {
+    stats,
+    log,
+    signal: startup.signal,
+  });
   service = await startCounter(
     {
       database,

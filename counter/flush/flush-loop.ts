@@ -13,6 +13,7 @@ import type { Settler } from '../settle/settle.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { describeRefusal } from './database-error.ts';
+import { describeDeadLetters } from './describe-dead-letters.ts';
 import type { FlushTimes } from './flush-times.ts';
 import { StoresDisagree } from '../settle/compare-stores.ts';
 import { FlushAborted } from './flush-failure.ts';
@@ -83,6 +84,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
   const { buffer, settler, stores, stopping, log } = options;
   const startedAt = performance.now();
   const batch = buffer.startFlush();
+  const committed: FlushResult[] = [];
   /** What is left to the broker already. */
   const left = new Set<number>();
   const extending = setInterval(extendAckDeadlines, EXTEND_TICK_MS, options);
@@ -96,6 +98,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
         const now = performance.now();
         const times = { durationMs: now - startedAt, stalenessMs: now - result.oldestEnteredAt };
         stores.database.committed();
+        committed.push(result);
         options.onCommitted(result, times);
         const { messages, increments, keys, alreadyApplied, deadLetters, stepsMs } = result;
         const counts = { messages, increments, keys, alreadyApplied, deadLetters };
@@ -127,6 +130,8 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
     handleFailure(error, batch, options);
   } finally {
     clearInterval(extending);
+    const dead = describeDeadLetters(committed);
+    if (dead !== undefined) log.warn(dead);
     buffer.endFlush();
     stores.database.flushEnded();
   }

@@ -14,6 +14,7 @@ import { describeDatabaseError } from '../../schema/database/describe-database-e
 import type { Log } from '../../telemetry/log.ts';
 import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 import type { Stats } from '../telemetry/stats.ts';
+import type { SettledThrough } from '../maintenance/count-increments.ts';
 import { confirmReplication } from '../flush/replication.ts';
 import {
   afterAgreed,
@@ -62,6 +63,8 @@ export interface StoreHealth {
   /** True while PostgreSQL is known to take no writes. */
   readonly isDatabaseAway: boolean;
   readonly database: DatabaseHealth;
+  /** As it was found last; undefined before. */
+  readonly settled: SettledThrough | undefined;
   /** Why nothing is pulled until a person has acted; undefined while all is well. */
   readonly disagreement: StoresDisagree | undefined;
   /**
@@ -103,6 +106,7 @@ export async function openStores(
   let agreement = startAgreement(await waitForStores(options, { readers, health, warn, signal }));
   health.watch();
   let reconnectedAtMs = 0;
+  let settled: SettledThrough | undefined;
   watch.onChange((isConnected) => {
     if (isConnected) reconnectedAtMs = brokerTimeMs();
     log[isConnected ? 'info' : 'warn'](`the broker is ${isConnected ? 'back' : 'away'}`);
@@ -235,6 +239,8 @@ export async function openStores(
 
   /** Beside the way of an increment: a failure only lets the time stand still. */
   async function record(current: StreamReading, floor: number): Promise<void> {
+    const { incarnation, lastSequence } = current;
+    settled = { incarnation, floor, lastSequence };
     await recordComplete(database, current, floor).catch((error: unknown) =>
       warn(`how complete the counters are can't be recorded: ${describeDatabaseError(error)}`),
     );
@@ -252,6 +258,9 @@ export async function openStores(
       return health.isAway;
     },
     database: health,
+    get settled() {
+      return settled;
+    },
     look,
     readIncarnation,
     refuseReplaced,

@@ -126,6 +126,26 @@ function observeStores(stats: Stats): void {
   gauge('stream_messages', 'Messages in the stream', (result) => {
     if (stats.stream !== undefined) result.observe(stats.stream.messages);
   });
+  gauge('stream_bytes', 'Size of the stream on disk', (result) => {
+    if (stats.stream !== undefined) result.observe(stats.stream.bytes);
+  });
+  gauge('stream_bytes_max', 'Size at which the stream refuses more; 0 for no limit', (result) => {
+    if (stats.stream !== undefined) result.observe(stats.stream.bytesMax);
+  });
+  gauge(
+    'stream_replicas_behind',
+    'Servers that lack something of the streams or the consumer, which they should keep',
+    (result) => {
+      if (stats.replicas !== undefined) result.observe(stats.replicas.behind);
+    },
+  );
+  gauge(
+    'dead_letters_waiting',
+    'Dead letters in their stream, which nobody has replayed or purged',
+    (result) => {
+      if (stats.deadLettersWaiting !== undefined) result.observe(stats.deadLettersWaiting.messages);
+    },
+  );
   gauge(
     'stream_oldest_age_seconds',
     'Age of the oldest message in the stream; 0 if there is none',
