@@ -39,7 +39,7 @@ export interface SettingFault extends Omit<NeededSetting, 'needs'> {
 }
 
 /** The time until which the consumer delivers nothing. */
-const PAUSE = 'pause_until';
+export const PAUSE = 'pause_until';
 
 const KEPT = 'the stream keeps every accepted increment until it is counted';
 const ACCEPTED = 'gateways can store every increment, and know that it is stored';
@@ -128,12 +128,8 @@ export interface ConsumerStop {
 /** Undefined if they get something. @param faults of the consumer; undefined where it is not there. */
 export function findConsumerStop(faults: SettingFault[] | undefined): ConsumerStop | undefined {
   if (faults === undefined) return { kind: 'consumer-gone', text: NO_CONSUMER };
-  const pause = faults.find(isPause);
+  const pause = faults.find(({ name }) => name === PAUSE);
   return pause === undefined ? undefined : { kind: 'consumer-paused', text: describeFault(pause) };
-}
-
-export function isPause({ name }: Pick<SettingFault, 'name'>): boolean {
-  return name === PAUSE;
 }
 
 /** Where the server writes -1 for none. */

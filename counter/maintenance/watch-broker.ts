@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
+import type { JetStreamManager, StreamConfig, StreamInfo } from '@nats-io/jetstream';
 import type { ConnectionWatch } from '../../nats/connect.ts';
 import { findDenial } from '../../nats/denials.ts';
 import { isRefusal } from '../../nats/error-codes.ts';
@@ -9,6 +9,7 @@ import {
   describeFault,
   findConsumerFaults,
   findConsumerStop,
+  findDeadLettersFaults,
   findStreamFaults,
   NO_CONSUMER,
   type SettingFault,
@@ -48,6 +49,8 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
   const readDeadLetters = createDeadLetterReader(manager);
   let behindSince: number | undefined;
   let deniedAt = -Infinity;
+  /** As it was read last. */
+  let deadConfig: StreamConfig | undefined;
   /** What is wrong, and the line for when it is right again. */
   let said = new Map<string, string>();
 
@@ -60,11 +63,13 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
     stats.streamSeen(toReading(increments, performance.now() - askedAt), size);
     const consumer = await manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing);
     const ofConsumer = consumer && findConsumerFaults(consumer, ackWaitMsMin);
-    const faults = [...findStreamFaults(config), ...(ofConsumer ?? [])];
+    const dead = await lookAtDeadLetters().catch(ignoreUnread);
+    deadConfig = dead?.config ?? deadConfig;
+    const ofDead = deadConfig ? findDeadLettersFaults(deadConfig) : [];
+    const faults = [...findStreamFaults(config), ...(ofConsumer ?? []), ...ofDead];
     stats.settingsSeen(faults);
     stats.consumerStop = findConsumerStop(ofConsumer);
     say(faults, ofConsumer === undefined);
-    const dead = await lookAtDeadLetters();
 
     const now = performance.now();
     const replicas = replicasOf({ increments, dead, consumer }, { sightings, now });
@@ -97,10 +102,14 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
     said = found;
   }
 
+  function ignoreUnread(error: unknown): undefined {
+    log.debug({ err: error }, 'the broker could not be read');
+  }
+
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   async function lookAgainAndAgain(): Promise<void> {
-    await look().catch((error: unknown) => log.debug({ err: error }, 'the broker can not be read'));
+    await look().catch(ignoreUnread);
     if (isStopped) return;
     const delayMs = stats.replicas?.isSettling === true ? LOOK_AGAIN_MS : LOOK_MS;
     timer = setTimeout(() => void lookAgainAndAgain(), delayMs);

@@ -1,5 +1,5 @@
 import { identify, type DiscoverableService } from '../../nats/discovery.ts';
-import { describeFault, isPause, type SettingFault } from '../../nats/settings.ts';
+import { describeFault, PAUSE, type SettingFault } from '../../nats/settings.ts';
 import { COUNTER, INCREMENTS_DEAD, SUBJECTS_PREFIX } from '../../nats/streams.ts';
 import type { CounterActivity, CounterStats, Heartbeat } from '../../schema/message/heartbeat.ts';
 import type { Instance } from '../../telemetry/instance.ts';
@@ -69,7 +69,7 @@ export function createReport(
   /** Of what the broker keeps. A pause is a counting problem. */
   function readBroker(): Pick<CounterActivity, 'replicas_behind' | 'setting_faults'> {
     const behind = stats.replicas?.text;
-    const faults = stats.settingFaults.filter((fault) => !isPause(fault)).slice(0, FAULTS_MAX);
+    const faults = stats.settingFaults.filter(({ name }) => name !== PAUSE).slice(0, FAULTS_MAX);
     const asText = (fault: SettingFault) => describeFault(fault).slice(0, FAULT_LENGTH_MAX);
     return {
       ...(behind !== undefined && { replicas_behind: behind.slice(0, FAULT_LENGTH_MAX) }),
@@ -82,6 +82,24 @@ export function createReport(
     return { parked_messages: stats.parked.messages, is_parking_full: stats.parked.isFull };
   }
 
+  function readActivity(): CounterActivity {
+    return {
+      ...stats.activity.read(),
+      dead_letters: Object.fromEntries(
+        Object.entries(stats.deadLetters).filter(([, count]) => count > 0),
+      ),
+      database_connected: stats.databaseProblem === undefined,
+      ...(stats.databaseProblem !== undefined && { database_problem: stats.databaseProblem }),
+      ...(stats.incrementsCounted !== undefined && {
+        increments_counted: String(stats.incrementsCounted),
+      }),
+      ...readBroker(),
+      ...readParked(),
+      ...readRisk(),
+      ...readCountingProblem(),
+    };
+  }
+
   return {
     readHeartbeat: () => ({
       name: 'counter',
@@ -90,21 +108,7 @@ export function createReport(
       uptime_ms: Math.round(process.uptime() * 1000),
       is_stopping: false,
       stats: readStats(),
-      activity: {
-        ...stats.activity.read(),
-        dead_letters: Object.fromEntries(
-          Object.entries(stats.deadLetters).filter(([, count]) => count > 0),
-        ),
-        database_connected: stats.databaseProblem === undefined,
-        ...(stats.databaseProblem !== undefined && { database_problem: stats.databaseProblem }),
-        ...(stats.incrementsCounted !== undefined && {
-          increments_counted: String(stats.incrementsCounted),
-        }),
-        ...readBroker(),
-        ...readParked(),
-        ...readRisk(),
-        ...readCountingProblem(),
-      },
+      activity: readActivity(),
     }),
     service: {
       ...identity,
@@ -127,7 +131,7 @@ export function createReport(
         errors: countDeadLetters(),
         lastError: countDeadLetters() > 0 ? `dead letters: see ${INCREMENTS_DEAD}` : '',
         processingMs: stats.flushingMs,
-        stats: readStats(),
+        stats: { ...readStats(), activity: readActivity() },
       }),
     },
   };
