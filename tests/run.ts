@@ -9,7 +9,7 @@ import { isUnitTest } from './runner/share-processes.ts';
  * Runs test files, the longest first, each with a process of its own and short ones together, and prints a closing line that
  * people and CI read alike: `12 passed, 0 failed`.
  *
- *     npm test                                          all but tests/system and tests/long
+ *     npm test                                          all but tests/system, tests/long and tests/programs
  *     npm test -- tests/counter/flush/flush.test.ts     one file, shown as it goes
  *     npm test -- --jobs=1 'tests/nats/*.test.ts'
  *     npm test -- --again=2                             two files that fail may be run once more, alone
