@@ -28,7 +28,9 @@ interface Outcome {
   output: string;
 }
 
-await t.test('the nats CLI', { timeout: 280_000 }, async (t) => {
+t.setTimeout(1_750_000);
+
+await t.test('the nats CLI', async (t) => {
   const cli = await findGoProgram('nats', SOURCE);
   if (typeof cli !== 'string') {
     t.pass(cli.reason, { skip: true });

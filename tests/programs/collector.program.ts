@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { findFreePort } from '../../mesh/servers/ports.ts';
+import { untilTotal } from '../support/counters.ts';
+import { makeFolder } from '../support/folders.ts';
+import { drive, total } from '../support/load.ts';
+import { startServers } from '../support/servers.ts';
+import { startCounter, startGateway, type Service } from '../support/services.ts';
+import { until } from '../support/until.ts';
+import { readAlerts, readPanels, readSignals, type Query } from '../telemetry/queries.ts';
+import { startCollector, type CollectorPorts } from './collector.ts';
+import { findCollector } from './find-collector.ts';
+import { startPrometheus, type Prometheus } from './prometheus.ts';
+
+/** Flushes come sooner than in operation, so that their figures do too. */
+const FAST = { FLUSH_INTERVAL_MS: '1000' };
+const DATA_MS_MAX = 60_000;
+/** Prometheus' own: whether a target answered. */
+const UP = 'up';
+
+t.setTimeout(1_750_000);
+
+await t.test('the collector, between services and Prometheus', async (t) => {
+  const program = await findCollector();
+  if (typeof program !== 'string') {
+    t.pass(program.reason, { skip: true });
+    return;
+  }
+  const folder = makeFolder(t);
+  const servers = await startServers(t, { flushIntervalMs: 1_000 });
+  const ports = { scrape: await findPorts(), otlp: await findPorts() };
+  const telemetry = {
+    OTEL_METRICS_EXPORTER: 'prometheus,otlp',
+    OTEL_METRIC_EXPORT_INTERVAL: '1000',
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.otlp.http}`,
+  };
+  const gateway = () => startGateway(t, servers, telemetry);
+  const counter = () => startCounter(t, servers, { ...telemetry, ...FAST });
+  const services = {
+    gateway: [await gateway(), await gateway()],
+    counter: [await counter(), await counter()],
+  };
+  // Each has a store of its own, since a service that is asked and sends counts double.
+  const ways = {
+    scrape: await watch(t, program, {
+      folder: join(folder, 'scrape'),
+      ports: ports.scrape,
+      targets: services,
+    }),
+    otlp: await watch(t, program, { folder: join(folder, 'otlp'), ports: ports.otlp }),
+  };
+
+  const load = new AbortController();
+  const driven = drive({
+    urls: services.gateway.map(({ url }) => url),
+    keys: Array.from({ length: 100 }, () => randomUUID()),
+    connections: 4,
+    pauseMs: 20,
+    signal: load.signal,
+  });
+  t.teardown(() => load.abort());
+
+  for (const [way, prometheus] of Object.entries(ways)) {
+    await t.test(`by ${way} every panel and every signal has data`, async (t) => {
+      for (const query of [...readSignals(), ...readPanels()]) {
+        const hasData = (values: number[]) => values.some(Number.isFinite);
+        const ask = async () =>
+          (await prometheus.query(query.expression)).map(({ value }) => value);
+        const values = await until(`${way}: ${query.place}`, ask, hasData, DATA_MS_MAX);
+        t.ok(values.length > 0, query.place);
+      }
+    });
+
+    await t.test(`by ${way} every alert reads what is there, and is quiet`, async (t) => {
+      for (const alert of readAlerts()) {
+        const names = await readNames(prometheus, alert);
+        for (const name of names.direct) {
+          // Only a scrape tells whether there is something to scrape.
+          if (way !== 'scrape' && name === UP) continue;
+          const found = await until(
+            `${alert.name}: ${name}`,
+            () => prometheus.query(`count(${name})`),
+            ({ length }) => length > 0,
+            DATA_MS_MAX,
+          );
+          t.ok(found.length > 0, `${alert.name}: ${name}`);
+        }
+        const firing = await prometheus.query(alert.expression);
+        if (way === 'scrape' || !names.all.has(UP)) t.same(firing, [], alert.name);
+      }
+    });
+  }
+
+  await t.test('two gateways and two counter services add up to what was sent', async (t) => {
+    load.abort();
+    const sent = total((await driven).accepted);
+    t.ok(sent > 100, `${sent} increments`);
+    await untilTotal(servers.database, sent, 30_000);
+    for (const [way, { query }] of Object.entries(ways)) {
+      for (const name of ['increments_accepted_total', 'increments_committed_total']) {
+        const sum = async () => (await query(`sum(${name})`))[0]?.value;
+        t.equal(await until(`${way}: ${name}`, sum, (value) => value === sent), sent);
+        t.equal((await query(name)).length, 2, `${way}: ${name} of each instance`);
+      }
+    }
+  });
+
+  await t.test(
+    'metrics that are sent to it beside the scrape are refused, and said once',
+    async (t) => {
+      const sender = await startGateway(t, servers, {
+        ...telemetry,
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.scrape.http}`,
+        OTEL_METRIC_EXPORT_INTERVAL: '200',
+      });
+      const lines = () => sender.log.filter(({ msg }) => msg.startsWith('metrics '));
+      await until('a line', lines, ({ length }) => length > 0);
+      await sender.stop();
+      t.match(lines(), [{ msg: /^metrics can't be exported \(.*404/ }]);
+    },
+  );
+});
+
+/** The names of metrics that a query reads, and with those that its signals read. */
+async function readNames(
+  { metricsOf }: Prometheus,
+  query: Query,
+): Promise<{ direct: string[]; all: Set<string> }> {
+  const signals = new Map(readSignals().map(({ place, expression }) => [place, expression]));
+  const direct = await metricsOf(query.expression);
+  const all = new Set(direct);
+  for (const name of all) {
+    const expression = signals.get(name);
+    if (expression !== undefined) for (const one of await metricsOf(expression)) all.add(one);
+  }
+  return { direct, all };
+}
+
+interface WatchOptions {
+  folder: string;
+  ports: CollectorPorts;
+  /** Services that are scraped, by job; without it, they send. */
+  targets?: Record<string, Service[]>;
+}
+
+async function watch(t: Test, program: string, options: WatchOptions): Promise<Prometheus> {
+  const { folder, ports, targets } = options;
+  mkdirSync(folder);
+  const prometheus = await startPrometheus(t, folder, ports.metrics);
+  await startCollector(t, program, {
+    file: join(folder, 'collector.yaml'),
+    ports,
+    writeUrl: prometheus.writeUrl,
+    ...(targets !== undefined && { targets }),
+  });
+  return prometheus;
+}
+
+async function findPorts(): Promise<CollectorPorts> {
+  return {
+    grpc: await findFreePort(),
+    http: await findFreePort(),
+    metrics: await findFreePort(),
+  };
+}
