@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../mesh/servers/ports.ts';
@@ -12,7 +11,7 @@ import { until } from '../support/until.ts';
 import { readAlerts, readPanels, readSignals, type Query } from '../telemetry/queries.ts';
 import { startCollector, type CollectorPorts } from './collector.ts';
 import { findCollector } from './find-collector.ts';
-import { startPrometheus, type Prometheus } from './prometheus.ts';
+import { startPrometheus, type Prometheus } from '../telemetry/prometheus.ts';
 
 /** Flushes come sooner than in operation, so that their figures do too. */
 const FAST = { FLUSH_INTERVAL_MS: '1000' };
@@ -45,11 +44,11 @@ await t.test('the collector, between services and Prometheus', async (t) => {
   // Each has a store of its own, since a service that is asked and sends counts double.
   const ways = {
     scrape: await watch(t, program, {
-      folder: join(folder, 'scrape'),
+      file: join(folder, 'scrape.yaml'),
       ports: ports.scrape,
       targets: services,
     }),
-    otlp: await watch(t, program, { folder: join(folder, 'otlp'), ports: ports.otlp }),
+    otlp: await watch(t, program, { file: join(folder, 'otlp.yaml'), ports: ports.otlp }),
   };
 
   const load = new AbortController();
@@ -139,18 +138,24 @@ async function readNames(
 }
 
 interface WatchOptions {
-  folder: string;
+  file: string;
   ports: CollectorPorts;
   /** Services that are scraped, by job; without it, they send. */
   targets?: Record<string, Service[]>;
 }
 
 async function watch(t: Test, program: string, options: WatchOptions): Promise<Prometheus> {
-  const { folder, ports, targets } = options;
-  mkdirSync(folder);
-  const prometheus = await startPrometheus(t, folder, ports.metrics);
+  const { file, ports, targets } = options;
+  const job = (name: string, port: number) => ({
+    job_name: name,
+    static_configs: [{ targets: [`127.0.0.1:${port}`] }],
+  });
+  const prometheus = await startPrometheus(t, (port) => [
+    job('collector', ports.metrics),
+    job('prometheus', port),
+  ]);
   await startCollector(t, program, {
-    file: join(folder, 'collector.yaml'),
+    file,
     ports,
     writeUrl: prometheus.writeUrl,
     ...(targets !== undefined && { targets }),

@@ -2,14 +2,15 @@ import { writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
 import type { Service } from '../support/services.ts';
+import type { ScrapeJob } from '../telemetry/prometheus.ts';
 import { readCollectorConfig } from './find-collector.ts';
-import { startProgram, type StartedProgram } from './start-program.ts';
+import { startProgram, type StartedProgram } from '../support/start-program.ts';
 
 interface Config {
   receivers: {
     otlp: { protocols: Record<'grpc' | 'http', { endpoint: string }> };
     prometheus?: {
-      config: { global: Record<string, string>; scrape_configs: { job_name: string }[] };
+      config: { global: Record<string, string>; scrape_configs: ScrapeJob[] };
     };
   };
   exporters: Record<string, { endpoint?: string; tls?: unknown }>;
@@ -63,10 +64,14 @@ function configure(config: Config, options: CollectorOptions): Config {
   } else {
     const { config: scrape } = receivers.prometheus!;
     scrape.global = { scrape_interval: '1s', scrape_timeout: '1s' };
-    scrape.scrape_configs = Object.entries(targets).map(([job, services]) => ({
-      job_name: job,
-      static_configs: [{ targets: services.map(({ metrics }) => new URL(metrics).host) }],
-    }));
+    scrape.scrape_configs = scrape.scrape_configs
+      .filter(({ job_name: name }) => name in targets)
+      .map(({ dns_sd_configs: _names, ...job }) => ({
+        ...job,
+        static_configs: [
+          { targets: targets[job.job_name]!.map(({ metrics }) => new URL(metrics).host) },
+        ],
+      }));
   }
   for (const [name, exporter] of Object.entries(exporters)) {
     if (name.startsWith('prometheus')) exporter.endpoint = writeUrl;

@@ -5,8 +5,9 @@ import { codeOf, readPages, readText } from '../docs/pages.ts';
 export interface DocumentedCommand {
   /** Where it is written: `docs/runbook.md`. */
   place: string;
-  /** As somebody types it on this machine: what runs it in a container is left out. */
+  /** Without what runs it in a container. */
   line: string;
+  isInContainer: boolean;
   /** What the page shows of its output; empty where it shows none. */
   output: string[];
 }
@@ -19,13 +20,13 @@ export const NATS_CLI_PAGE = 'docs/nats-cli.md';
  * which compose.yaml explains it.
  */
 const COMMAND =
-  /^(?:\$ )?((?:[A-Z_]+=('[^']*'|\S+) )*)(?:docker compose run --rm )?(nats (?:(?! {2}).)+)/;
+  /^(?:\$ )?((?:[A-Z_]+=('[^']*'|\S+) )*)(docker compose run --rm )?(nats (?:(?! {2}).)+)/;
 /** What a page says in short, after it has said what it is about: `stream info INCREMENTS`. */
 const SHORT = /^(?:account|consumer|context|events|micro|server|stream|sub) [a-z]+(?: [A-Z]\S*)*$/;
 
 /** Each once, those of the page that shows their output last: the last of them remove things. */
 export function readDocumentedCommands(printed: string): DocumentedCommand[] {
-  const pages = readPages().filter(({ path }) => path !== 'CHANGELOG.md' && path !== NATS_CLI_PAGE);
+  const pages = readPages().filter(({ path }) => path !== 'CHANGELOG.md');
   const places = [
     ...pages.map(({ path, text }) => ({ place: path, lines: codeOf(text) })),
     { place: 'compose.yaml', lines: commentsOf(readText('compose.yaml')) },
@@ -34,19 +35,26 @@ export function readDocumentedCommands(printed: string): DocumentedCommand[] {
   ];
   const named = places.flatMap(({ place, lines }) =>
     lines.flatMap((text) => {
-      const line = commandOf(text.trim());
-      return line === undefined ? [] : [{ place, line, output: [] }];
+      const command = commandOf(text.trim());
+      return command === undefined ? [] : [{ place, ...command, output: [] }];
     }),
   );
   const shown = readShown(readText(NATS_CLI_PAGE));
-  const seen = new Set(shown.map(({ line }) => line));
-  const once = named.filter(({ line }) => !seen.has(line) && seen.add(line));
+  const seen = new Set(shown.map(keyOf));
+  const once = named.filter((one) => !seen.has(keyOf(one)) && seen.add(keyOf(one)));
   return [...once, ...shown];
 }
 
-function commandOf(text: string): string | undefined {
-  if (SHORT.test(text)) return `nats ${text}`;
-  return COMMAND.exec(text)?.[3]?.trim();
+function keyOf({ line, isInContainer }: DocumentedCommand): string {
+  return `${line} ${isInContainer}`;
+}
+
+function commandOf(text: string): Pick<DocumentedCommand, 'line' | 'isInContainer'> | undefined {
+  if (SHORT.test(text)) return { line: `nats ${text}`, isInContainer: false };
+  const [, , , container, line] = COMMAND.exec(text) ?? [];
+  return line === undefined
+    ? undefined
+    : { line: line.trim(), isInContainer: container !== undefined };
 }
 
 function commentsOf(text: string): string[] {
@@ -59,9 +67,10 @@ function readShown(text: string): DocumentedCommand[] {
   for (const [, block = ''] of text.matchAll(/^```\w*\n([^]*?)^```$/gm)) {
     let last: DocumentedCommand | undefined;
     for (const text of block.split('\n')) {
-      const line = commandOf(text);
-      if (line !== undefined) shown.push((last = { place: NATS_CLI_PAGE, line, output: [] }));
-      else if (last !== undefined && text.trim() !== '') last.output.push(text);
+      const command = commandOf(text);
+      if (command !== undefined) {
+        shown.push((last = { place: NATS_CLI_PAGE, ...command, output: [] }));
+      } else if (last !== undefined && text.trim() !== '') last.output.push(text);
     }
   }
   return shown;

@@ -6,7 +6,7 @@ import { findFreePort } from '../../mesh/servers/ports.ts';
 import { runProgram } from '../../mesh/servers/run-program.ts';
 import { send } from '../support/load.ts';
 import { findOrBuild, type Missing } from './cached-program.ts';
-import { startProgram } from './start-program.ts';
+import { startProgram } from '../support/start-program.ts';
 
 /** The last one that has a Go module: Jaeger 2.13, which says itself that it is this. */
 const VERSION = '1.76.0';

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Test } from 'tap';
-import { endWithUs } from '../support/end-with-us.ts';
-import { send } from '../support/load.ts';
-import { until } from '../support/until.ts';
+import { endWithUs } from './end-with-us.ts';
+import { send } from './load.ts';
+import { until } from './until.ts';
 
 const READY_MS_MAX = 60_000;
 

@@ -4,9 +4,10 @@ import type { Test } from 'tap';
 import { parse, stringify } from 'yaml';
 import { findFreePort } from '../../mesh/servers/ports.ts';
 import { ROOT } from '../mesh/deploy/compose-file.ts';
+import { makeFolder } from '../support/folders.ts';
 import { send } from '../support/load.ts';
 import { findDebianProgram } from '../system/debian-program.ts';
-import { startProgram } from './start-program.ts';
+import { startProgram } from '../support/start-program.ts';
 
 export interface Series {
   metric: Record<string, string>;
@@ -25,32 +26,35 @@ export interface Prometheus {
 /** Grafana fills in four times the scrape interval, at least. */
 const RATE_INTERVAL = '20s';
 
+/** Of a configuration. */
+export interface ScrapeJob {
+  job_name: string;
+  static_configs: { targets: string[] }[];
+  dns_sd_configs?: unknown;
+}
+
 /**
- * The real Prometheus with telemetry/prometheus, other addresses, and every second, so that nobody waits.
+ * The real Prometheus with telemetry/prometheus, every second, so that nobody waits. It takes what a collector
+ * writes, and asks itself what `jobsAt` says.
  *
- * @param collectorPort where the collector shows its own metrics.
+ * @param jobsAt is given the port of this Prometheus.
  */
 export async function startPrometheus(
   t: Test,
-  folder: string,
-  collectorPort: number,
+  jobsAt: (port: number) => ScrapeJob[],
 ): Promise<Prometheus> {
+  const folder = makeFolder(t);
   const own = join(ROOT, 'telemetry/prometheus');
   const config = parse(readFileSync(join(own, 'prometheus.yaml'), 'utf8')) as {
     rule_files: string[];
-    scrape_configs: { job_name: string }[];
   };
   const port = await findFreePort();
-  const ports: Record<string, number> = { collector: collectorPort, prometheus: port };
   const file = join(folder, 'prometheus.yaml');
   const changed = {
     ...config,
     global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
     rule_files: config.rule_files.map((name) => join(own, name)),
-    scrape_configs: config.scrape_configs.map(({ job_name: name }) => ({
-      job_name: name,
-      static_configs: [{ targets: [`127.0.0.1:${ports[name]}`] }],
-    })),
+    scrape_configs: jobsAt(port),
   };
   writeFileSync(file, stringify(changed));
   const url = `http://127.0.0.1:${port}`;
