@@ -51,6 +51,8 @@ export interface Terminal {
   writeError: (output: string) => void;
   /** All of standard input. */
   readInput: () => Promise<string>;
+  /** Whether standard output is one, whose screen can be cleared. */
+  isTerminal?: boolean;
   /** Missing where standard input is not a terminal. */
   ask?: (question: string) => Promise<string>;
 }

@@ -6,13 +6,16 @@ import { takeStreamName } from './take-stream-name.ts';
 
 takeStreamName(process.argv.slice(2), process.env);
 const { runCommandLine } = await import('./run-command-line.ts');
-process.exitCode = await runCommandLine(process.argv.slice(2), {
+const code = await runCommandLine(process.argv.slice(2), {
   environment: process.env,
   write: (output) => void process.stdout.write(output),
   writeError: (output) => void process.stderr.write(output),
   readInput: () => text(process.stdin),
+  isTerminal: process.stdout.isTTY,
   ...(process.stdin.isTTY && { ask }),
 });
+// A connection to a frozen server would keep the process; what was written is written first.
+process.stdout.write('', () => process.exit(code));
 
 async function ask(question: string): Promise<string> {
   const dialogue = createInterface({ input: process.stdin, output: process.stderr });
