@@ -21,6 +21,7 @@ import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
 import { readTelemetrySettings } from '../telemetry/settings.ts';
 import { startTelemetry } from '../telemetry/start.ts';
+import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { isTracing } from '../telemetry/tracing.ts';
 import { startCounter, type CounterService } from './app.ts';
 import { CounterConfig, readCounterConfig, STOP_MS_MAX } from './config.ts';
@@ -121,7 +122,7 @@ async function main(): Promise<void> {
       messagesHeldMax: config.MESSAGES_HELD_MAX,
       idempotencyKeptMs: config.IDEMPOTENCY_KEY_KEPT_MS,
       stats,
-      ...(isTracing() && { tracing: createFlushTracing() }),
+      ...(isTracing() && { tracing: createFlushTracing(throttleWarnings(log)) }),
       log,
     },
     startup.signal,

@@ -30,13 +30,11 @@ import { upsertCounters } from './upsert-counters.ts';
 import { upsertSeparately, type SeparateOptions } from './upsert-separately.ts';
 import { confirmReplication } from './replication.ts';
 import { startStepTimer } from './step-timer.ts';
+import { findTraced, type TracedMessage } from './traced-messages.ts';
 import { writeDeadLetters, type DeadLetter } from './write-dead-letters.ts';
 
 /** What a flush spends its time on: the steps above, and the beginning of the transaction. */
 export type FlushStep = 'begin' | 'deduplicate' | 'keys' | 'upsert' | 'dead-letters' | 'commit';
-
-/** As many as a span can link to. */
-const TRACEPARENTS_MAX = 128;
 
 export interface FlushResult {
   messages: number;
@@ -55,8 +53,9 @@ export interface FlushResult {
   /** When the oldest increment added entered the stream; Infinity if none was added. */
   oldestEnteredAt: number;
   stepsMs: Partial<Record<FlushStep, number>>;
-  /** The trace contexts of the messages it added, as many as a span can link to. */
-  traceparents: string[];
+  /** Messages that have a row of the ledger now, counted or not; of these, those that are traced. */
+  settled: number;
+  traced: TracedMessage[];
   summary: FlushSummary;
 }
 
@@ -111,7 +110,8 @@ export async function flush(
         (oldest, { enteredAt }) => Math.min(oldest, enteredAt),
         Infinity,
       ),
-      traceparents: readTraceparents(fresh),
+      settled: batch.messages.size,
+      traced: findTraced(batch.messages.values(), written),
       tally,
       written,
     };
@@ -256,12 +256,4 @@ function countIncrements(tallied: HeldMessage[], judged: JudgedMessage[]): numbe
     tallied.reduce((sum, { increments }) => sum + increments, 0) +
     judged.reduce((sum, { counted }) => sum + counted.length, 0)
   );
-}
-
-function readTraceparents(messages: HeldMessage[]): string[] {
-  const found: string[] = [];
-  for (const { traceparent } of messages) {
-    if (traceparent !== undefined && found.push(traceparent) === TRACEPARENTS_MAX) break;
-  }
-  return found;
 }
