@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { findFreePort } from '../../mesh/servers/ports.ts';
 import { untilTotal } from '../support/counters.ts';
 import { makeFolder } from '../support/folders.ts';
 import { drive, total } from '../support/load.ts';
@@ -9,7 +8,7 @@ import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway, type Service } from '../support/services.ts';
 import { until } from '../support/until.ts';
 import { readAlerts, readPanels, readSignals } from '../telemetry/queries.ts';
-import { startCollector, type CollectorPorts } from './collector.ts';
+import { findCollectorPorts, startCollector, type CollectorPorts } from './collector.ts';
 import { findCollector } from './find-collector.ts';
 import { startPrometheus, type Prometheus } from '../telemetry/prometheus.ts';
 
@@ -29,7 +28,7 @@ await t.test('the collector, between services and Prometheus', async (t) => {
   }
   const folder = makeFolder(t);
   const servers = await startServers(t, { flushIntervalMs: 1_000 });
-  const ports = { scrape: await findPorts(), otlp: await findPorts() };
+  const ports = { scrape: await findCollectorPorts(), otlp: await findCollectorPorts() };
   const telemetry = {
     OTEL_METRICS_EXPORTER: 'prometheus,otlp',
     OTEL_METRIC_EXPORT_INTERVAL: '1000',
@@ -147,12 +146,4 @@ async function watch(t: Test, program: string, options: WatchOptions): Promise<P
     ...(targets !== undefined && { targets }),
   });
   return prometheus;
-}
-
-async function findPorts(): Promise<CollectorPorts> {
-  return {
-    grpc: await findFreePort(),
-    http: await findFreePort(),
-    metrics: await findFreePort(),
-  };
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import { stringify } from 'yaml';
+import { findFreePort } from '../../mesh/servers/ports.ts';
 import type { Service } from '../support/services.ts';
 import type { ScrapeJob } from '../telemetry/prometheus.ts';
 import { readCollectorConfig } from './find-collector.ts';
@@ -24,8 +25,8 @@ export interface CollectorOptions {
   /** Of its configuration. */
   file: string;
   ports: CollectorPorts;
-  /** Where metrics go, by remote write. */
-  writeUrl: string;
+  /** Where metrics go, by remote write; else nowhere. */
+  writeUrl?: string;
   /** Where traces go, by OTLP over HTTP; else nowhere. */
   tracesUrl?: string;
   /** Whom it asks for metrics, by job; without it, it takes those that are sent by OTLP instead. */
@@ -37,6 +38,17 @@ export interface CollectorPorts {
   http: number;
   /** Its own metrics. */
   metrics: number;
+}
+
+/** A port where nothing listens. */
+const NOWHERE = 'http://127.0.0.1:9';
+
+export async function findCollectorPorts(): Promise<CollectorPorts> {
+  return {
+    grpc: await findFreePort(),
+    http: await findFreePort(),
+    metrics: await findFreePort(),
+  };
 }
 
 /** The real collector with telemetry/collector.yaml, at other addresses and every second, so that nobody waits. */
@@ -74,8 +86,8 @@ function configure(config: Config, options: CollectorOptions): Config {
       }));
   }
   for (const [name, exporter] of Object.entries(exporters)) {
-    if (name.startsWith('prometheus')) exporter.endpoint = writeUrl;
-    if (name.startsWith('otlp')) exporter.endpoint = tracesUrl ?? 'http://127.0.0.1:9';
+    if (name.startsWith('prometheus')) exporter.endpoint = writeUrl ?? NOWHERE;
+    if (name.startsWith('otlp')) exporter.endpoint = tracesUrl ?? NOWHERE;
   }
   service.telemetry.metrics = {
     readers: [{ pull: { exporter: { prometheus: { host: '127.0.0.1', port: ports.metrics } } } }],

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import t from 'tap';
 import { untilTotal } from '../support/counters.ts';
 import { makeFolder } from '../support/folders.ts';
@@ -6,6 +7,8 @@ import { post } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
 import { until } from '../support/until.ts';
+import { findCollectorPorts, startCollector } from './collector.ts';
+import { findCollector } from './find-collector.ts';
 import { findJaeger, startJaeger, type JaegerSpan } from './jaeger.ts';
 
 const MESSAGE_ID = 'messaging.message.id';
@@ -14,20 +17,30 @@ const OPERATION = 'messaging.operation.name';
 t.setTimeout(1_750_000);
 
 await t.test('one increment is followed in Jaeger, from its request to its commit', async (t) => {
-  const program = await findJaeger();
-  if (typeof program !== 'string') {
-    t.pass(program.reason, { skip: true });
+  const [program, collector] = [await findJaeger(), await findCollector()];
+  if (typeof program !== 'string' || typeof collector !== 'string') {
+    for (const one of [program, collector]) {
+      if (typeof one !== 'string') t.pass(one.reason, { skip: true });
+    }
     return;
   }
-  const jaeger = await startJaeger(t, program, makeFolder(t));
+  const folder = makeFolder(t);
+  const jaeger = await startJaeger(t, program, folder);
   const servers = await startServers(t, { flushIntervalMs: 300 });
+  const ports = await findCollectorPorts();
   const tracing = {
     OTEL_TRACES_EXPORTER: 'otlp',
-    OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.otlpUrl,
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${ports.http}`,
     OTEL_BSP_SCHEDULE_DELAY: '100',
   };
   const gateway = await startGateway(t, servers, tracing);
-  await startCounter(t, servers, { ...tracing, FLUSH_INTERVAL_MS: '300' });
+  const counter = await startCounter(t, servers, { ...tracing, FLUSH_INTERVAL_MS: '300' });
+  await startCollector(t, collector, {
+    file: join(folder, 'collector.yaml'),
+    ports,
+    tracesUrl: jaeger.otlpUrl,
+    targets: { gateway: [gateway], counter: [counter] },
+  });
 
   const [traceId, clientId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
   const increment = { key: randomUUID(), value: 1 };
@@ -60,8 +73,8 @@ await t.test('one increment is followed in Jaeger, from its request to its commi
   t.ok(areLinked(request, message), 'linked to the request');
 
   const flush = await find(
-    'the flush, by its link to the message',
-    () => jaeger.search('counter'),
+    'the flush, by the id of the message',
+    () => jaeger.search('counter', { [MESSAGE_ID]: id }),
     (span) => tagOf(span, OPERATION) === 'process' && areLinked(message, span),
   );
   const commit = await find(
