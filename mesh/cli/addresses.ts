@@ -8,6 +8,8 @@ import { NoAnswer, Refusal } from './errors.ts';
 
 /** The servers of a mesh, with the users to connect as. */
 export interface Addresses {
+  /** The data folder that is looked at, whether there is one or not. */
+  dataDir: string;
   nats: (role: 'inspector' | 'provisioner' | 'operator') => string;
   /** How the brokers are reached beside their URL. */
   natsAccess: NatsAccess;
@@ -51,6 +53,7 @@ export function findAddresses(given: {
     );
   };
   return {
+    dataDir: folder,
     nats: (role) => find(natsUrl, (mesh) => natsUrlAs(role, mesh, folder)),
     natsAccess: natsUrl === undefined ? (mesh?.natsAccess ?? {}) : given.natsAccess,
     get database() {

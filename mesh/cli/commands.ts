@@ -9,6 +9,7 @@ import { showDeadLetter } from './dead-letters/show.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { addKey, listKeys, revokeKey } from './keys.ts';
+import { logs } from './logs.ts';
 import { natsContextCommand } from './nats-context.ts';
 import { replicas } from './replicas.ts';
 import { rotateKey } from './rotate-key.ts';
@@ -21,6 +22,7 @@ import { version } from './version.ts';
 export const COMMANDS: Command[] = [
   up,
   status,
+  logs,
   audit,
   acceptLoss,
   listDeadLetters,

@@ -1,13 +1,13 @@
-import { closeSync, fstatSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { styleText } from 'node:util';
 import type { DetachedProcess } from '../servers/detached-process.ts';
-import { LOG_BYTES_MAX, openLogFile } from '../servers/log-file.ts';
+import { openRotatedLog } from '../servers/log-file.ts';
+import { parseLogEntry, type LogLevelName } from './log-entry.ts';
+import { printable } from './printable.ts';
 
-/** Of pino: lower levels are only written to the file. */
-const LEVEL_SHOWN_MIN = 40;
-const LEVEL_NAMES: Record<number, string> = { 40: 'warn', 50: 'error', 60: 'fatal' };
+/** Lower ones are only written to the file. */
+const LEVELS_SHOWN: LogLevelName[] = ['warn', 'error', 'fatal'];
 
 /**
  * Writes a service's log to a file, and shows its warnings and errors in the terminal, as well as lines
@@ -19,8 +19,7 @@ export function keepLog(
   file: string,
   options: { name: string; say: (line: string) => void },
 ): void {
-  let log: number | undefined = openLogFile(file);
-  let size = fstatSync(log).size;
+  const log = openRotatedLog(file);
   let lost = 0;
   const streams = [service.stdout, service.stderr].filter((stream) => stream !== null);
   let open = streams.length;
@@ -35,15 +34,13 @@ export function keepLog(
     });
     lines.once('close', () => {
       open -= 1;
-      if (open === 0) close();
+      if (open === 0) log.close();
     });
   }
 
   function keep(line: string): void {
     try {
-      log ??= openLogFile(file);
-      size += writeSync(log, `${line}\n`);
-      if (size > LOG_BYTES_MAX) rotate();
+      log.write(line);
     } catch (error) {
       if (lost++ > 0) return;
       options.say(
@@ -54,17 +51,6 @@ export function keepLog(
     if (lost > 0) options.say(`the log ${file} is written again; ${lost} lines are lost`);
     lost = 0;
   }
-
-  function rotate(): void {
-    close();
-    log = openLogFile(file);
-    size = 0;
-  }
-
-  function close(): void {
-    if (log !== undefined) closeSync(log);
-    log = undefined;
-  }
 }
 
 /** Parses only what may be shown: a busy service logs thousands of lines that are not. */
@@ -72,28 +58,10 @@ function readable(line: string, name: string): string | undefined {
   if (/^\{"level":[123]0,/.test(line) || line === '') return undefined;
   // The frames of a crash that are inside Node are only written to the file.
   if (/^ +at .*\(?node:/.test(line)) return undefined;
-  const entry = parse(line);
-  if (entry === undefined) return `${name}: ${line}`;
-  if (entry.level < LEVEL_SHOWN_MIN) return undefined;
-  const level = LEVEL_NAMES[entry.level] ?? `level ${entry.level}`;
-  const reason = entry.err?.message;
-  const message = [entry.msg, reason].filter(
-    (part, index, all) => part && all.indexOf(part) === index,
-  );
-  return `${name} ${styleText(entry.level > 40 ? 'red' : 'yellow', level)}: ${message.join(': ')}`;
-}
-
-interface LogEntry {
-  level: number;
-  msg?: string;
-  err?: { message?: string };
-}
-
-function parse(line: string): LogEntry | undefined {
-  try {
-    const entry = JSON.parse(line) as LogEntry;
-    return typeof entry?.level === 'number' ? entry : undefined;
-  } catch {
-    return undefined;
-  }
+  const entry = parseLogEntry(line);
+  if (entry === undefined) return `${name}: ${printable(line)}`;
+  const { level = 'info', message } = entry;
+  if (!LEVELS_SHOWN.includes(level)) return undefined;
+  const color = level === 'warn' ? 'yellow' : 'red';
+  return `${name} ${styleText(color, level)}: ${printable(message)}`;
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { runCommandLine } from '../../../mesh/cli/run-command-line.ts';
 import type { Servers } from '../../support/servers.ts';
@@ -50,7 +51,9 @@ export async function runCommand(
       environment,
       write: (text) => void (written.output += stripVTControlCharacters(text)),
       writeError: (text) => void (written.error += stripVTControlCharacters(text)),
+      drained: () => Promise.resolve(),
       readInput: () => Promise.resolve(input),
+      input: () => Readable.from([Buffer.from(input)]),
     },
   );
   return { code, ...written, answer: () => JSON.parse(written.output) };
