@@ -5,7 +5,7 @@ import {
   fstatSync,
   lstatSync,
   openSync,
-  readFileSync,
+  readSync,
   renameSync,
   writeSync,
 } from 'node:fs';
@@ -84,8 +84,33 @@ function notOurs(path: string): StartError {
   );
 }
 
-/** The last lines, indented, so that an error need not send its reader to a file. */
+/** The last lines of logs that are there, indented, so that an error need not send its reader to a file. */
+export function readLogTails(paths: (string | undefined)[]): string {
+  const found = paths.filter((path) => path !== undefined && existsSync(path));
+  return found
+    .map((path) => readLogTail(path!))
+    .filter((tail) => tail.trim() !== '')
+    .join('\n');
+}
+
+/** The last lines, indented. */
 export function readLogTail(path: string, lines = 8): string {
-  const tail = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-lines);
+  const tail = readEnd(path).trimEnd().split('\n').slice(-lines);
   return tail.map((line) => `    ${line}`).join('\n');
+}
+
+/** Eight lines of a start have a few kilobytes. */
+const TAIL_BYTES_MAX = 64 * 1024;
+
+function readEnd(path: string): string {
+  const log = openSync(path, constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const { size } = fstatSync(log);
+    const bytes = Math.min(size, TAIL_BYTES_MAX);
+    const end = Buffer.alloc(bytes);
+    readSync(log, end, 0, bytes, size - bytes);
+    return end.toString('utf8');
+  } finally {
+    closeSync(log);
+  }
 }
