@@ -10,7 +10,7 @@ import { NoAnswer, Refusal } from './errors.ts';
 export interface Addresses {
   /** The data folder that is looked at, whether there is one or not. */
   dataDir: string;
-  nats: (role: 'inspector' | 'provisioner' | 'operator') => string;
+  nats: (role: NatsRole) => string;
   /** How the brokers are reached beside their URL. */
   natsAccess: NatsAccess;
   /** As the owner of the tables. */

@@ -6,6 +6,7 @@ import { listDeadLetters } from './dead-letters/list.ts';
 import { purgeDeadLetters } from './dead-letters/purge.ts';
 import { replayDeadLetter } from './dead-letters/replay.ts';
 import { showDeadLetter } from './dead-letters/show.ts';
+import { doctor } from './doctor.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { addKey, listKeys, revokeKey } from './keys.ts';
@@ -23,6 +24,7 @@ export const COMMANDS: Command[] = [
   up,
   status,
   logs,
+  doctor,
   audit,
   acceptLoss,
   listDeadLetters,

@@ -37,7 +37,7 @@ not answer.`,
   },
 };
 
-async function readStatus(
+export async function readStatus(
   servers: CommandContext['servers'],
 ): Promise<Omit<MeshStatus, 'problems'>> {
   // A server without an address is a wrong command line, not a server that is away.

@@ -90,7 +90,8 @@ export async function launchNats(
   const config = options.cluster === undefined ? 'server.conf' : 'cluster.conf';
   const { ownLogFile } = options;
   const flags = [
-    ...['-c', configuration(config)],
+    '-c',
+    configuration(config),
     ...(ownLogFile === undefined ? [] : ['-l', ownLogFile]),
     ...(options.flags ?? []),
   ];

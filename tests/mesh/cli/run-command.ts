@@ -20,6 +20,7 @@ export type RunCommand = (line: string, input?: string) => Promise<CommandResult
 export function commandsOn(
   servers: Servers,
   services: { gateways?: Service[]; counters?: Service[] } = {},
+  more: NodeJS.ProcessEnv = {},
 ): RunCommand {
   const dataDir = join(servers.folder, 'data');
   mkdirSync(dataDir, { recursive: true });
@@ -35,7 +36,12 @@ export function commandsOn(
   const secrets = { nats: Object.fromEntries(passwords), postgres: {} };
   writeFileSync(join(dataDir, 'mesh.json'), JSON.stringify(mesh));
   writeFileSync(join(dataDir, 'secrets.json'), JSON.stringify(secrets));
-  const environment = { DATA_DIR: dataDir, XDG_CONFIG_HOME: servers.folder, INIT_CWD: dataDir };
+  const environment = {
+    DATA_DIR: dataDir,
+    XDG_CONFIG_HOME: servers.folder,
+    INIT_CWD: dataDir,
+    ...more,
+  };
   return (line, input) => runCommand(line, environment, input);
 }
 
