@@ -5,6 +5,7 @@ import { DatabaseSchemaSetting } from '../schema/database/database-names.ts';
 import { StreamNameSetting } from '../nats/stream-settings.ts';
 import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
+import { InstanceNameSetting } from '../telemetry/instance.ts';
 import { LogLevel } from '../telemetry/log.ts';
 
 /** A stop takes at most this long: the last pull, the last flush with its retries, the acknowledgements. */
@@ -47,6 +48,7 @@ export const CounterConfig = Type.Object({
     maximum: 2_592_000_000,
     description: 'How long an Idempotency-Key is remembered, in stream time',
   }),
+  ...InstanceNameSetting,
   LOG_LEVEL: LogLevel,
 });
 export type CounterConfig = Static<typeof CounterConfig>;

@@ -29,6 +29,7 @@ import { findUnwiseSettings } from './startup/unwise-settings.ts';
 import { createDeadLetterSender } from './maintenance/send-dead-letters.ts';
 import { StoresDisagree } from './settle/compare-stores.ts';
 import { createMetrics, type Held } from './telemetry/metrics.ts';
+import { readInstance } from '../telemetry/instance.ts';
 import { createReport } from './telemetry/report.ts';
 import { createStats } from './telemetry/stats.ts';
 import { createFlushTracing, tracePuller } from './telemetry/tracing.ts';
@@ -102,7 +103,7 @@ async function main(): Promise<void> {
   const readHeld = () => service?.held ?? NOTHING_HELD;
   const stats = createStats();
   createMetrics(stats, readHeld);
-  const report = createReport(stats, readHeld);
+  const report = createReport(readInstance(config.INSTANCE_NAME), stats, readHeld);
   const puller = createPuller(connection, watch);
   // Before the start too: it waits for a person where the stores disagree, and gateways hear it from it.
   stopSteps.push(sendHeartbeats(connection, watch, report.readHeartbeat));

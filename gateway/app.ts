@@ -18,6 +18,8 @@ import { collectPaths } from './errors/other-methods.ts';
 import { answerExpectations } from './errors/expect-continue.ts';
 import { answerPreRoutingErrors } from './errors/pre-routing-errors.ts';
 import { createErrorHandler, ProblemError, sendProblem } from './errors/problem-details.ts';
+import type { DatabaseWatch } from './health/database-watch.ts';
+import type { Diagnosis } from './health/diagnosis.ts';
 import { healthRoutes } from './health/health-routes.ts';
 import type { Readiness } from './health/readiness.ts';
 import { serverOptions, type TlsFiles } from './http-server.ts';
@@ -67,6 +69,8 @@ export interface GatewayOptions {
   trustProxy?: string | undefined;
   /** What /readyz answers; at a stop it becomes false first. */
   readiness: Readiness;
+  databaseWatch: Pick<DatabaseWatch, 'read'>;
+  diagnosis: Pick<Diagnosis, 'findings'>;
   /** What the console shows. */
   meshView: MeshView;
   log: FastifyBaseLogger;
@@ -119,7 +123,7 @@ export async function buildGateway(options: GatewayOptions) {
   await app.register(counterRoutes, { ...options, reads, waits });
   await app.register(clearRoutes, { ...options, reads });
   await app.register(messageRoutes, { ...options, reads });
-  await app.register(healthRoutes, { ...options, warnOfDatabase });
+  await app.register(healthRoutes, options);
   await app.register(consoleRoutes, options);
   await app.register(connections, {
     perAddressMax: options.connectionsPerAddressMax,

@@ -8,6 +8,7 @@ import { StreamNameSetting } from '../nats/stream-settings.ts';
 import { databaseUrlSetting } from '../schema/database/database-url.ts';
 import { isLoopback } from '../schema/settings/loopback.ts';
 import { ConfigurationError, readEnvironment } from '../schema/settings/environment.ts';
+import { InstanceNameSetting } from '../telemetry/instance.ts';
 import { LogLevel } from '../telemetry/log.ts';
 import type { ForeignPagesOptions } from './auth/foreign-pages.ts';
 
@@ -146,6 +147,7 @@ export const GatewayConfig = Type.Object({
       () => 'it must be a list like https://app.example.com, http://localhost:8080',
     ),
   ),
+  ...InstanceNameSetting,
   LOG_LEVEL: LogLevel,
 });
 export type GatewayConfig = Static<typeof GatewayConfig>;

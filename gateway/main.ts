@@ -19,6 +19,7 @@ import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
 import { UNSTATED_SYNC } from '../nats/sync-setting.ts';
 import { readDatabaseId } from '../schema/database/database-id.ts';
+import { describeDatabaseError } from '../schema/database/describe-database-error.ts';
 import { openDatabase } from '../schema/database/database.ts';
 import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { checkSchema, EarlierSchema } from '../schema/database/schema-version.ts';
@@ -28,6 +29,8 @@ import { ConfigurationError, readBoth } from '../schema/settings/environment.ts'
 import { findMistypedNames } from '../schema/settings/mistyped-names.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { readTelemetrySettings } from '../telemetry/settings.ts';
+import { readInstance } from '../telemetry/instance.ts';
+import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { startTelemetry } from '../telemetry/start.ts';
 import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
@@ -48,6 +51,9 @@ import { createMetrics } from './telemetry/metrics.ts';
 import { createReport } from './telemetry/report.ts';
 import { createStats } from './telemetry/stats.ts';
 import { tracePublisher } from './telemetry/tracing.ts';
+import { watchDatabase } from './health/database-watch.ts';
+import { watchDiagnosis } from './health/diagnosis.ts';
+import { collectReports } from './health/service-reports.ts';
 import { listenForRisk } from './health/reported-risk.ts';
 import { createReadiness, STREAM_AWAY } from './health/readiness.ts';
 import { watchStore } from './health/store-watch.ts';
@@ -85,6 +91,7 @@ async function main(): Promise<void> {
   findUnwiseSettings(config).forEach((line) => log.warn(line));
   const isSyncStated = config.NATS_SYNC !== undefined;
   if (!isSyncStated) log.warn(UNSTATED_SYNC);
+  const own = readInstance(config.INSTANCE_NAME);
   let isStopping = false;
   const startup = new AbortController();
   const stopSteps: (() => Promise<unknown>)[] = [stopTelemetry];
@@ -134,6 +141,12 @@ async function main(): Promise<void> {
   stopSteps.push(() => database.destroy());
   void lookAtSchema(database, log);
 
+  const warnOfDatabase = throttleWarnings(log);
+  const databaseWatch = watchDatabase(database, (error) =>
+    warnOfDatabase(`counters can't be read: ${describeDatabaseError(error)}`),
+  );
+  stopSteps.push(() => Promise.resolve(databaseWatch.stop()));
+
   const stats = createStats();
   // The queues write to the stats, and the reports read the queues.
   const observe = {
@@ -143,9 +156,10 @@ async function main(): Promise<void> {
     readClockAheadMs: () => stream.clockAheadMs,
     isSyncStated,
     readKeyUses: apiKeys?.readUses,
+    readFindings: () => diagnosis.findings,
   };
   const recordPackSize = createMetrics(stats, observe);
-  const { service, readHeartbeat } = createReport(stats, observe);
+  const { service, readHeartbeat } = createReport(own, stats, observe);
   const publisher = createPublisher(connection, store, store.onAttempt);
   const queues = createPublishQueues({
     publisher: isTracing() ? tracePublisher(publisher) : publisher,
@@ -158,18 +172,35 @@ async function main(): Promise<void> {
       recordPackSize(message);
     },
   });
+  const heartbeats = openChannel(connection, HEARTBEAT_SUBJECT);
+  const reports = collectReports({
+    heartbeats,
+    readOwn: readHeartbeat,
+    onBroken: (forget) => watch.onChange(forget),
+  });
+  const readRisk = listenForRisk({
+    heartbeats,
+    readDatabaseId: () => readDatabaseId(database),
+    onChange: (risk) => {
+      if (risk === undefined) log.info('no counter service reports a risk any more');
+      else log.error(`not ready, since accepted increments may be lost: ${risk}`);
+    },
+  });
+  const diagnosis = watchDiagnosis({
+    own,
+    reports,
+    isBrokerConnected: () => watch.isConnected,
+    isStreamThere: () => stream.isConnected,
+    readStoreProblem: store.readProblem,
+    readRisk,
+    readDatabase: () => databaseWatch.latest,
+  });
+  stopSteps.push(() => Promise.resolve(diagnosis.stop()));
   const readiness = createReadiness({
     isStopping: () => isStopping,
     isBrokerConnected: () => watch.isConnected,
     isStreamThere: () => stream.isConnected,
-    readRisk: listenForRisk({
-      heartbeats: openChannel(connection, HEARTBEAT_SUBJECT),
-      readDatabaseId: () => readDatabaseId(database),
-      onChange: (risk) => {
-        if (risk === undefined) log.info('no counter service reports a risk any more');
-        else log.error(`not ready, since accepted increments may be lost: ${risk}`);
-      },
-    }),
+    readRisk,
     readStoreProblem: store.readProblem,
   });
 
@@ -195,11 +226,9 @@ async function main(): Promise<void> {
     corsOrigins: readCorsOrigins(config),
     tls,
     readiness,
-    meshView: createMeshView({
-      heartbeats: openChannel(connection, HEARTBEAT_SUBJECT),
-      readOwn: readHeartbeat,
-      isBrokerConnected: () => watch.isConnected,
-    }),
+    databaseWatch,
+    diagnosis,
+    meshView: createMeshView({ reports, diagnosis, isBrokerConnected: () => watch.isConnected }),
   });
   stopSteps.push(sendHeartbeats(connection, watch, readHeartbeat), async () => {
     await new Promise((resolve) => setTimeout(resolve, config.DRAIN_NOTICE_MS));

@@ -39,7 +39,7 @@ export interface SettingFault extends Omit<NeededSetting, 'needs'> {
 }
 
 /** The time until which the consumer delivers nothing. */
-const PAUSE = 'pause_until';
+export const PAUSE = 'pause_until';
 
 const KEPT = 'the stream keeps every accepted increment until it is counted';
 const ACCEPTED = 'gateways can store every increment, and know that it is stored';

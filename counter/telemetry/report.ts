@@ -1,8 +1,8 @@
-import { hostname } from 'node:os';
 import { identify, type DiscoverableService } from '../../nats/discovery.ts';
 import { describeFault } from '../../nats/settings.ts';
 import { COUNTER, INCREMENTS_DEAD, SUBJECTS_PREFIX } from '../../nats/streams.ts';
 import type { CounterActivity, CounterStats, Heartbeat } from '../../schema/message/heartbeat.ts';
+import type { Instance } from '../../telemetry/instance.ts';
 import type { Held } from './metrics.ts';
 import type { Stats } from './stats.ts';
 
@@ -11,19 +11,18 @@ const PROBLEM_LENGTH_MAX = 1_000;
 
 /** What a counter service reports of itself: to the nats CLI on request, and to consoles once a second. */
 export function createReport(
+  own: Instance,
   stats: Stats,
   readHeld: () => Held,
 ): { service: DiscoverableService; readHeartbeat: () => Heartbeat } {
   const identity = identify();
-  const host = hostname();
   const countDeadLetters = () =>
     Object.values(stats.deadLetters).reduce((sum, count) => sum + count, 0);
 
   function readStats(): CounterStats {
     const held = readHeld();
     return {
-      pid: process.pid,
-      host,
+      ...own,
       messages_consumed: stats.messagesConsumed,
       messages_committed: stats.messagesCommitted,
       increments_committed: stats.incrementsCommitted,
@@ -56,6 +55,19 @@ export function createReport(
     return problem === undefined ? {} : { counting_problem: problem.slice(0, PROBLEM_LENGTH_MAX) };
   }
 
+  function readActivity(): CounterActivity {
+    return {
+      ...stats.activity.read(),
+      dead_letters: Object.fromEntries(
+        Object.entries(stats.deadLetters).filter(([, count]) => count > 0),
+      ),
+      database_connected: readHeld().isDatabaseConnected,
+      ...(stats.parked !== undefined && { parked_messages: stats.parked.messages }),
+      ...readRisk(),
+      ...readCountingProblem(),
+    };
+  }
+
   return {
     readHeartbeat: () => ({
       name: 'counter',
@@ -64,22 +76,18 @@ export function createReport(
       uptime_ms: Math.round(process.uptime() * 1000),
       is_stopping: false,
       stats: readStats(),
-      activity: {
-        ...stats.activity.read(),
-        dead_letters: Object.fromEntries(
-          Object.entries(stats.deadLetters).filter(([, count]) => count > 0),
-        ),
-        database_connected: readHeld().isDatabaseConnected,
-        ...(stats.parked !== undefined && { parked_messages: stats.parked.messages }),
-        ...readRisk(),
-        ...readCountingProblem(),
-      },
+      activity: readActivity(),
     }),
     service: {
       ...identity,
       name: 'counter',
       description: 'Takes increments from the stream and commits their sums to PostgreSQL',
-      metadata: { project: 'increment-mesh', pid: String(process.pid), host },
+      metadata: {
+        project: 'increment-mesh',
+        pid: String(own.pid),
+        host: own.host,
+        instance: own.instance,
+      },
       endpoint: {
         name: 'increments',
         subject: `${SUBJECTS_PREFIX}>`,
@@ -91,7 +99,7 @@ export function createReport(
         errors: countDeadLetters(),
         lastError: countDeadLetters() > 0 ? `dead letters: see ${INCREMENTS_DEAD}` : '',
         processingMs: stats.flushingMs,
-        stats: readStats(),
+        stats: { ...readStats(), activity: readActivity() },
       }),
     },
   };

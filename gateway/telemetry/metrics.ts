@@ -1,5 +1,6 @@
 import { metrics } from '@opentelemetry/api';
 import type { PublishedMessage } from '../increments/group-commit.ts';
+import { FINDINGS, type Finding } from '../../telemetry/diagnosis/findings.ts';
 import { NOT_STORED, STORED, type Stats } from './stats.ts';
 
 /** Packs hold up to 500 increments, batches up to 10 000. */
@@ -13,7 +14,11 @@ const PACK_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2500, 5000, 10_0
  */
 export function createMetrics(
   stats: Stats,
-  observe: { waiting: () => number; isBrokerConnected: () => boolean },
+  observe: {
+    waiting: () => number;
+    isBrokerConnected: () => boolean;
+    readFindings: () => Finding[];
+  },
 ): (message: PublishedMessage) => void {
   const meter = metrics.getMeter('increment-mesh/gateway');
   const counter = (name: string, description: string, unit = '') =>
@@ -30,6 +35,16 @@ export function createMetrics(
   gauge('broker_connected', '1 while the broker can be reached', () =>
     observe.isBrokerConnected() ? 1 : 0,
   );
+  meter
+    .createObservableGauge('mesh_findings', {
+      description: '1 while this gateway knows something to be wrong with the mesh, by its name',
+    })
+    .addCallback((result) => {
+      const found = new Set<string>(observe.readFindings().map(({ name }) => name));
+      for (const [finding, { level }] of Object.entries(FINDINGS)) {
+        result.observe(found.has(finding) ? 1 : 0, { finding, level });
+      }
+    });
   gauge('gateway_connections', 'Connections that are open', () => stats.connectionsOpen);
   counter(
     'gateway_connections_refused',

@@ -1,30 +1,31 @@
-import { hostname } from 'node:os';
 import { identify, type DiscoverableService } from '../../nats/discovery.ts';
 import { HTTP_SUBJECT } from '../../nats/streams.ts';
 import type { GatewayStats, Heartbeat } from '../../schema/message/heartbeat.ts';
 import type { KeyUses } from '../../schema/message/key-uses.ts';
 import type { StoreProblem } from '../health/store-state.ts';
+import type { Instance } from '../../telemetry/instance.ts';
+import type { Finding } from '../../telemetry/diagnosis/findings.ts';
 import type { Stats } from './stats.ts';
 
 /** What a gateway reports of itself: to the nats CLI on request, and to consoles once a second. */
 export function createReport(
+  own: Instance,
   stats: Stats,
   observe: {
     waiting: () => number;
     readClockAheadMs: () => number;
     isSyncStated: boolean;
     readStoreProblem: () => StoreProblem | undefined;
+    readFindings: () => Finding[];
     /** If absent, authentication is off. */
     readKeyUses?: (() => KeyUses) | undefined;
   },
 ): { service: DiscoverableService; readHeartbeat: () => Heartbeat } {
   const identity = identify();
-  const host = hostname();
   const readStats = (): GatewayStats => {
     const problem = observe.readStoreProblem();
     return {
-      pid: process.pid,
-      host,
+      ...own,
       increments_accepted: stats.incrementsAccepted,
       messages_published: stats.messagesStored,
       responses: { ...stats.responses },
@@ -47,7 +48,12 @@ export function createReport(
       ...identity,
       name: 'gateway',
       description: 'Takes increments over HTTP and stores them in the stream',
-      metadata: { project: 'increment-mesh', pid: String(process.pid), host },
+      metadata: {
+        project: 'increment-mesh',
+        pid: String(own.pid),
+        host: own.host,
+        instance: own.instance,
+      },
       endpoint: {
         name: 'increments',
         subject: HTTP_SUBJECT,
@@ -62,7 +68,11 @@ export function createReport(
         errors: stats.messagesFailed,
         lastError: stats.lastError,
         processingMs: stats.publishingMs,
-        stats: { ...readStats(), key_uses: observe.readKeyUses?.() },
+        stats: {
+          ...readStats(),
+          key_uses: observe.readKeyUses?.(),
+          findings: observe.readFindings(),
+        },
       }),
     },
   };

@@ -12,7 +12,7 @@ import { readDatabaseId } from '../../schema/database/database-id.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import { EXIT, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
-import { plural } from './quantities.ts';
+import { plural } from '../../telemetry/quantities.ts';
 
 /** `accept-loss`: counting goes on without what a purge or a restore has taken. */
 export const acceptLoss: Command = {

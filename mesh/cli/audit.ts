@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import { auditBooks, type Audit } from '../../counter/maintenance/audit.ts';
 import { readStreamState } from '../../counter/settle/stream-state.ts';
 import { EXIT, type Command } from './command.ts';
-import { formatCount, plural } from './quantities.ts';
+import { formatCount, plural } from '../../telemetry/quantities.ts';
 import { formatTable } from './table.ts';
 
 /** `audit`: do the books balance? */

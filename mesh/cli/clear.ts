@@ -2,7 +2,7 @@ import { sql, type Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 import { EXIT, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
-import { formatCount, plural } from './quantities.ts';
+import { formatCount, plural } from '../../telemetry/quantities.ts';
 
 /** `clear`: sets every counter to zero. */
 export const clear: Command = {

@@ -55,6 +55,8 @@ export interface Terminal {
   readInput: () => Promise<string>;
   /** The same, as it comes. */
   input: () => AsyncIterable<Buffer>;
+  /** Whether standard output is one, whose screen can be cleared. */
+  isTerminal?: boolean;
   /** Missing where standard input is not a terminal. */
   ask?: (question: string) => Promise<string>;
 }

@@ -1,3 +1,4 @@
+import { printable } from '../local/printable.ts';
 import { EXIT, type Command, type ExitCode } from './command.ts';
 import { checkBroker } from './doctor/check-broker.ts';
 import { checkDatabase } from './doctor/check-database.ts';
@@ -14,7 +15,7 @@ import { isMissing, within } from './doctor/within.ts';
 /** All parts are read at once, so the slowest decides: ten seconds for all of it. */
 const PART_MS_MAX = 5_000;
 /** It asks one thing after the other. */
-const STATUS_MS_MAX = 8_000;
+const STATUS_MS_MAX = 8_500;
 
 /** `doctor` */
 export const doctor: Command = {
@@ -47,7 +48,8 @@ answer.`,
     ]);
     const at = new Date().toISOString();
     const found = { at, system, settings, broker, database, clocks, status, logs };
-    const report = maskAll(found, createMask(secrets.all));
+    const mask = createMask(secrets.all);
+    const report = maskAll(found, (text) => printable(mask(text)));
     print(report, () => describeReport(report));
     return judge(report);
   },

@@ -5,7 +5,7 @@ import { readCounterLines } from '../../gateway/reads/counter-lines.ts';
 import type { LastLine } from '../../schema/http/counter.ts';
 import { EXIT, type Command } from './command.ts';
 import { UsageError } from './errors.ts';
-import { plural } from './quantities.ts';
+import { plural } from '../../telemetry/quantities.ts';
 
 /** `export`: all counters as lines. */
 export const exportCommand: Command = {

@@ -8,7 +8,7 @@ import { EXIT, type Command } from './command.ts';
 import { confirm } from './confirm.ts';
 import { readCounterFile, readLines, type FiledCounter } from './counter-file.ts';
 import { Refusal, UsageError } from './errors.ts';
-import { formatCount, plural } from './quantities.ts';
+import { formatCount, plural } from '../../telemetry/quantities.ts';
 
 /** `import`: the counters of an exported file, into an empty mesh. */
 export const importCommand: Command = {

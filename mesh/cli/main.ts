@@ -12,7 +12,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 takeStreamName(process.argv.slice(2), process.env);
 const { runCommandLine } = await import('./run-command-line.ts');
-process.exitCode = await runCommandLine(process.argv.slice(2), {
+const code = await runCommandLine(process.argv.slice(2), {
   environment: process.env,
   write: (output) => void process.stdout.write(output),
   drained: async () => {
@@ -21,8 +21,11 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   writeError: (output) => void process.stderr.write(output),
   readInput: () => text(process.stdin),
   input: () => process.stdin,
+  isTerminal: process.stdout.isTTY,
   ...(process.stdin.isTTY && { ask }),
 });
+// A connection to a frozen server would keep the process; what was written is written first.
+process.stdout.write('', () => process.exit(code));
 
 async function ask(question: string): Promise<string> {
   const dialogue = createInterface({ input: process.stdin, output: process.stderr });

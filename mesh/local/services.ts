@@ -154,6 +154,7 @@ function serviceProgram(
           ...(user && { NODE_COMPILE_CACHE: join(user.home, 'compile') }),
           ...environment,
           ...OTHERS_SECRETS,
+          INSTANCE_NAME: name,
           NATS_URL: urls.nats,
           ...natsVariables,
           // Our own brokers sync, as nats/server.conf says.

@@ -2,6 +2,22 @@ import { Type } from 'typebox';
 
 const oneOf = <Text extends string>(...texts: Text[]) => Type.Enum(texts, { type: 'string' });
 
+const Finding = Type.Object(
+  {
+    name: Type.String(),
+    level: oneOf('bad', 'warning'),
+    cause: Type.String(),
+    effect: Type.String(),
+    next: Type.String(),
+    runbook: Type.String(),
+  },
+  {
+    title: 'Finding',
+    description:
+      'What is wrong, what follows, and what to do. What was observed is in the console and in `status`, for those who may see it.',
+  },
+);
+
 export const Liveness = Type.Object(
   { status: Type.Literal('ok') },
   { title: 'Liveness', description: 'The process answers.', examples: [{ status: 'ok' }] },
@@ -19,6 +35,10 @@ const state = {
     description:
       'Messages of a newer version, which are counted once a counter service understands them; null while the database is away.',
   }),
+  findings: Type.Array(Finding, {
+    description:
+      'All that this gateway knows to be wrong with the mesh, the headline first; empty where all is well.',
+  }),
 };
 
 /** What `/readyz` answers; without the database increments are still accepted. */
@@ -33,6 +53,7 @@ export const Ready = Type.Object(state, {
       reason: null,
       database: 'connected',
       parked_messages: 0,
+      findings: [],
     },
   ],
 });
@@ -48,6 +69,16 @@ export const NotReady = Type.Object(state, {
         'the stream INCREMENTS is full: it has room once counter services have caught up: see whether they run',
       database: 'connected',
       parked_messages: 0,
+      findings: [
+        {
+          name: 'StreamFull',
+          level: 'bad',
+          cause: 'The stream is full',
+          effect: 'Increments are refused with 503',
+          next: 'It has room once counter services have caught up: see whether they run',
+          runbook: 'docs/runbook.md#streamfull',
+        },
+      ],
     },
   ],
 });

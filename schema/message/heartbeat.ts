@@ -4,10 +4,30 @@ import { KeyUses } from './key-uses.ts';
 const Count = Type.Integer({ minimum: 0 });
 const Milliseconds = Type.Number({ minimum: 0 });
 
-/** What a gateway reports of itself. Counts are since its start. */
-export const GatewayStats = Type.Object({
+/** What is wrong, as telemetry/diagnosis/findings.ts has it. */
+const Finding = Type.Object({
+  name: Type.String(),
+  level: Type.Enum(['bad', 'warning'], { type: 'string' }),
+  cause: Type.String(),
+  evidence: Type.String(),
+  effect: Type.String(),
+  next: Type.String(),
+  runbook: Type.String(),
+});
+
+/** Which process it is. */
+const Place = {
   pid: Count,
   host: Type.String(),
+  /** As its log is named; absent from an earlier version. */
+  instance: Type.Optional(Type.String({ maxLength: 64 })),
+  /** Of its process id; absent where the system has none. */
+  pid_namespace: Type.Optional(Type.String({ maxLength: 64 })),
+};
+
+/** What a gateway reports of itself. Counts are since its start. */
+export const GatewayStats = Type.Object({
+  ...Place,
   increments_accepted: Count,
   /** Messages that the broker has on disk. */
   messages_published: Count,
@@ -26,6 +46,8 @@ export const GatewayStats = Type.Object({
       remedy: Type.String({ maxLength: 512 }),
     }),
   ),
+  /** All that it knows to be wrong with the mesh; only on request, not in heartbeats. */
+  findings: Type.Optional(Type.Array(Finding, { maxItems: 64 })),
   /** Only on request, not in heartbeats; absent where authentication is off. */
   key_uses: Type.Optional(KeyUses),
 });
@@ -33,8 +55,7 @@ export type GatewayStats = Static<typeof GatewayStats>;
 
 /** What a counter service reports of itself in the same way. */
 export const CounterStats = Type.Object({
-  pid: Count,
-  host: Type.String(),
+  ...Place,
   messages_consumed: Count,
   messages_committed: Count,
   increments_committed: Count,
@@ -66,11 +87,39 @@ export const LATEST_DEAD_LETTERS_MAX = 10;
 /** How many of the keys that grew most are reported. */
 export const GROWING_KEYS_MAX = 10;
 
+/** Dead letters that are shown; the commands list all. */
+export const SHOWN_DEAD_LETTERS_MAX = 5;
+const SHORT = { maxLength: 300 };
+
 /** What happened at a counter service lately, for a console that may be opened afterwards. */
 export const CounterActivity = Type.Object({
   database_connected: Type.Boolean(),
+  /** What keeps it from writing; absent while nothing does. */
+  database_problem: Type.Optional(
+    Type.Object({
+      kind: Type.Enum(['away', 'silent', 'read-only', 'full', 'denied', 'refuses'], {
+        type: 'string',
+      }),
+      detail: Type.String(SHORT),
+    }),
+  ),
   /** The stream as this counter service read it last; absent before that. */
-  stream: Type.Optional(Type.Object({ messages: Count, oldest_age_ms: Milliseconds })),
+  stream: Type.Optional(
+    Type.Object({
+      messages: Count,
+      oldest_age_ms: Milliseconds,
+      bytes: Type.Optional(Count),
+      bytes_max: Type.Optional(Count),
+      /** Of all messages that were ever stored in it. */
+      last_sequence: Type.Optional(Count),
+    }),
+  ),
+  /** Replicas that are not current, as `INCREMENTS 2 of 3 (nats-2 is away)`; absent while all are. */
+  replicas_behind: Type.Optional(Type.String(SHORT)),
+  /** Settings of stream and consumer that break a promise; absent while none does. */
+  setting_faults: Type.Optional(Type.Array(Type.String(SHORT), { maxItems: 5 })),
+  /** How many increments the ledger says are counted, ever; absent before it was read. A decimal string. */
+  increments_counted: Type.Optional(Type.String({ pattern: '^\\d{1,40}$' })),
   /** The last few minutes' flushes, oldest first. Ages, since clocks differ. */
   flushes: Type.Array(
     Type.Object({
@@ -85,8 +134,12 @@ export const CounterActivity = Type.Object({
   ),
   /** Messages of a newer version that no counter service counts; absent before they were looked for. */
   parked_messages: Type.Optional(Count),
+  is_parking_full: Type.Optional(Type.Boolean()),
   /** Why nothing is counted until a person has acted; absent while that is not so. */
   counting_problem: Type.Optional(Type.String({ maxLength: 1_000 })),
+  counting_problem_kind: Type.Optional(
+    Type.Enum(['consumer-gone', 'consumer-paused', 'stores-disagree'], { type: 'string' }),
+  ),
   /**
    * Why accepted increments may be lost, so that gateways are not ready. Where it concerns one database
    * only, with that.
@@ -95,6 +148,23 @@ export const CounterActivity = Type.Object({
     Type.Object({
       text: Type.String({ maxLength: 1_000 }),
       database: Type.Optional(Type.String({ maxLength: 64 })),
+    }),
+  ),
+  /** What is in the stream of dead letters, under the numbers of `dead-letters list`; absent before it was read. */
+  dead_letters_waiting: Type.Optional(
+    Type.Object({
+      messages: Count,
+      latest: Type.Array(
+        Type.Object({
+          number: Count,
+          reason: Type.String({ maxLength: 64 }),
+          subject: Type.String({ maxLength: 100 }),
+          /** Its beginning. */
+          payload: Type.String({ maxLength: 200 }),
+          age_ms: Milliseconds,
+        }),
+        { maxItems: SHOWN_DEAD_LETTERS_MAX },
+      ),
     }),
   ),
   /** By reason, since this counter service's start. */
@@ -133,8 +203,12 @@ export const Heartbeat = Type.Union([
 ]);
 export type Heartbeat = Static<typeof Heartbeat>;
 
-/** What a gateway sends to the console: the last heartbeat it received from each service. */
+/** What a gateway sends to the console: what is wrong, and the last heartbeat it received from each service. */
 export interface MeshEvent {
+  /** The headline first; empty where all is well. As telemetry/diagnosis/findings.ts has them. */
+  findings: Static<typeof Finding>[];
+  /** The age of the oldest increment that is not counted; null if that is unknown. */
+  staleness_ms: number | null;
   /** The id of that gateway. */
   reported_by: string;
   /** Whether that gateway reaches the broker; if not, it receives no heartbeats of others. */

@@ -78,6 +78,10 @@ export async function buildTestGateway(
       readRisk: () => undefined,
       readStoreProblem: () => undefined,
     }),
+    databaseWatch: {
+      read: () => Promise.resolve({ state: 'answers', detail: '', parked: undefined }),
+    },
+    diagnosis: { findings: [] },
     meshView: { watch: () => () => undefined },
     log: createLog('gateway', 'silent'),
     ...given,

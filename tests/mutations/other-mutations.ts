@@ -90,10 +90,10 @@ export const OTHER_MUTATIONS: Mutation[] = [
   },
   {
     promise: 'replicas that lag are a problem of the mesh',
-    file: 'mesh/cli/status/find-problems.ts',
-    find: 'replicas.every(isCurrent)',
-    replacement: 'replicas.some(isCurrent)',
-    tests: ['tests/mesh/cli/find-problems.unit.test.ts'],
+    file: 'telemetry/diagnosis/diagnose.ts',
+    find: 'behind !== undefined',
+    replacement: 'behind === undefined',
+    tests: ['tests/telemetry/diagnosis/diagnose.unit.test.ts'],
   },
   {
     promise: 'a program that was changed in the cache is not run',

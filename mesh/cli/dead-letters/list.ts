@@ -1,7 +1,7 @@
 import { INCREMENTS_DEAD } from '../../../nats/streams.ts';
 import { EXIT, type Command } from '../command.ts';
 import { UsageError } from '../errors.ts';
-import { plural } from '../quantities.ts';
+import { plural } from '../../../telemetry/quantities.ts';
 import { formatTable } from '../table.ts';
 import { readDeadLetters, readSequence, type StoredDeadLetter } from './stored-dead-letter.ts';
 

@@ -3,7 +3,7 @@ import { INCREMENTS_DEAD } from '../../../nats/streams.ts';
 import { EXIT, type Command, type CommandContext } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { UsageError } from '../errors.ts';
-import { plural } from '../quantities.ts';
+import { plural } from '../../../telemetry/quantities.ts';
 import { readDeadLetter, readSequence } from './stored-dead-letter.ts';
 
 /** `dead-letters purge` */

@@ -12,7 +12,7 @@ import { mintId } from '../../../schema/message/message-id.ts';
 import { readBrokerTime } from '../broker-time.ts';
 import { EXIT, type Command, type Terminal } from '../command.ts';
 import { NoAnswer, UsageError } from '../errors.ts';
-import { formatCount, plural } from '../quantities.ts';
+import { formatCount, plural } from '../../../telemetry/quantities.ts';
 import { prepareReplay, type Replay } from './prepare-replay.ts';
 import { readDeadLetter, readSequence } from './stored-dead-letter.ts';
 

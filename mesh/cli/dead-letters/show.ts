@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { EXIT, type Command } from '../command.ts';
 import { Refusal } from '../errors.ts';
-import { formatCount, plural } from '../quantities.ts';
+import { formatCount, plural } from '../../../telemetry/quantities.ts';
 import { formatTable } from '../table.ts';
 import { printable } from './list.ts';
 import { prepareReplay } from './prepare-replay.ts';

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
-import { printable } from '../../local/printable.ts';
-import { formatBytes, formatCount } from '../quantities.ts';
+import { formatBytes, formatCount } from '../../../telemetry/quantities.ts';
+import { describeFindings } from '../status/describe-status.ts';
 import { formatTable } from '../table.ts';
 import type { BrokerCheck } from './check-broker.ts';
 import type { DatabaseCheck } from './check-database.ts';
@@ -33,9 +33,7 @@ export function describeReport(report: Report): string {
     section('BROKER', broker, describeBroker),
     section('DATABASE', database, describeDatabase),
     section('CLOCK of this machine', clocks, describeClocks),
-    section('STATUS', status, ({ findings }) =>
-      findings.length === 0 ? 'All is well.' : list(findings),
-    ),
+    section('STATUS', status, ({ findings }) => describeFindings(findings)),
     section('LOGS: last warnings and errors', logs, ({ ends }) => describeLogs(ends)),
   ].join('\n\n');
 }
@@ -46,7 +44,7 @@ function section<Answer extends object>(
   describe: (answer: Answer) => string,
 ): string {
   const text = isMissing(part) ? styleText('red', `not known: ${part.missing}`) : describe(part);
-  return `${styleText('bold', title)}\n${printable(text)}`;
+  return `${styleText('bold', title)}\n${text}`;
 }
 
 function describeSystem(system: System): string {

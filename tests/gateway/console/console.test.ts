@@ -92,7 +92,7 @@ void t.test('who watches needs to read, and there are not too many', async (t) =
   nats.publish(`${HEARTBEAT_SUBJECT}.counter`, 'not a heartbeat');
   nats.publish(
     `${HEARTBEAT_SUBJECT}.counter`,
-    JSON.stringify(heartbeat('long', 'x'.repeat(10_000))),
+    JSON.stringify(heartbeat('long', 'x'.repeat(20_000))),
   );
 
   const slow = await open(`${url}/events`, as('admin'));

@@ -18,6 +18,8 @@ const eventOf = (...instances: MeshEvent['instances']): MeshEvent => ({
   reported_by: 'own',
   broker_connected: true,
   listening_ms: 60_000,
+  findings: [],
+  staleness_ms: null,
   instances,
 });
 

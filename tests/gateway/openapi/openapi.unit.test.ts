@@ -52,6 +52,7 @@ void t.test('its schemas have names and the bounds of what is accepted', async (
     'Counters',
     'DeadLetterCount',
     'Fault',
+    'Finding',
     'Increment',
     'IncrementBatch',
     'Key',

@@ -1,0 +1,108 @@
+/*
+ * What services report of themselves once a second: the last heartbeat of each. They are read when somebody
+ * looks, not when they come.
+ */
+import { performance } from 'node:perf_hooks';
+import { Value } from 'typebox/value';
+import type { Channel } from '../../nats/channel.ts';
+import { Heartbeat } from '../../schema/message/heartbeat.ts';
+
+/** How long a service that fell silent is reported; one that stopped normally, only shortly. */
+const SILENCE_MS_MAX = 60_000;
+const STOPPED_MS_MAX = 5_000;
+const INSTANCES_MAX = 256;
+/** A counter service's is about eight kilobytes at most. */
+const HEARTBEAT_LENGTH_MAX = 16 * 1024;
+
+export interface ServiceReports {
+  /** The last report of each service and of this gateway, with the time since. */
+  read: () => ServiceReport[];
+  /** For how long this gateway has listened without a break. */
+  readonly listeningMs: number;
+}
+
+export interface ServiceReport {
+  heartbeat: Heartbeat;
+  silentMs: number;
+}
+
+interface Received {
+  text: string;
+  at: number;
+  /** Undefined until it is read; null for what is no heartbeat. */
+  heartbeat?: Heartbeat | null;
+}
+
+export function collectReports(options: {
+  heartbeats: Pick<Channel, 'subscribe'>;
+  /** This gateway's own heartbeat, which needs no broker. */
+  readOwn: () => Heartbeat;
+  /** Called with a function to call whenever the broker was away. */
+  onBroken: (forget: () => void) => void;
+}): ServiceReports {
+  const received = new Map<string, Received>();
+  let listeningSince = performance.now();
+  options.onBroken(() => {
+    listeningSince = performance.now();
+  });
+  options.heartbeats.subscribe('*', receive);
+
+  /** Any client of the broker may publish here; what is not a heartbeat is ignored. */
+  function receive(text: string): void {
+    if (text.length > HEARTBEAT_LENGTH_MAX) return;
+    const id = /"id":"([^"]{1,64})"/.exec(text)?.[1];
+    if (id === undefined || (!received.has(id) && received.size >= INSTANCES_MAX)) return;
+    received.set(id, { text, at: performance.now() });
+  }
+
+  function read(): ServiceReport[] {
+    const now = performance.now();
+    const own = options.readOwn();
+    const found = [{ heartbeat: own, silentMs: 0 }];
+    for (const [id, one] of received) {
+      const heartbeat = (one.heartbeat ??= parse(one.text));
+      const silentMs = now - one.at;
+      const keptMs = heartbeat?.is_stopping === true ? STOPPED_MS_MAX : SILENCE_MS_MAX;
+      if (heartbeat === null || heartbeat.id !== id || silentMs > keptMs) received.delete(id);
+      else if (id !== own.id) found.push({ heartbeat, silentMs });
+    }
+    return withoutReplaced(found);
+  }
+
+  return {
+    read,
+    get listeningMs() {
+      return performance.now() - listeningSince;
+    },
+  };
+}
+
+/** A service that was started again under its name has taken the place of the one that is silent. */
+function withoutReplaced(found: ServiceReport[]): ServiceReport[] {
+  return found.filter(
+    ({ heartbeat, silentMs }) =>
+      !found.some(
+        (other) =>
+          heartbeat.stats.instance !== undefined &&
+          other.silentMs < silentMs &&
+          nameOf(other.heartbeat) === nameOf(heartbeat) &&
+          other.heartbeat.uptime_ms < silentMs + UPTIME_SLACK_MS,
+      ),
+  );
+}
+
+/** A heartbeat is a second old at most. */
+const UPTIME_SLACK_MS = 2_000;
+
+function nameOf({ name, stats }: Heartbeat): string {
+  return `${name} ${stats.host} ${stats.instance}`;
+}
+
+function parse(text: string): Heartbeat | null {
+  try {
+    const heartbeat: unknown = JSON.parse(text);
+    return Value.Check(Heartbeat, heartbeat) ? heartbeat : null;
+  } catch {
+    return null;
+  }
+}
