@@ -40,14 +40,15 @@ export async function checkBroker(
   const connection = await servers.nats('inspector');
   const manager = await servers.manager('inspector');
   const { info } = connection;
-  const [account, settings, replicas, inspector, ...others] = await Promise.all([
+  const [account, settings, replicas, user] = await Promise.all([
     manager.getAccountInfo(),
     findFaults(manager),
     lookAtReplicas(manager).catch(() => []),
-    checkPermissions(connection),
-    ...ROLES.map((role) => checkRole(role, servers, environment)),
+    readUser(connection),
   ]);
-  const roles = [inspector, ...others];
+  const inspector = judgeUser(accessOf(connection), user);
+  const others = ROLES.map((role) => checkRole(role, { servers, environment, user }));
+  const roles = [inspector, ...(await Promise.all(others))];
   return {
     at: connection.getServer(),
     name: info?.server_name ?? '',
@@ -91,15 +92,17 @@ interface RoleCheck {
 
 async function checkRole(
   role: (typeof ROLES)[number],
-  { addresses }: MeshServers,
-  environment: NodeJS.ProcessEnv,
+  known: { servers: MeshServers; environment: NodeJS.ProcessEnv; user: User | undefined },
 ): Promise<RoleCheck> {
-  const given = role === 'provisioner' ? undefined : environment[`${role.toUpperCase()}_NATS_URL`];
+  const { addresses } = known.servers;
+  const variable = `${role.toUpperCase()}_NATS_URL`;
   let connection: NatsConnection | undefined;
   try {
-    const url = given || addresses.nats(role);
+    const url = (role !== 'provisioner' && known.environment[variable]) || addresses.nats(role);
     connection = await connectToNats({ url, role, ...addresses.natsAccess });
-    return await checkPermissions(connection);
+    // Others may not ask for theirs: the broker would log that as a violation.
+    const isSame = url === addresses.nats('inspector');
+    return judgeUser(accessOf(connection), isSame ? known.user : undefined);
   } catch (error) {
     const { message } = error as Error;
     return { role, says: 'can not connect', problems: [`the ${role}: ${message}`] };
@@ -108,28 +111,28 @@ async function checkRole(
   }
 }
 
-/** What the broker says of a user, where the user may ask. */
-interface UserInfo {
-  data?: {
-    user?: string;
-    permissions?: Partial<Record<'publish' | 'subscribe', { allow?: string[]; deny?: string[] }>>;
-  };
+/** What the broker says of a user. */
+interface User {
+  permissions?: Partial<Record<'publish' | 'subscribe', { allow?: string[]; deny?: string[] }>>;
 }
 
-async function checkPermissions(connection: NatsConnection): Promise<RoleCheck> {
-  const access = accessOf(connection);
-  const { role } = access;
-  let info: UserInfo;
+/** Undefined where the user may not ask. */
+async function readUser(connection: NatsConnection): Promise<User | undefined> {
   try {
     const options = { timeout: USER_INFO_MS_MAX };
-    info = (await connection.request('$SYS.REQ.USER.INFO', '', options)).json<UserInfo>();
+    const answer = await connection.request('$SYS.REQ.USER.INFO', '', options);
+    return answer.json<{ data?: User }>().data;
   } catch {
-    return { role, says: 'connects; it may not ask for its permissions', problems: [] };
+    return undefined;
   }
-  const permissions = info.data?.permissions ?? {};
+}
+
+function judgeUser(access: ReturnType<typeof accessOf>, user: User | undefined): RoleCheck {
+  const { role } = access;
+  if (user === undefined) return { role, says: 'connects', problems: [] };
   const needed = permissionsOf(role, access);
   const missing = (['publish', 'subscribe'] as const).flatMap((operation) => {
-    const { allow, deny = [] } = permissions[operation] ?? {};
+    const { allow, deny = [] } = user.permissions?.[operation] ?? {};
     const has = (list: string[], subject: string) =>
       list.some((pattern) => matchesSubject(pattern, subject));
     return needed[operation]
