@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { followLogs } from '../../../mesh/cli/logs/follow-logs.ts';
 import { findLogs } from '../../../mesh/cli/logs/log-files.ts';
+import { openLog } from '../../../mesh/cli/logs/read-log.ts';
 import { openRotatedLog } from '../../../mesh/servers/log-file.ts';
 import { isThere, until } from '../../support/until.ts';
 import { runCommand } from './run-command.ts';
@@ -23,7 +24,8 @@ const FLUSH_FAILED = line(5, {
   msg: 'a flush failed',
 });
 const FILES = {
-  'logs/counter-1.log.1': `${READY}\n${line(2, { msg: 'the second file' })}\n`,
+  'logs/counter-1.log.2': `${READY}\n`,
+  'logs/counter-1.log.1': `${line(2, { msg: 'the second file' })}\n`,
   'logs/counter-1.log': `${FLUSH_FAILED}\n`,
   'logs/gateway-1.log': `${line(4, { level: 40, msg: 'the broker is away' })}\nError: it crashed\n    at main.ts:1:1\n`,
   'logs/gateway-2.log': line(6, { msg: 'the gateway is ready' }),
@@ -153,6 +155,30 @@ void t.test('logs --follow goes on across rotations, without a gap or a repeat',
   await following;
   log.close();
   t.strictSame(seen, [...Array.from({ length: written }, (_, index) => index), -1, -2, -3]);
+});
+
+void t.test('logs misses no line that is written while a log is set aside', (t) => {
+  const folder = t.testdir({ 'one.log': 'first\n' });
+  const current = join(folder, 'one.log');
+  const aside = `${current}.1`;
+  let paths = [current];
+  let isDue = false;
+  const log = openLog(() => {
+    // The end of the file was seen just before.
+    if (isDue) {
+      isDue = false;
+      writeFileSync(current, 'last\n', { flag: 'a' });
+      renameSync(current, aside);
+      writeFileSync(current, 'next\n');
+      paths = [aside, current];
+    }
+    return paths;
+  });
+  t.equal(log.next(), 'first');
+  isDue = true;
+  t.strictSame([log.next(), log.next(), log.next()], ['last', 'next', undefined]);
+  log.close();
+  t.end();
 });
 
 void t.test(
