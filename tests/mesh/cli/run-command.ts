@@ -14,18 +14,22 @@ export interface CommandResult {
   answer: () => any;
 }
 
+/** As its log is. */
+type Named = Service & { name?: string };
+
 export type RunCommand = (line: string, input?: string) => Promise<CommandResult>;
 
 /** Runs command lines as the process does, on servers that a data folder names. */
 export function commandsOn(
   servers: Servers,
-  services: { gateways?: Service[]; counters?: Service[] } = {},
+  services: { gateways?: Named[]; counters?: Named[] } = {},
   more: NodeJS.ProcessEnv = {},
 ): RunCommand {
   const dataDir = join(servers.folder, 'data');
   mkdirSync(dataDir, { recursive: true });
   const { urls, nats } = servers;
-  const pids = (list: Service[] = []) => list.map(({ pid, metrics }) => ({ pid, metrics }));
+  const pids = (list: Named[] = []) =>
+    list.map(({ name, pid, metrics }) => ({ name, pid, metrics }));
   const mesh = {
     gateways: pids(services.gateways),
     counters: pids(services.counters),
