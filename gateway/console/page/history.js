@@ -102,7 +102,7 @@ export function createHistory(saved, now) {
     const before = previous?.name === 'gateway' ? previous.stats.responses : {};
     for (const [status, count] of Object.entries(instance.stats.responses)) {
       const added = count - (before[status] ?? 0);
-      if (status >= '400' && added > 0) errors[status] = (errors[status] ?? 0) + added;
+      if (/^[45]\d\d$/.test(status) && added > 0) errors[status] = (errors[status] ?? 0) + added;
     }
   }
 

@@ -23,14 +23,18 @@ export function showHops(event, history, now) {
     showRate(arrow, history.rate(event, stat));
   }
   showRate('rows', history.rowRate(now));
+  const present = new Set(event.instances.map(({ id }) => id));
+  for (const id of silentSince.keys()) if (!present.has(id)) silentSince.delete(id);
   const sorted = event.instances.toSorted((left, right) => right.uptime_ms - left.uptime_ms);
   const gateways = sorted.filter(({ name }) => name === 'gateway');
   const counters = sorted.filter((instance) => instance.name === 'counter');
   showInstances('gateway', gateways, {
+    isGone: has(event, 'GatewayGone'),
     now,
     workOf: ({ id }) => `${formatRate(history.rate(event, 'increments_accepted', id))}/s`,
   });
   showInstances('counter', counters, {
+    isGone: has(event, 'CounterGone'),
     now,
     workOf: ({ stats }) =>
       'messages_held' in stats ? `${formatCount(stats.messages_held)} held` : '',
@@ -66,6 +70,11 @@ function showStream(event, counters) {
   show('fill', isKnown && percent !== undefined ? fill : '');
 }
 
+/** @param {MeshEvent} event @param {string} finding */
+function has({ findings }, finding) {
+  return findings.some(({ name }) => name === finding);
+}
+
 /** @param {import('./highest.js').Highest | undefined} highest */
 function formatHighest(highest) {
   return highest === undefined ? '–' : formatCount(highest.value);
@@ -76,14 +85,15 @@ export function nameOf({ stats: { instance, host, pid } }) {
   return instance ?? `${host} ${pid}`;
 }
 
-/** Since when each is gone, by its id: set once, so that it stands still. @type {Map<string, number>} */
-const goneSince = new Map();
+/** Since when each is silent, by its id: set once, so that it stands still. @type {Map<string, number>} */
+const silentSince = new Map();
 
 /**
  * @param {string} kind @param {Instance[]} instances
- * @param {{ now: number, workOf: (instance: Instance) => string }} how
+ * @param {{ isGone: boolean, now: number, workOf: (instance: Instance) => string }} how whether those that are
+ * silent are known to be gone: without the broker nobody else is heard
  */
-function showInstances(kind, instances, { now, workOf }) {
+function showInstances(kind, instances, { isGone, now, workOf }) {
   const alive = instances.filter((instance) => !isSilent(instance)).length;
   show(`${kind}s`, formatCount(alive));
   const shown = instances.slice(0, INSTANCES_SHOWN_MAX);
@@ -99,19 +109,20 @@ function showInstances(kind, instances, { now, workOf }) {
       ),
     fill: (item, instance) => {
       const { stats, silent_ms: silentMs, is_stopping: isStopping, uptime_ms: uptimeMs } = instance;
-      const isGone = isSilent(instance);
-      const since = goneSince.get(instance.id) ?? now - silentMs;
-      if (silentMs > SILENT_MS) goneSince.set(instance.id, since);
-      else goneSince.delete(instance.id);
-      item.classList.toggle('gone', isGone && !isStopping);
+      const isHeard = !isSilent(instance);
+      const since = silentSince.get(instance.id) ?? now - silentMs;
+      if (silentMs > SILENT_MS) silentSince.set(instance.id, since);
+      else silentSince.delete(instance.id);
+      item.classList.toggle('silent', !isHeard && !isStopping);
+      item.classList.toggle('gone', !isHeard && !isStopping && isGone);
       item.classList.toggle('stopped', isStopping);
       item.title = `${instance.id} on ${stats.host}, version ${instance.version}, up ${formatDuration(uptimeMs)}`;
       const [name, state, work] = item.children;
       put(name, nameOf(instance));
       if (isStopping) put(state, 'stopped');
-      else if (isGone) put(state, `gone since ${formatTime(since)}`);
+      else if (!isHeard) put(state, `${isGone ? 'gone' : 'not heard'} since ${formatTime(since)}`);
       else put(state, uptimeMs < NEW_MS ? 'new' : '');
-      put(work, isGone ? '' : workOf(instance));
+      put(work, isHeard ? workOf(instance) : '');
     },
   });
   const more = instances.length - shown.length;

@@ -122,7 +122,8 @@ function ticks(max, height) {
   const wanted = height < 150 ? 2 : 4;
   const rough = max / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ?? rough;
+  const step =
+    [1, 2, 3, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ?? rough;
   const found = [];
   for (let value = 0; value <= max; value += step) found.push(value);
   return found;

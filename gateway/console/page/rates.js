@@ -39,5 +39,5 @@ export function showStaleness(event) {
   const worst = (event?.instances ?? []).flatMap((each) =>
     each.name === 'counter' && !isSilent(each) ? [each.stats.worst_staleness_ms] : [],
   );
-  show('worst-staleness', worst.length === 0 ? '–' : formatDuration(Math.max(...worst)));
+  show('worst-staleness', worst.length === 0 ? 'unknown' : formatDuration(Math.max(...worst)));
 }

@@ -85,8 +85,9 @@ function isFlush(found) {
 
 /** @param {any} found */
 function isCommitRate(found) {
-  const { committed, grownAt, intervalMs } = found ?? {};
-  return isNumber(committed) && isNumber(grownAt) && isNumber(intervalMs);
+  const { grown, intervalMs } = found ?? {};
+  const isGrown = listOf(grown).every((each) => isNumber(each?.at) && isNumber(each?.committed));
+  return Array.isArray(grown) && isGrown && isNumber(intervalMs);
 }
 
 /** @param {any} found @returns {Highest | undefined} */

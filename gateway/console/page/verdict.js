@@ -40,8 +40,15 @@ export function verdictOf({ event, refusal, detail, hasKey, waitingMs }) {
 function verdictOfEvent({ findings: [headline], instances, listening_ms: listeningMs }) {
   if (headline !== undefined) {
     const { level, cause, effect, next, evidence, runbook } = headline;
-    const sentences = { text: `${cause}.`, advice: `${effect}. ${next}.` };
-    return { level, ...sentences, evidence: sentence(evidence), runbook };
+    const text = `${cause}.`;
+    const seen = sentence(evidence);
+    return {
+      level,
+      text,
+      advice: `${effect}. ${next}.`,
+      evidence: seen === text ? '' : seen,
+      runbook,
+    };
   }
   const isCounted = instances.some(({ name }) => name === 'counter');
   if (!isCounted && listeningMs < LISTENING_MS_MIN) return only('unknown', 'Listening …');

@@ -77,6 +77,12 @@ void t.test('rates are known though counts stand still between flushes', (t) => 
     history.record(event, START + 1_000 * second + 500);
   }
   t.equal(history.samples.at(-1)?.committed, 0);
+  // What has waited is committed in flushes that follow each other at once.
+  for (const second of [81, 82]) {
+    const event = eventOf(counter('c', 1_000 * second, 5_400 + (second - 80) * 2_000));
+    history.record(event, START + 1_000 * second + 500);
+  }
+  t.equal(history.samples.at(-1)?.committed, 400, 'an average, not 2 000 of one second');
   t.equal(history.samples.at(-1)?.accepted, undefined, 'unknown while no gateway is heard');
   t.end();
 });
@@ -161,7 +167,14 @@ void t.test('a reload keeps the history, and no other version spoils it', (t) =>
     '{"samples":{"at":1},"flushes":7,"commits":"x","highest":[]}',
     JSON.stringify({ samples: [null, 3, { at }, { at: 'x', errors: {} }, { at, errors: [{}] }] }),
     JSON.stringify({ flushes: [null, [1], ['a', null], ['a', { at }], ['a', { at, rows: '1' }]] }),
-    JSON.stringify({ commits: [['c', null]], highest: { stored: { value: 'x', at }, counted: 1 } }),
+    JSON.stringify({ commits: [['c', { grown: [], intervalMs: 1 }]], samples: 1 }),
+    JSON.stringify({
+      commits: [
+        ['c', null],
+        ['c', { grown: 'x', intervalMs: 1 }],
+      ],
+      highest: { stored: { value: 'x', at }, counted: 1 },
+    }),
   ];
   for (const text of strange) {
     const empty = createHistory(text, now);
