@@ -283,4 +283,25 @@ export const COUNTER_MUTATIONS: Mutation[] = [
     replacement: 'askedMs',
     tests: ['tests/counter/settle/complete-ms.unit.test.ts'],
   },
+  {
+    promise: 'a database that takes no writes is reported without traffic, too',
+    file: 'counter/settle/store-health.ts',
+    find: 'health.watch();',
+    replacement: '',
+    tests: ['tests/counter/settle/database-health.test.ts'],
+  },
+  {
+    promise: 'a right that is missing on any table that a flush writes is reported',
+    file: 'counter/flush/probe-writes.ts',
+    find: 'await touchOthers(transaction);',
+    replacement: '',
+    tests: ['tests/counter/settle/database-health.test.ts'],
+  },
+  {
+    promise: 'a database that does not answer is reported in time',
+    file: 'counter/settle/database-health.ts',
+    find: 'await answerOf(looking);',
+    replacement: 'await looking;',
+    tests: ['tests/counter/settle/database-health.test.ts'],
+  },
 ];
