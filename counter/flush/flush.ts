@@ -49,6 +49,8 @@ export interface FlushResult {
   unparked: number;
   /** Of the dead letters: how many for each reason. */
   reasons: Partial<Record<DeadLetterReason, number>>;
+  /** The lowest sequence of a message with one; absent if there are none. */
+  firstDeadLetter?: number;
   keys: number;
   /** When the oldest increment added entered the stream; Infinity if none was added. */
   oldestEnteredAt: number;
@@ -122,6 +124,7 @@ export async function flush(
     keys: tally.size,
     deadLetters: written.length,
     reasons: countReasons(written),
+    ...(written.length > 0 && { firstDeadLetter: firstSequenceOf(written) }),
     summary: summarizeFlush(tally, written),
     stepsMs: timer.ms,
   };
@@ -256,4 +259,8 @@ function countIncrements(tallied: HeldMessage[], judged: JudgedMessage[]): numbe
     tallied.reduce((sum, { increments }) => sum + increments, 0) +
     judged.reduce((sum, { counted }) => sum + counted.length, 0)
   );
+}
+
+function firstSequenceOf(deadLetters: DeadLetter[]): number {
+  return deadLetters.reduce((first, { sequence }) => Math.min(first, sequence), Infinity);
 }

@@ -32,7 +32,8 @@ const STORE_FINDINGS: Record<StoreFailure, FindingName> = {
   'broker-silent': 'BrokerSilent',
 };
 
-const DATABASE_FINDINGS: Record<Exclude<Reached['state'], 'answers'>, FindingName> = {
+/** What is said of a database that takes no writes. */
+export const DATABASE_FINDINGS: Record<Exclude<Reached['state'], 'answers'>, FindingName> = {
   away: 'DatabaseAway',
   silent: 'DatabaseSilent',
   'read-only': 'DatabaseReadOnly',

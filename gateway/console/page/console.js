@@ -1,108 +1,135 @@
 // The console: follows the mesh and shows it. Everything on the page was received from the gateway that
 // served it; the header shows when.
 
+import { apiKey } from './api-key.js';
+import { followCursor } from './cursor.js';
+import { showDeadLetters } from './dead-letters.js';
 import { byId, show } from './element.js';
 import { followMesh } from './events.js';
-import { createHistory, oldestAge } from './history.js';
-import { namer, showHops } from './hops.js';
-import { plotFlushes, plotStaleness } from './plot.js';
-import { formatDuration, formatSeconds } from './quantities.js';
-import { showTables } from './tables.js';
 import { followIncrements } from './follow-increment.js';
-import { judge } from './verdict.js';
+import { createHistory } from './history.js';
+import { nameOf, showHops } from './hops.js';
+import { lookUpCounters } from './look-up-counter.js';
+import { plotFlushes, plotRates, readFlushes, readRates } from './plot.js';
+import { formatDuration, formatSeconds } from './quantities.js';
+import { writeSaved } from './saved-history.js';
+import { showGrowing } from './growing-keys.js';
+import { showRates, showStaleness } from './rates.js';
+import { OLD_MS, OLD_WHILE_HIDDEN_MS, verdictOf } from './verdict.js';
+import { showFindings, showVerdict } from './findings.js';
 
 /** @typedef {import('../../../schema/message/heartbeat.ts').MeshEvent} MeshEvent */
 
-const KEY = 'increment-mesh-api-key';
-const OLD_MS = 3_000;
+const SAVED = 'increment-mesh-history';
 
-const history = createHistory();
+const history = createHistory(sessionStorage.getItem(SAVED), Date.now());
 /** @type {{ event: MeshEvent, at: number } | undefined} */
 let last;
-/** The HTTP status of a refused request for events. */
-let refusal = 0;
-/** Since when the page is visible; a hidden one receives nothing. */
-let visibleSince = 0;
+/** The HTTP status of a refused request for events, and what the answer says. */
+let refusal = { status: 0, detail: '' };
+/** Since when events are awaited; a hidden page looks only now and then. */
+let visibleSince = performance.now();
 
-const authorization = () => {
-  const key = sessionStorage.getItem(KEY);
-  return key === null ? {} : { authorization: `Bearer ${key}` };
-};
+const flushes = () => [...history.flushes.values()];
+const ratesCursor = followCursor(byId('rates-plot'), byId('rates-reading'), {
+  readings: () => readRates(history.samples),
+  now: Date.now,
+  onChange: () => plot(),
+});
+const flushCursor = followCursor(byId('flush-plot'), byId('flush-reading'), {
+  readings: () => readFlushes(flushes()),
+  now: Date.now,
+  onChange: () => plot(),
+});
 
 /** @param {MeshEvent} event */
 function onEvent(event) {
-  const now = performance.now();
-  last = { event, at: now };
-  refusal = 0;
-  history.record(event, now);
-  showHops(event, history, now);
-  showTables(event);
-  const newest = history.flushes.toSorted((left, right) => right.at - left.at)[0];
-  show('last-flush', newest === undefined ? '–' : formatDuration(newest.durationMs));
+  last = { event, at: performance.now() };
+  refusal = { status: 0, detail: '' };
+  history.record(event, Date.now());
   render();
+  if (document.hidden) return;
+  showRates(history, Date.now());
+  showHops(event, history, Date.now());
+  showGrowing(event);
+  showDeadLetters(event);
+  const newest = flushes().toSorted((left, right) => right.at - left.at)[0];
+  show('last-flush', newest === undefined ? '–' : formatDuration(newest.durationMs));
 }
 
 /** Shows what also changes while no event arrives. */
 function render() {
-  if (document.hidden) return;
-  const now = performance.now();
-  const silentMs = now - (last?.at ?? 0);
-  const isOld = last === undefined || silentMs > OLD_MS;
+  const silentMs = performance.now() - (last?.at ?? 0);
+  const isAsking = refusal.status === 401 || refusal.status === 403;
+  const oldMs = document.hidden ? OLD_WHILE_HIDDEN_MS : OLD_MS;
+  const isOld = last === undefined || isAsking || silentMs > oldMs;
   document.body.classList.toggle('old', isOld);
-  byId('key-form').hidden = refusal !== 401 && refusal !== 403;
-  const ageMs = last === undefined || isOld ? undefined : oldestAge(last.event);
-  show('staleness', ageMs === undefined ? '–' : formatDuration(ageMs));
-  const { level, text } = verdict(isOld, silentMs, ageMs);
-  byId('verdict').dataset['level'] = level;
-  show('verdict', text);
-  show('source', describeSource(silentMs, isOld));
-  plotStaleness(byId('staleness-plot'), history, now);
-  plotFlushes(byId('flush-plot'), history, now);
+  document.body.classList.toggle('empty', last === undefined);
+  document.body.classList.toggle('asking', isAsking);
+  byId('key-form').hidden = !isAsking;
+  byId('forget').hidden = apiKey.read() === null;
+  showVerdict(
+    verdictOf({
+      event: isOld ? undefined : last?.event,
+      refusal: refusal.status,
+      detail: refusal.detail,
+      hasKey: apiKey.read() !== null,
+      waitingMs: performance.now() - visibleSince,
+    }),
+  );
+  if (document.hidden) return;
+  showFindings(isOld ? [] : (last?.event.findings.slice(1) ?? []));
+  showStaleness(isOld ? undefined : last?.event);
+  show('source', isAsking ? '' : describeSource(silentMs));
+  plot();
 }
 
-/** The gateway that reported this, and when. @param {number} silentMs @param {boolean} isOld */
-function describeSource(silentMs, isOld) {
-  const instances = last?.event.instances ?? [];
-  const reporter = instances.find(({ id }) => id === last?.event.reported_by);
-  if (reporter === undefined) return isOld ? `Nothing received for ${formatSeconds(silentMs)}` : '';
+function plot() {
+  if (byId('rates-plot').clientWidth === 0) return;
+  plotRates(byId('rates-plot'), history.samples, Date.now(), ratesCursor());
+  plotFlushes(byId('flush-plot'), flushes(), Date.now(), flushCursor());
+}
+
+/** The gateway that reported this, and when. @param {number} silentMs */
+function describeSource(silentMs) {
+  const reporter = last?.event.instances.find(({ id }) => id === last?.event.reported_by);
+  if (reporter === undefined) return '';
   const when = silentMs < 1_500 ? 'just now' : `${formatSeconds(silentMs)} ago`;
-  return `Reported by gateway ${namer(instances)(reporter)}, version ${reporter.version}, ${when}`;
+  return `Reported by ${nameOf(reporter)}, version ${reporter.version}, ${when}`;
 }
 
-/**
- * @param {boolean} isOld @param {number} silentMs @param {number | undefined} ageMs
- * @returns {import('./verdict.js').Verdict}
- */
-function verdict(isOld, silentMs, ageMs) {
-  if (last !== undefined && !isOld) return judge(last.event, ageMs);
-  if (refusal === 401) {
-    const isWrong = sessionStorage.getItem(KEY) !== null;
-    const text = isWrong ? 'This API key is not valid here.' : 'This mesh requires an API key.';
-    return { level: 'unknown', text };
+function save() {
+  try {
+    sessionStorage.setItem(SAVED, writeSaved(history));
+  } catch {
+    // There is no room; the plots begin anew.
   }
-  if (refusal === 403) return { level: 'unknown', text: 'This API key may not read.' };
-  if (refusal === 503) return { level: 'unknown', text: 'Too many consoles are open; waiting …' };
-  if (performance.now() - visibleSince < OLD_MS) return { level: 'unknown', text: 'Connecting …' };
-  return { level: 'bad', text: 'No data: the gateway does not answer.' };
 }
 
 byId('key-form').addEventListener('submit', (event) => {
   event.preventDefault();
   const field = /** @type {HTMLInputElement} */ (byId('key'));
-  sessionStorage.setItem(KEY, field.value.trim());
+  apiKey.keep(field.value.trim());
   field.value = '';
+});
+byId('forget').addEventListener('click', () => {
+  removeEventListener('pagehide', save);
+  apiKey.forget();
+  sessionStorage.removeItem(SAVED);
+  location.reload();
 });
 document.addEventListener('visibilitychange', () => {
   visibleSince = performance.now();
   render();
 });
-followIncrements(authorization);
+addEventListener('pagehide', save);
+followIncrements();
+lookUpCounters();
 setInterval(render, 500);
 void followMesh({
-  headers: authorization,
   onEvent,
-  onRefused: (status) => {
-    refusal = status;
+  onRefused: (status, detail) => {
+    refusal = { status, detail };
     render();
   },
 });

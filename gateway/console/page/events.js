@@ -1,23 +1,26 @@
 // Server-sent events by fetch, since EventSource can't send an API key.
 
+import { authorization } from './api-key.js';
+
 /** @typedef {import('../../../schema/message/heartbeat.ts').MeshEvent} MeshEvent */
 
 const RETRY_MS = 1_000;
 /** Events come twice a second; a connection that is silent for this long is broken. */
 const SILENCE_MS_MAX = 5_000;
+/** How often a hidden page looks. Browsers make that a minute after a while. */
+const HIDDEN_MS = 10_000;
 
 /**
- * Follows the mesh for as long as the page is visible, and reconnects when the connection ends. A hidden
- * page holds no connection: over HTTP/1.1 a browser has six to a gateway, and each would take one for ever.
+ * Follows the mesh, and reconnects when the connection ends. A hidden page takes one event now and then, for
+ * its title and icon, and holds no connection in between: over HTTP/1.1 a browser has six to a gateway, and
+ * each would take one for ever.
  *
  * @param {object} options
- * @param {() => Record<string, string>} options.headers
  * @param {(event: MeshEvent) => void} options.onEvent
- * @param {(status: number) => void} options.onRefused called for an answer that is not 200
+ * @param {(status: number, detail: string) => void} options.onRefused called for an answer that is not 200
  */
-export async function followMesh({ headers, onEvent, onRefused }) {
+export async function followMesh({ onEvent, onRefused }) {
   for (;;) {
-    await untilVisible();
     const connection = new AbortController();
     const endIfHidden = () => {
       if (document.hidden) connection.abort();
@@ -30,31 +33,51 @@ export async function followMesh({ headers, onEvent, onRefused }) {
     };
     expectMore();
     try {
-      const response = await fetch('events', { headers: headers(), signal: connection.signal });
-      if (response.ok && response.body !== null) await read(response.body, expectMore, onEvent);
-      else onRefused(response.status);
+      const { signal } = connection;
+      const response = await fetch('events', { headers: authorization(), signal });
+      if (response.ok && response.body !== null) {
+        await read(response.body, expectMore, (event) => {
+          try {
+            onEvent(event);
+          } catch (error) {
+            reportError(error);
+          }
+          endIfHidden();
+        });
+      } else onRefused(response.status, await readDetail(response));
     } catch {
       // The gateway is away; the page shows for how long.
     } finally {
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', endIfHidden);
     }
-    // What is shown again need not wait: it was not refused.
-    if (!document.hidden) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    await pause();
   }
 }
 
-/** @returns {Promise<void>} */
-function untilVisible() {
+/** Until the next attempt; what is shown again need not wait longer. @returns {Promise<void>} */
+function pause() {
   return new Promise((resolve) => {
-    const look = () => {
-      if (document.hidden) return;
-      document.removeEventListener('visibilitychange', look);
+    const end = () => {
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', endIfVisible);
       resolve();
     };
-    document.addEventListener('visibilitychange', look);
-    look();
+    const endIfVisible = () => {
+      if (!document.hidden) end();
+    };
+    const timer = setTimeout(end, document.hidden ? HIDDEN_MS : RETRY_MS);
+    document.addEventListener('visibilitychange', endIfVisible);
   });
+}
+
+/** @param {Response} response @returns {Promise<string>} */
+async function readDetail(response) {
+  try {
+    return String((await response.json()).detail ?? '');
+  } catch {
+    return '';
+  }
 }
 
 /**

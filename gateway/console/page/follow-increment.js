@@ -1,16 +1,15 @@
 // The form: posts an increment and follows it until it is committed.
 
+import { ask } from './api-key.js';
 import { byId } from './element.js';
 import { formatCount, formatDuration } from './quantities.js';
 
 /** @typedef {{ id: string, sequence: number }} Receipt */
-/** @typedef {{ status: number, body: any }} Answer */
 
 /** How often to ask; an increment is usually committed within ten seconds. */
 const ASK_MS = 500;
 
-/** @param {() => Record<string, string>} authorization */
-export function followIncrements(authorization) {
+export function followIncrements() {
   const form = byId('increment');
   const key = /** @type {HTMLInputElement} */ (byId('increment-key'));
   const value = /** @type {HTMLInputElement} */ (byId('increment-value'));
@@ -31,7 +30,7 @@ export function followIncrements(authorization) {
     const startedAt = performance.now();
     const elapsed = () => formatDuration(performance.now() - startedAt);
     byId('increment-time').textContent = '';
-    step('clients', `Posting ${value} to ${key.slice(0, 8)}…`);
+    step('gateways', `Posting ${value} to ${key.slice(0, 8)}…`);
     // As text, since a number would lose the digits above 2^53.
     const body = `{"key":${JSON.stringify(key)},"value":${/^\d+$/.test(value) ? value : JSON.stringify(value)}}`;
     const { status, body: answer } = await ask('increment', { method: 'POST', body });
@@ -80,20 +79,6 @@ export function followIncrements(authorization) {
       await new Promise((resolve) => setTimeout(resolve, ASK_MS));
     }
     return {};
-  }
-
-  /** @param {string} path from the page, which a proxy may have below a path of its own @param {RequestInit} [options] @returns {Promise<Answer>} */
-  async function ask(path, options = {}) {
-    const headers = {
-      ...authorization(),
-      ...(options.body && { 'content-type': 'application/json' }),
-    };
-    try {
-      const response = await fetch(path, { ...options, headers });
-      return { status: response.status, body: await response.json() };
-    } catch {
-      return { status: 0, body: undefined };
-    }
   }
 }
 

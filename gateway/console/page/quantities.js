@@ -28,6 +28,13 @@ export function formatSeconds(ms) {
   return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : formatDuration(ms);
 }
 
+/** The time of day, on the clock of whoever looks: 13:04:59. @param {number} at milliseconds, as Date.now() has them */
+export function formatTime(at) {
+  const date = new Date(at);
+  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()];
+  return parts.map((part) => String(part).padStart(2, '0')).join(':');
+}
+
 /** @param {number} count @param {string} noun */
 export function plural(count, noun) {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;

@@ -1,90 +1,66 @@
-// The state of the mesh in one sentence.
-
-import { isSilent } from './history.js';
+// The headline. What is wrong with the mesh is found by the gateway; the page adds only what it alone knows.
 
 /** @typedef {import('../../../schema/message/heartbeat.ts').MeshEvent} MeshEvent */
-/** @typedef {{ level: 'good' | 'warning' | 'bad' | 'unknown', text: string }} Verdict */
+/** @typedef {'good' | 'warning' | 'bad' | 'unknown'} Level */
+/**
+ * Each text is one or more sentences; those that are empty are not shown.
+ *
+ * @typedef {{ level: Level, text: string, advice: string, evidence: string, runbook: string }} Verdict
+ */
+/**
+ * @typedef {object} Seen
+ * @property {MeshEvent | undefined} event the last one; undefined if there is none, or if it is too old
+ * @property {number} refusal the HTTP status of a refused request for events, else 0
+ * @property {string} detail what that answer said
+ * @property {boolean} hasKey whether an API key was sent
+ * @property {number} waitingMs for how long an event is awaited
+ */
 
-/** The table is never further behind while the mesh is healthy. */
-export const STALENESS_MS_MAX = 10_000;
-/** By then every running service has sent a heartbeat. */
-const LISTENING_MS_MIN = 1_500;
+/** By then a gateway has heard of each service that runs. */
+const LISTENING_MS_MIN = 3_500;
+/** What is older is not current: events come twice a second. */
+export const OLD_MS = 3_000;
+/** To a hidden page they come every ten seconds, and after a while once a minute. */
+export const OLD_WHILE_HIDDEN_MS = 90_000;
 
-/** @param {MeshEvent} event @param {number | undefined} ageMs @returns {Verdict} */
-export function judge(event, ageMs) {
-  const counters = event.instances.filter(({ name }) => name === 'counter');
-  const alive = counters.filter((counter) => !isSilent(counter));
-  const isDatabaseAway = alive.some(
-    (counter) => counter.name === 'counter' && !counter.activity.database_connected,
-  );
-  if (!event.broker_connected) {
-    return bad('The broker is away: increments are refused until it is back.');
+/** @param {Seen} seen @returns {Verdict} */
+export function verdictOf({ event, refusal, detail, hasKey, waitingMs }) {
+  if (event !== undefined) return verdictOfEvent(event);
+  if (refusal === 401) {
+    if (!hasKey) return only('unknown', 'This mesh requires an API key.');
+    return { ...only('warning', 'This API key is not valid here.'), advice: detail };
   }
-  const problem = findStoreProblem(event);
-  if (problem !== undefined) {
-    return bad(`Increments are refused: ${problem.reason}. ${upperFirst(problem.remedy)}.`);
-  }
-  if (alive.length === 0) {
-    if (event.listening_ms < LISTENING_MS_MIN) return { level: 'unknown', text: 'Listening …' };
-    return bad('No counter service runs: increments are accepted and wait in the stream.');
-  }
-  const stop = alive.find(
-    (counter) => counter.name === 'counter' && counter.activity.counting_problem !== undefined,
-  );
-  if (stop?.name === 'counter') {
-    return bad(`Nothing is counted. ${upperFirst(stop.activity.counting_problem ?? '')}.`);
-  }
-  if (isDatabaseAway) {
-    return bad('PostgreSQL is away: increments are accepted and wait in the stream.');
-  }
-  if (ageMs !== undefined && ageMs > STALENESS_MS_MAX) {
-    return bad('Late: some increments have waited for longer than ten seconds.');
-  }
-  const parked = Math.max(
-    0,
-    ...alive.map(
-      (counter) => (counter.name === 'counter' && counter.activity.parked_messages) || 0,
-    ),
-  );
-  if (parked > 0) {
+  if (refusal === 403) return { ...only('warning', 'This API key may not read.'), advice: detail };
+  if (refusal === 503) return only('unknown', 'Too many consoles are open; waiting …');
+  if (waitingMs < OLD_MS) return only('unknown', 'Connecting …');
+  return only('bad', 'No data: the gateway does not answer.');
+}
+
+/** @param {MeshEvent} event @returns {Verdict} */
+function verdictOfEvent({ findings: [headline], instances, listening_ms: listeningMs }) {
+  if (headline !== undefined) {
+    const { level, cause, effect, next, evidence, runbook } = headline;
+    const text = `${cause}.`;
+    const seen = sentence(evidence);
     return {
-      level: 'warning',
-      text: `Counting, but ${parked} messages of a newer version wait for newer counter services.`,
+      level,
+      text,
+      advice: `${effect}. ${next}.`,
+      evidence: seen === text ? '' : seen,
+      runbook,
     };
   }
-  const missing = event.instances.filter(
-    (instance) => isSilent(instance) && !instance.is_stopping,
-  ).length;
-  if (missing > 0) {
-    return {
-      level: 'warning',
-      text: `Counting, but ${missing === 1 ? 'one instance is' : `${missing} instances are`} silent.`,
-    };
-  }
-  return { level: 'good', text: 'Counting: every increment is committed within ten seconds.' };
+  const isCounted = instances.some(({ name }) => name === 'counter');
+  if (!isCounted && listeningMs < LISTENING_MS_MIN) return only('unknown', 'Listening …');
+  return only('good', 'Counting: every increment is committed within ten seconds.');
 }
 
-/** Of the gateway that reports, or else of another one. @param {MeshEvent} event */
-function findStoreProblem(event) {
-  const gateways = event.instances
-    .filter((instance) => instance.name === 'gateway' && !isSilent(instance))
-    .toSorted(
-      (left, right) =>
-        Number(right.id === event.reported_by) - Number(left.id === event.reported_by),
-    );
-  for (const gateway of gateways) {
-    if (gateway.name === 'gateway' && gateway.stats.store_problem !== undefined)
-      return gateway.stats.store_problem;
-  }
-  return undefined;
+/** With its end and a capital, for evidence is written as a part of a sentence. @param {string} text */
+export function sentence(text) {
+  return text === '' ? '' : `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
 }
 
-/** @param {string} text */
-function upperFirst(text) {
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
-}
-
-/** @param {string} text @returns {Verdict} */
-function bad(text) {
-  return { level: 'bad', text };
+/** @param {Level} level @param {string} text @returns {Verdict} */
+function only(level, text) {
+  return { level, text, advice: '', evidence: '', runbook: '' };
 }

@@ -1,45 +1,63 @@
 import t from 'tap';
 import type { MeshEvent } from '../../../schema/message/heartbeat.ts';
+import { findingOf } from '../../../telemetry/diagnosis/findings.ts';
 
 // The page is plain JavaScript, for browsers.
 const page = new URL('../../../gateway/console/page/verdict.js', import.meta.url).href;
-const { judge } = (await import(page)) as {
-  judge: (event: MeshEvent, ageMs?: number) => { level: string; text: string };
+interface Seen {
+  event?: MeshEvent;
+  refusal: number;
+  detail: string;
+  hasKey: boolean;
+  waitingMs: number;
+}
+const { verdictOf } = (await import(page)) as {
+  verdictOf: (seen: Seen) => Record<'level' | 'text' | 'advice' | 'evidence' | 'runbook', string>;
 };
 
-const PROBLEM = { failure: 'silent', reason: 'the broker does not answer', remedy: 'see why' };
-
-function gateway(id: string, stats: object = {}) {
-  const instance = { name: 'gateway', id, version: '', uptime_ms: 1, is_stopping: false };
-  return { ...instance, stats, silent_ms: 0 } as MeshEvent['instances'][number];
-}
-
-const eventOf = (...instances: MeshEvent['instances']): MeshEvent => ({
+const SEEN = { refusal: 0, detail: '', hasKey: false, waitingMs: 60_000 };
+const EVENT: MeshEvent = {
   reported_by: 'own',
   broker_connected: true,
   listening_ms: 60_000,
   findings: [],
-  staleness_ms: null,
-  instances,
-});
+  staleness_ms: 90_000,
+  instances: [],
+};
 
-void t.test('the console names why nothing is counted', (t) => {
-  const activity = { database_connected: true, counting_problem: 'the consumer counter is paused' };
-  const counter = { ...gateway('c'), name: 'counter', activity } as MeshEvent['instances'][number];
-  t.strictSame(judge(eventOf(gateway('own'), counter), 60_000), {
+void t.test('the headline is the first finding, with what follows and what to do', (t) => {
+  const findings = [
+    findingOf('DatabaseSilent', { evidence: 'counter-1: no answer within 5 s' }),
+    findingOf('DeadLetters', { evidence: '3 in the stream of dead letters' }),
+  ];
+  t.strictSame(verdictOf({ ...SEEN, event: { ...EVENT, findings } }), {
     level: 'bad',
-    text: 'Nothing is counted. The consumer counter is paused.',
+    text: 'PostgreSQL does not answer.',
+    advice:
+      'Increments are accepted and wait in the stream, uncounted. See whether it is frozen, overloaded ' +
+      'or waits for a lock, and the network between.',
+    evidence: 'Counter-1: no answer within 5 s.',
+    runbook: 'docs/runbook.md#databasesilent',
   });
+  t.equal(
+    verdictOf({ ...SEEN, event: { ...EVENT, findings: findings.slice(1) } }).level,
+    'warning',
+  );
   t.end();
 });
 
-void t.test('the console names what keeps increments from being stored', (t) => {
-  const refused = 'Increments are refused: the broker does not answer. See why.';
-  // With a frozen broker no counter service is heard; that they are gone would be wrong.
-  const frozen = judge(eventOf(gateway('own', { store_problem: PROBLEM })));
-  t.strictSame(frozen, { level: 'bad', text: refused });
-  const other = judge(eventOf(gateway('own'), gateway('other', { store_problem: PROBLEM })), 0);
-  t.equal(other.text, refused, 'of another gateway too');
-  t.match(judge(eventOf(gateway('own'))).text, /^No counter service runs/);
+void t.test('the page judges nothing but what it alone knows', (t) => {
+  // It finds nothing in numbers that the gateway has seen too.
+  const well = verdictOf({ ...SEEN, event: EVENT });
+  t.match(well, { level: 'good', text: /^Counting: every increment/ });
+  const soon = verdictOf({ ...SEEN, event: { ...EVENT, listening_ms: 1_000 } });
+  t.match(soon, { level: 'unknown', text: 'Listening …' }, 'before services had time to report');
+  t.match(verdictOf({ ...SEEN, waitingMs: 100 }), { level: 'unknown', text: 'Connecting …' });
+  t.match(verdictOf(SEEN), { level: 'bad', text: /^No data/ });
+  t.match(verdictOf({ ...SEEN, refusal: 401 }).text, /requires an API key/);
+  const expired = { ...SEEN, refusal: 401, hasKey: true, detail: 'The key a has expired.' };
+  t.match(verdictOf(expired), { text: /not valid/, advice: 'The key a has expired.' });
+  t.match(verdictOf({ ...SEEN, refusal: 403, hasKey: true }).text, /may not read/);
+  t.match(verdictOf({ ...SEEN, refusal: 503 }).text, /Too many consoles/);
   t.end();
 });

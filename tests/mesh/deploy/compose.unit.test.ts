@@ -162,6 +162,13 @@ await t.test('every image is pinned to the version that is tested', (t) => {
   t.end();
 });
 
+await t.test('the log of no container grows without a bound', (t) => {
+  for (const [name, { logging }] of services) {
+    t.match(logging?.options, { 'max-size': /^\d+m$/, 'max-file': /^\d$/ }, name);
+  }
+  t.end();
+});
+
 await t.test('no container has more rights than it needs', (t) => {
   for (const [name, service] of services) {
     t.equal(service.read_only, true, `${name}: its root is read-only`);
