@@ -20,7 +20,7 @@ import { findGoProgram } from './cached-program.ts';
 import { findMissingLine, readDocumentedCommands } from './documented-commands.ts';
 
 const SOURCE = 'github.com/nats-io/natscli/nats@v0.5.0';
-const RUN_MS_MAX = 30_000;
+const RUN_MS_MAX = 12_000;
 const CRITICAL = 2;
 /** A flush may take what a command looks for. */
 const ATTEMPTS_MAX = 3;
