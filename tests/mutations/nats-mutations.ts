@@ -105,7 +105,7 @@ export const NATS_MUTATIONS: Mutation[] = [
   },
   {
     promise: 'a setting that is changed while the mesh runs is named',
-    file: 'counter/maintenance/watch-settings.ts',
+    file: 'counter/maintenance/watch-broker.ts',
     find: 'for (const text of found.keys()) if (!said.has(text)) log.error(text);',
     replacement: '',
     tests: ['tests/end-to-end/changed-settings.test.ts'],
