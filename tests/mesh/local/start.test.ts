@@ -63,13 +63,13 @@ void t.test('npm start runs a whole mesh', async (t) => {
     t.matchOnlyStrict(file, {
       stream: 'INCREMENTS',
       gateways: [
-        { pid, url, metrics },
-        { pid, url, metrics },
+        { name: 'gateway-1', pid, url, metrics },
+        { name: 'gateway-2', pid, url, metrics },
       ],
       proxy: null,
       counters: [
-        { pid, metrics },
-        { pid, metrics },
+        { name: 'counter-1', pid, metrics },
+        { name: 'counter-2', pid, metrics },
       ],
       nats: [{ pid, url: /^nats:\/\/inspector:\w+@127\.0\.0\.1:\d+$/ }],
       postgres: {
