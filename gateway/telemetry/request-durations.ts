@@ -1,5 +1,5 @@
 import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
-import { createCountedHistogram, type RecordSeconds } from '../../telemetry/counted-histogram.ts';
+import { createCountedHistogram, type RecordValue } from '../../telemetry/counted-histogram.ts';
 
 /** Methods with a series of their own. All others share one, so that no client makes series. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']);
@@ -11,16 +11,16 @@ export function createRequestDurations() {
     description: 'From the headers of a request until its answer is ready to be sent',
     boundaries: SECONDS_BUCKETS,
   });
-  const routes = new Map<string | undefined, Map<string, Map<number, RecordSeconds>>>();
+  const routes = new Map<string | undefined, Map<string, Map<number, RecordValue>>>();
 
-  return (route: string | undefined, method: string, status: number): RecordSeconds => {
+  return (route: string | undefined, method: string, status: number): RecordValue => {
     const known = routes.get(route)?.get(method)?.get(status);
     return known ?? seriesOf(route, METHODS.has(method) ? method : '_OTHER', status);
   };
 
-  function seriesOf(route: string | undefined, method: string, status: number): RecordSeconds {
-    const methods = getOrAdd(routes, route, () => new Map<string, Map<number, RecordSeconds>>());
-    const statuses = getOrAdd(methods, method, () => new Map<number, RecordSeconds>());
+  function seriesOf(route: string | undefined, method: string, status: number): RecordValue {
+    const methods = getOrAdd(routes, route, () => new Map<string, Map<number, RecordValue>>());
+    const statuses = getOrAdd(methods, method, () => new Map<number, RecordValue>());
     return getOrAdd(statuses, status, () =>
       createSeries({
         'http.request.method': method,
