@@ -28,7 +28,8 @@ interface RuleFile {
 }
 
 interface Dashboard {
-  panels: { title: string; targets: { expr: string }[] }[];
+  /** A row has no queries. */
+  panels: { title: string; targets?: { expr: string }[] }[];
 }
 
 const RULES = join(ROOT, 'telemetry/prometheus');
@@ -40,7 +41,7 @@ export function readPanels(): Query[] {
     .filter((file) => file.endsWith('.json'))
     .flatMap((file) => {
       const { panels } = JSON.parse(readFileSync(join(DASHBOARDS, file), 'utf8')) as Dashboard;
-      return panels.flatMap(({ title, targets }) =>
+      return panels.flatMap(({ title, targets = [] }) =>
         targets.map(({ expr }) => ({ place: `${file}: ${title}`, expression: expr })),
       );
     });
