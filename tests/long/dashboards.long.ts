@@ -19,7 +19,7 @@ import { findDebianProgram } from '../system/debian-program.ts';
 const FAST = { FLUSH_INTERVAL_MS: '1000' };
 /** Panels that show only what is wrong. */
 const EMPTY_WHERE_WELL =
-  /: (Findings|Findings now|Refused requests|Refused increments|Dead letters by reason)$/;
+  /: (Findings|Findings now|Refused requests|Refused increments|Dead letters by reason|Stream fill)$/;
 
 t.setTimeout(280_000);
 
