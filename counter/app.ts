@@ -32,6 +32,7 @@ const SETTLE_AT_STOP_MS = 2_000;
 
 export interface CounterOptions {
   database: Kysely<Database>;
+  databaseUser: string;
   manager: JetStreamManager;
   puller: Puller;
   watch: ConnectionWatch;
@@ -144,6 +145,7 @@ export async function startCounter(
     await maintained;
     await maintenance.sendDeadLetters();
     await settler.finish(SETTLE_AT_STOP_MS);
+    stores.database.stop();
     puller.close();
   }
 
@@ -156,7 +158,6 @@ export async function startCounter(
         oldestAgeMs,
         pending: settler.pending,
         isBrokerConnected: watch.isConnected,
-        isDatabaseConnected: !stores.isDatabaseAway,
       };
     },
     answerClear: clears.answer,

@@ -14,6 +14,7 @@ import { answerDiscovery } from '../nats/discovery.ts';
 import { answerGateways } from '../nats/requests.ts';
 import { createPuller } from '../nats/pull.ts';
 import { openDatabase } from '../schema/database/database.ts';
+import { parseDatabaseUrl } from '../schema/database/database-url.ts';
 import { roleSettings, SERVICE_CONNECTIONS_MAX } from '../schema/database/role-settings.ts';
 import { findMistypedNames } from '../schema/settings/mistyped-names.ts';
 import { ConfigurationError, readBoth } from '../schema/settings/environment.ts';
@@ -21,6 +22,7 @@ import { createDatabaseMetrics } from '../telemetry/database-metrics.ts';
 import { createLog } from '../telemetry/log.ts';
 import { readTelemetrySettings } from '../telemetry/settings.ts';
 import { startTelemetry } from '../telemetry/start.ts';
+import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { isTracing } from '../telemetry/tracing.ts';
 import { startCounter, type CounterService } from './app.ts';
 import { CounterConfig, readCounterConfig, STOP_MS_MAX } from './config.ts';
@@ -43,7 +45,6 @@ const NOTHING_HELD: Held = {
   pending: 0,
   oldestAgeMs: 0,
   isBrokerConnected: true,
-  isDatabaseConnected: true,
 };
 
 async function main(): Promise<void> {
@@ -95,21 +96,23 @@ async function main(): Promise<void> {
 
   const watch = watchConnection(connection);
   const manager = await managerOf(connection, { timeout: 3_000 });
-  const ackWaitMs = await readConsumerAckWait(manager, config.FLUSH_INTERVAL_MS, {
-    log,
-    signal: startup.signal,
-  });
   let service: CounterService | undefined;
   const readHeld = () => service?.held ?? NOTHING_HELD;
   const stats = createStats();
   createMetrics(stats, readHeld);
   const report = createReport(readInstance(config.INSTANCE_NAME), stats, readHeld);
   const puller = createPuller(connection, watch);
-  // Before the start too: it waits for a person where the stores disagree, and gateways hear it from it.
+  // Before the start too: gateways hear from it what it waits for.
   stopSteps.push(sendHeartbeats(connection, watch, report.readHeartbeat));
+  const ackWaitMs = await readConsumerAckWait(manager, config.FLUSH_INTERVAL_MS, {
+    stats,
+    log,
+    signal: startup.signal,
+  });
   service = await startCounter(
     {
       database,
+      databaseUser: parseDatabaseUrl(config.DATABASE_URL).user,
       manager,
       puller: isTracing() ? tracePuller(puller) : puller,
       watch,
@@ -121,7 +124,7 @@ async function main(): Promise<void> {
       messagesHeldMax: config.MESSAGES_HELD_MAX,
       idempotencyKeptMs: config.IDEMPOTENCY_KEY_KEPT_MS,
       stats,
-      ...(isTracing() && { tracing: createFlushTracing() }),
+      ...(isTracing() && { tracing: createFlushTracing(throttleWarnings(log)) }),
       log,
     },
     startup.signal,

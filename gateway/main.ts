@@ -1,3 +1,4 @@
+import { trace } from '@opentelemetry/api';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyListenOptions } from 'fastify';
 import type { Kysely } from 'kysely';
@@ -32,7 +33,7 @@ import { readTelemetrySettings } from '../telemetry/settings.ts';
 import { readInstance } from '../telemetry/instance.ts';
 import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { startTelemetry } from '../telemetry/start.ts';
-import { activeTraceparent, isTracing } from '../telemetry/tracing.ts';
+import { isTracing } from '../telemetry/tracing.ts';
 import { openApiKeys } from './auth/api-keys.ts';
 import { logKeyChange } from './auth/audit-log.ts';
 import { buildGateway } from './app.ts';
@@ -163,7 +164,7 @@ async function main(): Promise<void> {
   const publisher = createPublisher(connection, store, store.onAttempt);
   const queues = createPublishQueues({
     publisher: isTracing() ? tracePublisher(publisher) : publisher,
-    ...(isTracing() && { readOrigin: activeTraceparent }),
+    ...(isTracing() && { readOrigin: () => trace.getActiveSpan() }),
     deadlineMs: config.PUBLISH_DEADLINE_MS,
     makeId,
     waitingMax: config.WAITING_MAX,

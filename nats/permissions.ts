@@ -39,6 +39,7 @@ export function permissionsOf(
   const inboxOf = (one: NatsRole) => `${inboxPrefixOf(one, inboxPrefix)}.>`;
   const { publish, subscribe } = needsOf(role, apiPrefixOf(domain));
   const inboxes: Record<string, string> = {
+    [OWN_INBOX]: inboxOf(role),
     [ANSWERS]: inboxOf('inspector'),
     [ANSWERS_TO_GATEWAYS]: inboxOf('gateway'),
   };
@@ -51,10 +52,16 @@ export function apiPrefixOf(domain: string | undefined): string {
   return domain === undefined ? '$JS.API' : `$JS.${domain}.API`;
 }
 
+/** By which `nats server check connection` sees whether what is sent arrives. */
+const OWN_INBOX = '(the inbox of the role)';
 /** Where people ask from: services answer them. */
 const ANSWERS = '(the inbox of the inspector)';
 /** Where gateways ask counter services from. */
 const ANSWERS_TO_GATEWAYS = '(the inbox of the gateway)';
+
+/** For people and their tools. */
+const ABOUT_ONESELF = ['$SYS.REQ.USER.INFO', OWN_INBOX];
+const ACKS_OF_DEAD_LETTERS = [`$JS.ACK.${INCREMENTS_DEAD}.>`, `$JS.ACK.*.*.${INCREMENTS_DEAD}.>`];
 
 function needsOf(role: NatsRole, api: string): Permissions {
   const channels = [TRACE_SUBJECT, RATE_LIMIT_SUBJECT, STORED_SUBJECT].map((one) => `${one}.>`);
@@ -76,7 +83,9 @@ function needsOf(role: NatsRole, api: string): Permissions {
           `${api}.CONSUMER.MSG.NEXT.${INCREMENTS}.${COUNTER}`,
           `${api}.CONSUMER.INFO.${INCREMENTS}.${COUNTER}`,
           `${api}.STREAM.INFO.${INCREMENTS}`,
+          `${api}.STREAM.INFO.${INCREMENTS_DEAD}`,
           `${api}.STREAM.MSG.GET.${INCREMENTS}`,
+          `${api}.STREAM.MSG.GET.${INCREMENTS_DEAD}`,
           `${api}.STREAM.PURGE.${INCREMENTS}`,
           `$JS.ACK.${INCREMENTS}.${COUNTER}.>`,
           `$JS.ACK.*.*.${INCREMENTS}.${COUNTER}.>`,
@@ -99,7 +108,12 @@ function needsOf(role: NatsRole, api: string): Permissions {
             `${api}.CONSUMER.*.${stream}`,
             `${api}.CONSUMER.*.${stream}.>`,
           ]),
+          // To page through both streams.
+          `${api}.DIRECT.GET.${INCREMENTS}`,
+          `${api}.CONSUMER.MSG.NEXT.${INCREMENTS_DEAD}.*`,
+          ...ACKS_OF_DEAD_LETTERS,
           REPLAY_SUBJECT,
+          ...ABOUT_ONESELF,
         ],
         subscribe: [],
       };
@@ -120,16 +134,15 @@ function needsOf(role: NatsRole, api: string): Permissions {
           `${api}.CONSUMER.CREATE.${INCREMENTS_DEAD}.>`,
           `${api}.CONSUMER.MSG.NEXT.${INCREMENTS_DEAD}.*`,
           `${api}.CONSUMER.DELETE.${INCREMENTS_DEAD}.*`,
-          `$JS.ACK.${INCREMENTS_DEAD}.>`,
-          `$JS.ACK.*.*.${INCREMENTS_DEAD}.>`,
+          ...ACKS_OF_DEAD_LETTERS,
           '$SRV.>',
-          '$SYS.REQ.USER.INFO',
+          ...ABOUT_ONESELF,
         ],
         subscribe: [`${HEARTBEAT_SUBJECT}.*`, '$JS.EVENT.ADVISORY.>'],
       };
     // Its requests are of the system account, which nobody gives away.
     default:
-      return { publish: ['$SYS.REQ.USER.INFO'], subscribe: [] };
+      return { publish: ABOUT_ONESELF, subscribe: [] };
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Span } from '@opentelemetry/api';
 import { headers, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { connectionChange, createOwnInbox, type ConnectionWatch } from './connect.ts';
 import { judgePublishError, type StoreFailure } from './error-codes.ts';
@@ -12,8 +13,8 @@ export interface OutgoingMessage {
   id: string;
   body: string;
   headers?: Record<string, string>;
-  /** The W3C trace contexts of the requests whose increments it holds, if traces are on. */
-  origins?: (string | undefined)[];
+  /** The spans of the requests whose increments it holds, if traces are on. */
+  origins?: (Span | undefined)[];
 }
 
 export interface Stored {

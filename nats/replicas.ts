@@ -1,5 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ClusterInfo, JetStreamManager, StreamConfig } from '@nats-io/jetstream';
+import type {
+  ClusterInfo,
+  ConsumerInfo,
+  JetStreamManager,
+  StreamConfig,
+  StreamInfo,
+} from '@nats-io/jetstream';
 import {
   isCurrent,
   isWholeWithoutAway,
@@ -37,21 +43,36 @@ export async function readReplicas(
   manager: JetStreamManager,
   sightings: Sightings = new Map(),
 ): Promise<Replicas[]> {
-  const [increments, dead, counter] = await Promise.all([
+  const [increments, dead, consumer] = await Promise.all([
     manager.streams.info(INCREMENTS),
     manager.streams.info(INCREMENTS_DEAD),
     manager.consumers.info(INCREMENTS, COUNTER),
   ]);
-  const now = performance.now();
-  const wanted = increments.config.num_replicas;
+  return replicasOf({ increments, dead, consumer }, { sightings, now: performance.now() });
+}
+
+/** Pure, of those that were read. */
+export function replicasOf(
+  { increments, dead, consumer }: BrokerAnswers,
+  look: { sightings: Sightings; now: number },
+): Replicas[] {
+  const ofStream = increments.config.num_replicas;
   const read = (of: string, cluster: ClusterInfo | undefined, wanted: number) =>
-    readClusterInfo(of, cluster, { wanted, sightings, now });
-  return [
-    read(INCREMENTS, increments.cluster, wanted),
-    read(INCREMENTS_DEAD, dead.cluster, dead.config.num_replicas),
-    // A consumer without a number of its own has as many as its stream.
-    read(`consumer ${COUNTER}`, counter.cluster, counter.config.num_replicas || wanted),
-  ];
+    readClusterInfo(of, cluster, { wanted, ...look });
+  const found = [read(INCREMENTS, increments.cluster, ofStream)];
+  if (dead) found.push(read(INCREMENTS_DEAD, dead.cluster, dead.config.num_replicas));
+  if (consumer) {
+    // One without a number of its own has as many as its stream.
+    const wanted = consumer.config.num_replicas || ofStream;
+    found.push(read(`consumer ${COUNTER}`, consumer.cluster, wanted));
+  }
+  return found;
+}
+
+export interface BrokerAnswers {
+  increments: StreamInfo;
+  dead: StreamInfo | undefined;
+  consumer: ConsumerInfo | undefined;
 }
 
 /**

@@ -39,7 +39,7 @@ export interface SettingFault extends Omit<NeededSetting, 'needs'> {
 }
 
 /** The time until which the consumer delivers nothing. */
-const PAUSE = 'pause_until';
+export const PAUSE = 'pause_until';
 
 const KEPT = 'the stream keeps every accepted increment until it is counted';
 const ACCEPTED = 'gateways can store every increment, and know that it is stored';
@@ -119,11 +119,17 @@ export const CONSUMER_NEEDS: NeededSetting[] = [
   },
 ];
 
-/** Why counter services get nothing; undefined if they do. @param faults of the consumer. */
-export function findConsumerStop(faults: SettingFault[] | undefined): string | undefined {
-  if (faults === undefined) return NO_CONSUMER;
+/** Why counter services get nothing, in a sentence without its end. */
+export interface ConsumerStop {
+  kind: 'consumer-gone' | 'consumer-paused';
+  text: string;
+}
+
+/** Undefined if they get something. @param faults of the consumer; undefined where it is not there. */
+export function findConsumerStop(faults: SettingFault[] | undefined): ConsumerStop | undefined {
+  if (faults === undefined) return { kind: 'consumer-gone', text: NO_CONSUMER };
   const pause = faults.find(({ name }) => name === PAUSE);
-  return pause === undefined ? undefined : describeFault(pause);
+  return pause === undefined ? undefined : { kind: 'consumer-paused', text: describeFault(pause) };
 }
 
 /** Where the server writes -1 for none. */

@@ -1,4 +1,4 @@
-import { trace } from '@opentelemetry/api';
+import { SpanKind, trace } from '@opentelemetry/api';
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
@@ -11,17 +11,20 @@ import type { TelemetrySettings } from './settings.ts';
 import { isSampled } from './tracing.ts';
 
 /**
- * The sampler that `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` name, for requests. A span that
- * serves requests (a message, a flush) is sampled if one of them is; otherwise the trace of a sampled
- * request would end at its message.
+ * The sampler that `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` name, for requests. Any other span
+ * serves requests (a message, a flush, a step of it): it is sampled if its parent or one of its links is;
+ * otherwise the trace of a sampled request would end at its message.
  */
 export function createSampler(settings: TelemetrySettings): Sampler {
   const requests = createNamedSampler(settings);
   return {
     shouldSample: (context, traceId, name, kind, attributes, links) => {
-      const isServing = links.length > 0 && trace.getSpanContext(context) === undefined;
-      if (!isServing) return requests.shouldSample(context, traceId, name, kind, attributes, links);
-      const isAnySampled = links.some((link) => isSampled(link.context));
+      if (kind === SpanKind.SERVER)
+        return requests.shouldSample(context, traceId, name, kind, attributes, links);
+      const parent = trace.getSpanContext(context);
+      const isAnySampled =
+        (parent !== undefined && isSampled(parent)) ||
+        links.some((link) => isSampled(link.context));
       const { RECORD_AND_SAMPLED, NOT_RECORD } = SamplingDecision;
       return { decision: isAnySampled ? RECORD_AND_SAMPLED : NOT_RECORD };
     },

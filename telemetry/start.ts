@@ -9,13 +9,17 @@ import { createResource } from './resource.ts';
 import { createSampler } from './sampler.ts';
 import type { TelemetrySettings } from './settings.ts';
 import { throttleWarnings } from './throttled-warning.ts';
-import { isTracing } from './tracing.ts';
+import { isTracing, SPAN_LIMITS } from './tracing.ts';
 import { watchExports } from './watch-exports.ts';
 
 /** What is left is exported in this time; a collector that is away delays no stop. */
 const LAST_EXPORT_MS_MAX = 1_000;
 /** A diagnostic may hold what was exported. */
 const DIAGNOSTIC_LENGTH_MAX = 300;
+/** What the SDK says after it had no room for spans, each time with another number. */
+const DROPPED_SPANS = /^Dropped \d+ spans/;
+const SPANS_DROPPED =
+  'traces have gaps, since too many spans wait for their export: trace fewer requests by OTEL_TRACES_SAMPLER_ARG, or raise OTEL_BSP_MAX_QUEUE_SIZE';
 
 type Service = 'gateway' | 'counter';
 /** Everything that is to be stopped. */
@@ -44,7 +48,11 @@ export async function startTelemetry(
 function logDiagnostics(log: Log): void {
   const warn = throttleWarnings(log);
   const say = (message: string) =>
-    warn(`OpenTelemetry: ${message.slice(0, DIAGNOSTIC_LENGTH_MAX)}`);
+    warn(
+      DROPPED_SPANS.test(message)
+        ? SPANS_DROPPED
+        : `OpenTelemetry: ${message.slice(0, DIAGNOSTIC_LENGTH_MAX)}`,
+    );
   const ignore = (): void => undefined;
   // By it the SDK would write to the console instead.
   delete process.env['OTEL_LOG_LEVEL'];
@@ -77,6 +85,7 @@ const startWithTraces: Start = async (service, settings, log) => {
     metricReaders: await createMetricReaders(settings, log),
     traceExporter: watchExports(await createSpanExporter(settings), { signal: 'traces', log }),
     sampler: createSampler(settings),
+    spanLimits: SPAN_LIMITS,
     // Logs are lines on standard output.
     logRecordProcessors: [],
   });

@@ -2,18 +2,18 @@
  * Traces follow an increment by W3C trace contexts: HTTP header, NATS header, flush. A span that serves
  * many requests (a message, a flush) starts a trace of its own, with links to them.
  */
-import {
-  context,
-  propagation,
-  ROOT_CONTEXT,
-  trace,
-  TraceFlags,
-  type Link,
-  type SpanContext,
-} from '@opentelemetry/api';
+import { TraceFlags } from '@opentelemetry/api';
+import type { Attributes, SpanContext } from '@opentelemetry/api';
+import { PACK_INCREMENTS_MAX } from '../schema/message/envelope.ts';
 
-/** A span keeps this many links at most. */
-export const LINKS_MAX = 128;
+/** A span has this many links at most, so a message links to every request that shares it. */
+export const LINKS_MAX = PACK_INCREMENTS_MAX;
+
+/** Of the SDK, which would drop links and events above 128. */
+export const SPAN_LIMITS = { linkCountLimit: LINKS_MAX, eventCountLimit: LINKS_MAX };
+
+/** Set where a span can't link to everything that it serves: to how many it does not. */
+export const LINKS_LEFT_OUT = 'increment_mesh.links_left_out';
 
 /** Checked once, at the start: with traces off, none of this runs. */
 export function isTracing(environment: NodeJS.ProcessEnv = process.env): boolean {
@@ -22,34 +22,33 @@ export function isTracing(environment: NodeJS.ProcessEnv = process.env): boolean
   return exporter !== 'none' && environment['OTEL_SDK_DISABLED'] !== 'true';
 }
 
-/** The active span, as a `traceparent` header; undefined if there is none. */
-export function activeTraceparent(): string | undefined {
-  return writeTraceparent(trace.getSpanContext(context.active()));
+/** By these a message is found in every trace that it has a part in. */
+export function messageAttributes({ id, sequence }: { id: string; sequence: number }): Attributes {
+  return {
+    // Of a message that is refused as a whole it is not known.
+    ...(id !== '' && { 'messaging.message.id': id }),
+    'messaging.nats.stream.sequence': sequence,
+  };
 }
 
-export function writeTraceparent(span: SpanContext | undefined): string | undefined {
-  if (span === undefined) return undefined;
-  const carrier: Record<string, string> = {};
-  propagation.inject(trace.setSpanContext(ROOT_CONTEXT, span), carrier);
-  return carrier['traceparent'];
+/*
+ * The header of a message is a W3C traceparent whatever OTEL_PROPAGATORS says of requests. It is read many
+ * thousand times in a flush, for which the API's propagation takes too long.
+ */
+const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
+
+export function writeTraceparent({ traceId, spanId, traceFlags }: SpanContext): string {
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
 }
 
-/** Links to those of the spans that are sampled, LINKS_MAX at most. */
-export function linksTo(traceparents: Iterable<string | undefined>): Link[] {
-  const links: Link[] = [];
-  for (const traceparent of traceparents) {
-    const context = traceparent === undefined ? undefined : readTraceparent(traceparent);
-    if (context !== undefined && isSampled(context)) links.push({ context });
-    if (links.length === LINKS_MAX) break;
-  }
-  return links;
+/** Undefined if it is not sampled. The sender may have written anything; what is invalid is ignored. */
+export function readSampled(traceparent: string): SpanContext | undefined {
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent) ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  const span = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+  return isSampled(span) ? span : undefined;
 }
 
 export function isSampled({ traceFlags }: SpanContext): boolean {
   return (traceFlags & TraceFlags.SAMPLED) !== 0;
-}
-
-/** The sender may have written anything; an invalid trace context is ignored. */
-function readTraceparent(traceparent: string): SpanContext | undefined {
-  return trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent }));
 }

@@ -9,7 +9,7 @@ import { isUnitTest } from './runner/share-processes.ts';
  * Runs test files, the longest first, each with a process of its own and short ones together, and prints a closing line that
  * people and CI read alike: `12 passed, 0 failed`.
  *
- *     npm test                                          all but tests/system and tests/long
+ *     npm test                                          all but tests/system, tests/long and tests/programs
  *     npm test -- tests/counter/flush/flush.test.ts     one file, shown as it goes
  *     npm test -- --jobs=1 'tests/nats/*.test.ts'
  *     npm test -- --again=2                             two files that fail may be run once more, alone
@@ -46,7 +46,8 @@ const { passed, failed, skipped, unsteady } = await runTestFiles(files, {
 for (const file of unsteady) console.log(`UNSTEADY ${file}: failed beside others, passed alone`);
 const rest = skipped > 0 ? `, ${skipped} skipped` : '';
 process.stdout.write(`\n${passed} passed, ${failed} failed${rest}\n`);
-process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+// What is skipped says by name what it lacks; a run of nothing is a mistake.
+process.exitCode = failed === 0 && passed + skipped > 0 ? 0 : 1;
 
 function find(pattern: string): string[] {
   const found = globSync(pattern);

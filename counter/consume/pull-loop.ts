@@ -27,6 +27,8 @@ const LAST_PULL_EXPIRES_MS = 0;
 /** How often to check for room while a limit is reached. */
 const FULL_TICK_MS = 25;
 const REFUSED_MS = 1_000;
+/** How often to check whether PostgreSQL takes writes again. */
+const AWAY_TICK_MS = 100;
 
 /**
  * A message of a newer version that can't be parked is delivered again after this long: the most that the
@@ -52,9 +54,8 @@ export interface PullLoopOptions {
 }
 
 /**
- * Pulls from the shared consumer. Pauses while a limit is reached and while the broker is away. After a
- * batch went back because of the database, it pauses until a query succeeds: healthy counter services get
- * the work. After a disconnection or a refusal it first makes sure that the stream is still the same one.
+ * Pulls from the shared consumer. Pauses while a limit is reached, while the broker is away, and while
+ * PostgreSQL takes no writes of this counter service: healthy ones get the work. After a disconnection or a refusal it first makes sure that the stream is still the same one.
  */
 export async function pullUntilStopped(options: PullLoopOptions): Promise<void> {
   const { puller, watch, stores, buffer, stopping, stats, log } = options;
@@ -117,7 +118,7 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
     if (!watch.isConnected) {
       isSure = false;
       await connectionChange(watch, PULL_EXPIRES_MS);
-    } else if (stores.isDatabaseAway) await stores.probeDatabase();
+    } else if (stores.isDatabaseAway) await delay(AWAY_TICK_MS);
     else if (!isSure || stores.disagreement !== undefined) isSure = await stores.look();
     else if (buffer.room === 0) await delay(FULL_TICK_MS);
     else await pullOnce();

@@ -40,6 +40,11 @@ export function isRefusal(error: unknown): error is pg.DatabaseError {
   return !PASSING.some((start) => code.startsWith(start));
 }
 
+/** Whether another transaction was in the way: a deadlock, or a serialization failure. */
+export function isConflict(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code?.startsWith('40') === true;
+}
+
 /** Whether the work was too much for one statement or one transaction. */
 export function isTooSlow(error: unknown): boolean {
   return error instanceof pg.DatabaseError && ['57014', '25P04'].includes(error.code ?? '');

@@ -13,6 +13,7 @@ import type { Settler } from '../settle/settle.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { describeRefusal } from './database-error.ts';
+import { describeDeadLetters } from './describe-dead-letters.ts';
 import type { FlushTimes } from './flush-times.ts';
 import { StoresDisagree } from '../settle/compare-stores.ts';
 import { FlushAborted } from './flush-failure.ts';
@@ -83,6 +84,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
   const { buffer, settler, stores, stopping, log } = options;
   const startedAt = performance.now();
   const batch = buffer.startFlush();
+  const committed: FlushResult[] = [];
   /** What is left to the broker already. */
   const left = new Set<number>();
   const extending = setInterval(extendAckDeadlines, EXTEND_TICK_MS, options);
@@ -95,6 +97,8 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
       onCommitted: (part, result) => {
         const now = performance.now();
         const times = { durationMs: now - startedAt, stalenessMs: now - result.oldestEnteredAt };
+        stores.database.committed();
+        committed.push(result);
         options.onCommitted(result, times);
         const { messages, increments, keys, alreadyApplied, deadLetters, stepsMs } = result;
         const counts = { messages, increments, keys, alreadyApplied, deadLetters };
@@ -108,6 +112,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
         settler.add(part.messages.values());
       },
       onRefused: options.suspects.add,
+      onTrouble: stores.database.flushFailed,
       onLeft: (part, error) => {
         for (const { sequence, reply } of part.messages.values()) {
           options.warn(
@@ -125,7 +130,10 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
     handleFailure(error, batch, options);
   } finally {
     clearInterval(extending);
+    const dead = describeDeadLetters(committed);
+    if (dead !== undefined) log.warn(dead);
     buffer.endFlush();
+    stores.database.flushEnded();
   }
   options.onFlushed();
 }
@@ -148,7 +156,6 @@ function handleFailure(error: unknown, batch: FlushBatch, options: FlushLoopOpti
     return;
   }
   log.error({ err: cause }, 'a batch could not be flushed and goes back to the broker');
-  stores.isDatabaseAway = true;
   nakAll([...batch.messages.values(), ...buffer.dropCollecting()], options);
 }
 

@@ -21,9 +21,14 @@ import {
   splitByTally,
   type FlushBatch,
 } from '../consume/flush-batch.ts';
-import { describeRefusal, isProgramError, isRefusal } from './database-error.ts';
+import { describeRefusal, isConflict, isProgramError, isRefusal } from './database-error.ts';
 import { FlushConflict } from './flush-conflict.ts';
-import { consequenceOf, FlushAborted, TRIES_BEFORE_SEPARATING } from './flush-failure.ts';
+import {
+  consequenceOf,
+  FlushAborted,
+  TRIES_BEFORE_SEPARATING,
+  type Consequence,
+} from './flush-failure.ts';
 import { flush, type FlushOptions, type FlushResult } from './flush.ts';
 import { probeWrites } from './probe-writes.ts';
 import { TooManyRefused } from './upsert-separately.ts';
@@ -49,6 +54,8 @@ export interface RetryOptions {
   onCommitted: (batch: FlushBatch, result: FlushResult) => void;
   /** Called with keys of which an increment was refused. */
   onRefused?: (keys: Iterable<string>) => void;
+  /** Called with the error of an attempt that a second one did not mend, unless the batch is to blame. */
+  onTrouble?: (error: unknown) => void;
   /** Called with a message that the database does not take in any form; without it the flush is aborted. */
   onLeft?: (batch: FlushBatch, error: unknown) => void;
   /** How long, in milliseconds, a failing batch is retried. */
@@ -98,12 +105,27 @@ async function flushPart(
       if (consequence === 'separate') {
         const refusal = await findRefusal(database, batch, error);
         if (refusal === undefined) return flushSeparately(batch, options, { error, limit });
+        options.onTrouble?.(refusal);
         if (isTimeUp) throw new FlushAborted('give-up', refusal);
-      } else if (consequence !== 'retry') throw new FlushAborted(consequence, error);
-      log.warn({ attempt }, `a flush failed and is tried again: ${describeDatabaseError(error)}`);
+      } else {
+        if (isTroubleOfDatabase(error, { attempt, consequence })) options.onTrouble?.(error);
+        if (consequence !== 'retry') throw new FlushAborted(consequence, error);
+      }
+      const failed = `a flush failed and is tried again: ${describeDatabaseError(error)}`;
+      // What it is by then is said elsewhere, once.
+      log[attempt === 0 ? 'warn' : 'debug']({ attempt }, failed);
       await delay(Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt));
     }
   }
+}
+
+/** The next attempt mends much: a connection that broke, a conflict with another transaction. */
+function isTroubleOfDatabase(
+  error: unknown,
+  { attempt, consequence }: { attempt: number; consequence: Consequence },
+): boolean {
+  if (consequence === 'give-up') return true;
+  return consequence === 'retry' && attempt > 0 && !isRefusal(error) && !isConflict(error);
 }
 
 /** Undefined if the database takes something else, so that the batch is to blame. */

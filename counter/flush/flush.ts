@@ -30,13 +30,11 @@ import { upsertCounters } from './upsert-counters.ts';
 import { upsertSeparately, type SeparateOptions } from './upsert-separately.ts';
 import { confirmReplication } from './replication.ts';
 import { startStepTimer } from './step-timer.ts';
+import { findTraced, type TracedMessage } from './traced-messages.ts';
 import { writeDeadLetters, type DeadLetter } from './write-dead-letters.ts';
 
 /** What a flush spends its time on: the steps above, and the beginning of the transaction. */
 export type FlushStep = 'begin' | 'deduplicate' | 'keys' | 'upsert' | 'dead-letters' | 'commit';
-
-/** As many as a span can link to. */
-const TRACEPARENTS_MAX = 128;
 
 export interface FlushResult {
   messages: number;
@@ -51,12 +49,15 @@ export interface FlushResult {
   unparked: number;
   /** Of the dead letters: how many for each reason. */
   reasons: Partial<Record<DeadLetterReason, number>>;
+  /** The lowest sequence of a message with one; absent if there are none. */
+  firstDeadLetter?: number;
   keys: number;
   /** When the oldest increment added entered the stream; Infinity if none was added. */
   oldestEnteredAt: number;
   stepsMs: Partial<Record<FlushStep, number>>;
-  /** The trace contexts of the messages it added, as many as a span can link to. */
-  traceparents: string[];
+  /** Messages that have a row of the ledger now, counted or not; of these, those that are traced. */
+  settled: number;
+  traced: TracedMessage[];
   summary: FlushSummary;
 }
 
@@ -111,7 +112,8 @@ export async function flush(
         (oldest, { enteredAt }) => Math.min(oldest, enteredAt),
         Infinity,
       ),
-      traceparents: readTraceparents(fresh),
+      settled: batch.messages.size,
+      traced: findTraced(batch.messages.values(), written),
       tally,
       written,
     };
@@ -122,6 +124,7 @@ export async function flush(
     keys: tally.size,
     deadLetters: written.length,
     reasons: countReasons(written),
+    ...(written.length > 0 && { firstDeadLetter: firstSequenceOf(written) }),
     summary: summarizeFlush(tally, written),
     stepsMs: timer.ms,
   };
@@ -258,10 +261,6 @@ function countIncrements(tallied: HeldMessage[], judged: JudgedMessage[]): numbe
   );
 }
 
-function readTraceparents(messages: HeldMessage[]): string[] {
-  const found: string[] = [];
-  for (const { traceparent } of messages) {
-    if (traceparent !== undefined && found.push(traceparent) === TRACEPARENTS_MAX) break;
-  }
-  return found;
+function firstSequenceOf(deadLetters: DeadLetter[]): number {
+  return deadLetters.reduce((first, { sequence }) => Math.min(first, sequence), Infinity);
 }

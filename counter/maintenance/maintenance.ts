@@ -4,12 +4,13 @@ import type { ConnectionWatch } from '../../nats/connect.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { Stats } from '../telemetry/stats.ts';
+import { describeDeadLetters } from '../flush/describe-dead-letters.ts';
 import { countParked } from '../parking/count-parked.ts';
 import { StoresDisagree } from '../settle/compare-stores.ts';
 import { readStreamState } from '../settle/stream-state.ts';
 import { prune } from './prune.ts';
-import { watchSettings } from './watch-settings.ts';
-import { watchStores } from './watch-stores.ts';
+import { watchBroker } from './watch-broker.ts';
+import { watchTables } from './watch-tables.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 
 const PRUNE_MS = 10_000;
@@ -58,8 +59,8 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     setInterval(compareStores, LOOK_MS),
   ];
   startCounting();
-  const stopWatching = watchStores(options);
-  const stopWatchingSettings = watchSettings(options);
+  const stopWatchingTables = watchTables(options);
+  const stopWatchingBroker = watchBroker(options);
 
   function sendDeadLetters(): Promise<void> {
     sending ??= sendWritten().finally(() => (sending = undefined));
@@ -86,9 +87,12 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
       await countParked({
         database,
         readStreamTimeMs: async () => (await readStreamState(options.manager)).unsettledSinceMs,
-        onCommitted: (result, durationMs) =>
+        onCommitted: (result, durationMs) => {
           // How long they were parked says nothing of how far this counter service is behind.
-          stats.flushed(result, { durationMs, stalenessMs: Infinity }),
+          stats.flushed(result, { durationMs, stalenessMs: Infinity });
+          const dead = describeDeadLetters([result]);
+          if (dead !== undefined) log.warn(dead);
+        },
         isStopping: () => isStopped,
         log,
       });
@@ -122,8 +126,8 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     stop: async () => {
       isStopped = true;
       timers.forEach(clearInterval);
-      stopWatching();
-      stopWatchingSettings();
+      stopWatchingTables();
+      stopWatchingBroker();
       await counting;
     },
   };

@@ -14,6 +14,7 @@ import { describeDatabaseError } from '../../schema/database/describe-database-e
 import type { Log } from '../../telemetry/log.ts';
 import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 import type { Stats } from '../telemetry/stats.ts';
+import type { SettledThrough } from '../maintenance/count-increments.ts';
 import { confirmReplication } from '../flush/replication.ts';
 import {
   afterAgreed,
@@ -25,6 +26,7 @@ import {
   startAgreement,
 } from './agreement.ts';
 import { compareStores, StoresDisagree } from './compare-stores.ts';
+import { createDatabaseHealth, type DatabaseHealth } from './database-health.ts';
 import { recordComplete } from './record-complete.ts';
 import { reportRisk } from './report-risk.ts';
 import { findSettledFloor } from './settled-floor.ts';
@@ -34,7 +36,7 @@ import {
   type StreamReading,
   type StreamState,
 } from './stream-state.ts';
-import { checkDatabase, waitForStores } from './wait-for-stores.ts';
+import { waitForStores } from './wait-for-stores.ts';
 
 const PROBE_MS = 1_000;
 /** Another counter service commits what it holds within ack_wait and the time of a flush. */
@@ -47,7 +49,9 @@ export interface StoresOptions {
   ackWaitMs: number;
   /** Called once, when the stream turns out to be another one. */
   onMadeAgain: (error: StoresDisagree) => void;
-  stats: Pick<Stats, 'risk' | 'disagreement' | 'clockAheadMs'>;
+  /** Of the database. */
+  databaseUser: string;
+  stats: Pick<Stats, 'risk' | 'disagreement' | 'clockAheadMs' | 'databaseProblem'>;
   log: Log;
 }
 
@@ -56,12 +60,13 @@ export interface StoreHealth {
   readonly reconnectedAtMs: number;
   /** Milliseconds since 1970 by the broker's clock, which has stamped the messages. */
   brokerTimeMs: () => number;
-  /** True from a batch that could not be flushed until a write of ours succeeds. */
-  isDatabaseAway: boolean;
+  /** True while PostgreSQL is known to take no writes. */
+  readonly isDatabaseAway: boolean;
+  readonly database: DatabaseHealth;
+  /** As it was found last; undefined before. */
+  readonly settled: SettledThrough | undefined;
   /** Why nothing is pulled until a person has acted; undefined while all is well. */
   readonly disagreement: StoresDisagree | undefined;
-  /** Writes as a flush does, takes it back, and pauses if it does not answer. */
-  probeDatabase: () => Promise<void>;
   /**
    * Compares the stores. @returns whether it is sure that messages may be pulled; pauses if not.
    */
@@ -97,8 +102,11 @@ export async function openStores(
     readStream: () => readStreamState(manager).then(setClock),
     readStoredMs: (sequence: number) => readStoredMs(sequence).catch(ignoreDenied),
   };
-  let agreement = startAgreement(await waitForStores(options, { readers, warn, signal }));
+  const health = createDatabaseHealth({ database, user: options.databaseUser, stats, log });
+  let agreement = startAgreement(await waitForStores(options, { readers, health, warn, signal }));
+  health.watch();
   let reconnectedAtMs = 0;
+  let settled: SettledThrough | undefined;
   watch.onChange((isConnected) => {
     if (isConnected) reconnectedAtMs = brokerTimeMs();
     log[isConnected ? 'info' : 'warn'](`the broker is ${isConnected ? 'back' : 'away'}`);
@@ -125,17 +133,6 @@ export async function openStores(
       'the broker does not let this counter service read messages by their sequence, so a stream that is ' +
         'restored from an older copy may go unnoticed: grant it what nats/roles.conf does',
     );
-  }
-
-  async function probeDatabase(): Promise<void> {
-    try {
-      await checkDatabase(database);
-      stores.isDatabaseAway = false;
-      log.info('the database is back');
-    } catch (error) {
-      warn(`the database is away: ${describeDatabaseError(error)}; trying again`);
-      await delay(PROBE_MS);
-    }
   }
 
   async function look(): Promise<boolean> {
@@ -242,6 +239,8 @@ export async function openStores(
 
   /** Beside the way of an increment: a failure only lets the time stand still. */
   async function record(current: StreamReading, floor: number): Promise<void> {
+    const { incarnation, lastSequence } = current;
+    settled = { incarnation, floor, lastSequence };
     await recordComplete(database, current, floor).catch((error: unknown) =>
       warn(`how complete the counters are can't be recorded: ${describeDatabaseError(error)}`),
     );
@@ -255,8 +254,13 @@ export async function openStores(
       return findDisagreementSaid(agreement);
     },
     brokerTimeMs,
-    isDatabaseAway: false,
-    probeDatabase,
+    get isDatabaseAway() {
+      return health.isAway;
+    },
+    database: health,
+    get settled() {
+      return settled;
+    },
     look,
     readIncarnation,
     refuseReplaced,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
-import type { JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import { CLOCK_ANSWER_MS_MAX } from '../../nats/broker-clock.ts';
 import { findCompleteMs } from './complete-ms.ts';
 import { findLossyLimits } from '../../nats/settings.ts';
@@ -33,10 +33,13 @@ export interface StreamReading extends StreamState {
 
 export async function readStreamState(manager: JetStreamManager): Promise<StreamReading> {
   const askedAt = performance.now();
-  const info = await manager.streams.info(INCREMENTS);
+  return toReading(await manager.streams.info(INCREMENTS), performance.now() - askedAt);
+}
+
+/** @param elapsedMs how long the answer took. */
+export function toReading(info: StreamInfo, elapsedMs: number): StreamReading {
   const { config, state, ts } = info;
   assert(ts !== undefined, 'every nats-server that is new enough for a mesh tells its time');
-  const elapsedMs = performance.now() - askedAt;
   const brokerMs = Date.parse(ts);
   const limitedBy = findLossyLimits(config);
   const countedBy = config.metadata?.[COUNTED_BY];

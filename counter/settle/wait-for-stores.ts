@@ -5,11 +5,9 @@ import { describeDatabaseError } from '../../schema/database/describe-database-e
 import { checkSchema } from '../../schema/database/schema-version.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { isDataError } from '../flush/database-error.ts';
-import { probeWrites } from '../flush/probe-writes.ts';
-import { checkDurability } from '../startup/check-database.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { compareStores, StoresDisagree } from './compare-stores.ts';
+import { checkDatabase, type DatabaseHealth } from './database-health.ts';
 import { reportRisk } from './report-risk.ts';
 import type { StreamReaders, StreamState } from './stream-state.ts';
 
@@ -28,16 +26,26 @@ export interface WaitOptions {
  */
 export async function waitForStores(
   { database, stats, log }: WaitOptions,
-  look: { readers: StreamReaders; warn: (line: string) => void; signal: AbortSignal },
+  look: {
+    readers: StreamReaders;
+    health: DatabaseHealth;
+    warn: (line: string) => void;
+    signal: AbortSignal;
+  },
 ): Promise<StreamState> {
-  const { readers, warn, signal } = look;
+  const { readers, health, warn, signal } = look;
   let said = '';
+
+  async function checkSchemaToo(): Promise<void> {
+    const later = await checkSchema(database);
+    if (later !== undefined) warn(`${later}: counting goes on`);
+    await checkDatabase(database);
+  }
+
   for (;;) {
     signal.throwIfAborted();
     try {
-      const later = await checkSchema(database);
-      if (later !== undefined) log.warn(`${later}: counting goes on`);
-      await checkDatabase(database);
+      await health.probe(checkSchemaToo);
       const stream = await readers.readStream();
       await compareStores(database, stream, readers);
       if (said !== '') log.info('stream and database agree now');
@@ -50,17 +58,9 @@ export async function waitForStores(
         said = error.kind;
         stats.disagreement = error.message;
         await reportRisk(error, { database, stats });
-      } else
+      } else if (!health.isAway)
         warn(`stream or database can't be used: ${describeDatabaseError(error)}; trying again`);
       await delay(PROBE_MS, undefined, { signal });
     }
   }
-}
-
-/** Does what a flush does. That it refuses a value of the probe means nothing for other values. */
-export async function checkDatabase(database: Kysely<Database>): Promise<void> {
-  await checkDurability(database);
-  await probeWrites(database).catch((error: unknown) => {
-    if (!isDataError(error)) throw error;
-  });
 }

@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import { findDenial } from '../../nats/denials.ts';
+import { isRefusal } from '../../nats/error-codes.ts';
+import { findConsumerStop } from '../../nats/settings.ts';
 import { ACK_WAIT_MARGIN_MS, ackWaitMs, COUNTER, INCREMENTS } from '../../nats/streams.ts';
+import type { Stats } from '../telemetry/stats.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { throttleWarnings } from '../../telemetry/throttled-warning.ts';
 
@@ -14,12 +17,13 @@ const RETRY_MS = 1_000;
 export async function readConsumerAckWait(
   manager: JetStreamManager,
   flushIntervalMs: number,
-  { log, signal }: { log: Log; signal: AbortSignal },
+  { stats, log, signal }: { stats: Pick<Stats, 'consumerStop'>; log: Log; signal: AbortSignal },
 ): Promise<number> {
   const warn = throttleWarnings(log);
   for (;;) {
     try {
       const { config } = await manager.consumers.info(INCREMENTS, COUNTER);
+      stats.consumerStop = undefined;
       const found = (config.ack_wait ?? 0) / 1e6;
       if (found >= ackWaitMs(flushIntervalMs)) return found;
       warn(
@@ -28,6 +32,7 @@ export async function readConsumerAckWait(
           'nothing is counted until then',
       );
     } catch (error) {
+      if (isRefusal(error, 'no-consumer')) stats.consumerStop = findConsumerStop(undefined);
       const reason =
         error instanceof JetStreamApiError ? error.message : 'the broker does not answer';
       // A denial is logged wherever it comes from.

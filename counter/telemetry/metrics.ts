@@ -11,7 +11,6 @@ export interface Held {
   pending: number;
   oldestAgeMs: number;
   isBrokerConnected: boolean;
-  isDatabaseConnected: boolean;
 }
 
 type Observe = (result: ObservableResult) => void;
@@ -113,11 +112,6 @@ function observeHeld(readHeld: () => Held): void {
   held('broker_connected', '1 while the broker can be reached', ({ isBrokerConnected }) =>
     flag(isBrokerConnected),
   );
-  held(
-    'database_connected',
-    '0 from a batch that could not be flushed until the database answers again',
-    ({ isDatabaseConnected }) => flag(isDatabaseConnected),
-  );
 }
 
 /** Values that were not read yet are not reported. */
@@ -132,6 +126,26 @@ function observeStores(stats: Stats): void {
   gauge('stream_messages', 'Messages in the stream', (result) => {
     if (stats.stream !== undefined) result.observe(stats.stream.messages);
   });
+  gauge('stream_bytes', 'Size of the stream on disk', (result) => {
+    if (stats.stream !== undefined) result.observe(stats.stream.bytes);
+  });
+  gauge('stream_bytes_max', 'Size at which the stream refuses more; 0 for no limit', (result) => {
+    if (stats.stream !== undefined) result.observe(stats.stream.bytesMax);
+  });
+  gauge(
+    'stream_replicas_behind',
+    'Servers that lack something of the streams or the consumer, which they should keep',
+    (result) => {
+      if (stats.replicas !== undefined) result.observe(stats.replicas.behind);
+    },
+  );
+  gauge(
+    'dead_letters_waiting',
+    'Dead letters in their stream, which nobody has replayed or purged',
+    (result) => {
+      if (stats.deadLettersWaiting !== undefined) result.observe(stats.deadLettersWaiting.messages);
+    },
+  );
   gauge(
     'stream_oldest_age_seconds',
     'Age of the oldest message in the stream; 0 if there is none',
@@ -140,6 +154,9 @@ function observeStores(stats: Stats): void {
     },
   );
   observeParked(stats);
+  gauge('database_connected', '1 while PostgreSQL takes what flushes write', (result) =>
+    result.observe(stats.databaseProblem === undefined ? 1 : 0),
+  );
   gauge('database_table_rows', 'Rows of a table, by the estimate of the server', (result) => {
     for (const { table, rows } of stats.tables) result.observe(rows, { table });
   });

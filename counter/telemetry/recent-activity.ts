@@ -8,6 +8,7 @@ import {
 } from '../../schema/message/heartbeat.ts';
 import type { FlushSummary } from '../flush/flush-summary.ts';
 import type { FlushResult } from '../flush/flush.ts';
+import type { DeadLettersWaiting } from '../maintenance/read-dead-letters.ts';
 import type { FlushTimes } from '../flush/flush-times.ts';
 
 const MINUTE_MS = 60_000;
@@ -17,11 +18,26 @@ const GROWTHS_MAX = 240;
 /** What happened lately, for a console that may be opened afterwards. */
 export interface RecentActivity {
   flushed: (result: FlushResult, times: FlushTimes) => void;
-  streamSeen: (stream: { messages: number; ageMs: number }) => void;
-  read: () => Omit<
+  streamSeen: (stream: StreamStats) => void;
+  deadLettersSeen: (waiting: DeadLettersWaiting | undefined) => void;
+  read: () => Pick<
     CounterActivity,
-    'database_connected' | 'parked_messages' | 'counting_problem' | 'risk' | 'dead_letters'
+    'stream' | 'flushes' | 'dead_letters_waiting' | 'latest_dead_letters' | 'growing_keys'
   >;
+}
+
+/** The stream as it was read last. */
+export interface StreamStats extends StreamSize {
+  messages: number;
+  /** Of the oldest message; 0 if there is none. */
+  ageMs: number;
+  lastSequence: number;
+}
+
+export interface StreamSize {
+  bytes: number;
+  /** 0 for no limit. */
+  bytesMax: number;
 }
 
 type ReportedFlush = Omit<CounterActivity['flushes'][number], 'age_ms'>;
@@ -32,7 +48,8 @@ type LatestDeadLetter = FlushSummary['deadLetters'][number];
  * flush may be missed.
  */
 export function createRecentActivity(): RecentActivity {
-  let stream: { messages: number; ageMs: number; at: number } | undefined;
+  let stream: (StreamStats & { at: number }) | undefined;
+  let waiting: (DeadLettersWaiting & { at: number }) | undefined;
   let flushed = 0;
   const flushes: { at: number; flush: ReportedFlush }[] = [];
   const deadLetters: { at: number; deadLetter: LatestDeadLetter }[] = [];
@@ -41,6 +58,9 @@ export function createRecentActivity(): RecentActivity {
   return {
     streamSeen: (seen) => {
       stream = { ...seen, at: performance.now() };
+    },
+    deadLettersSeen: (seen) => {
+      waiting = seen && { ...seen, at: performance.now() };
     },
     flushed: ({ keys, summary }, { durationMs, stalenessMs }) => {
       const at = performance.now();
@@ -64,7 +84,13 @@ export function createRecentActivity(): RecentActivity {
           stream: {
             messages: stream.messages,
             oldest_age_ms: stream.messages === 0 ? 0 : stream.ageMs + age(stream.at),
+            bytes: stream.bytes,
+            bytes_max: stream.bytesMax,
+            last_sequence: stream.lastSequence,
           },
+        }),
+        ...(waiting !== undefined && {
+          dead_letters_waiting: describeWaiting(waiting, age(waiting.at)),
         }),
         flushes: flushes.map(({ at, flush }) => ({ ...flush, age_ms: age(at) })),
         latest_dead_letters: deadLetters.map(({ at, deadLetter }) => ({
@@ -74,6 +100,22 @@ export function createRecentActivity(): RecentActivity {
         growing_keys: growingOf(growths.filter(({ at }) => now - at < MINUTE_MS)),
       };
     },
+  };
+}
+
+function describeWaiting(
+  { messages, latest }: DeadLettersWaiting,
+  sinceMs: number,
+): NonNullable<CounterActivity['dead_letters_waiting']> {
+  return {
+    messages,
+    latest: latest.map(({ sequence, reason, subject, payload, ageMs }) => ({
+      number: sequence,
+      reason,
+      subject,
+      payload,
+      age_ms: ageMs + sinceMs,
+    })),
   };
 }
 

@@ -2,14 +2,22 @@ import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
 import { PARKED_BYTES_MAX, type ParkedState } from '../../schema/database/parked-state.ts';
 import { createCountedHistogram } from '../../telemetry/counted-histogram.ts';
 import { createRollingMaximum } from '../../telemetry/rolling-maximum.ts';
-import type { SettingFault } from '../../nats/settings.ts';
+import type { ConsumerStop, SettingFault } from '../../nats/settings.ts';
+import type { DatabaseTrouble } from '../../schema/database/database-trouble.ts';
 import type { DeadLetterReason } from '../../schema/message/envelope.ts';
 import type { FlushTimes } from '../flush/flush-times.ts';
 import type { FlushResult, FlushStep } from '../flush/flush.ts';
+import type { ReplicaStats } from '../maintenance/judge-replicas.ts';
+import type { DeadLettersWaiting } from '../maintenance/read-dead-letters.ts';
 import type { TableSize } from '../maintenance/table-sizes.ts';
 import type { StreamReading } from '../settle/stream-state.ts';
 import { operation } from './operation.ts';
-import { createRecentActivity, type RecentActivity } from './recent-activity.ts';
+import {
+  createRecentActivity,
+  type RecentActivity,
+  type StreamSize,
+  type StreamStats,
+} from './recent-activity.ts';
 
 /**
  * What a counter service has done since its start, and what it read last, in plain numbers. Metrics,
@@ -30,7 +38,10 @@ export interface Stats extends Recorders {
   /** Of the last minute. */
   readonly worstStalenessMs: () => number;
   readonly worstSkewMs: () => number;
-  readonly stream: { messages: number; ageMs: number } | undefined;
+  readonly stream: StreamStats | undefined;
+  /** Undefined before they were read, and where the broker does not let this counter service read them. */
+  readonly deadLettersWaiting: DeadLettersWaiting | undefined;
+  readonly replicas: ReplicaStats | undefined;
   readonly tables: readonly TableSize[];
   /** Messages of a newer version that this counter service has parked. */
   readonly messagesParked: number;
@@ -38,14 +49,18 @@ export interface Stats extends Recorders {
   readonly parked: ParkedState | undefined;
   /** Sum of the counters minus what the messages added; anything but 0 is an error. */
   readonly auditDifference: number | undefined;
+  /** Ever, by the ledger; undefined before it was read. */
+  incrementsCounted: bigint | undefined;
   readonly activity: RecentActivity;
   /** Settings of stream and consumer that break a promise. */
   readonly settingFaults: readonly SettingFault[];
   /** How far this machine's clock is ahead of the broker's, in milliseconds. */
   clockAheadMs: number;
+  /** What keeps flushes from PostgreSQL; undefined while nothing does. */
+  databaseProblem: DatabaseTrouble | undefined;
   /** Why nothing is counted: stream and database disagree, or the consumer delivers nothing. */
   disagreement: string | undefined;
-  consumerStop: string | undefined;
+  consumerStop: ConsumerStop | undefined;
   /** Why gateways on this database must not accept increments; undefined if they may. */
   risk: { text: string; database: string } | undefined;
 }
@@ -60,11 +75,13 @@ interface Recorders {
   nakked: (messages: number) => void;
   /** The broker has removed settled messages. */
   purged: (durationMs: number) => void;
-  streamSeen: (stream: StreamReading) => void;
+  streamSeen: (stream: StreamReading, size: StreamSize) => void;
   tablesSeen: (tables: TableSize[]) => void;
   parkedSeen: (parked: ParkedState) => void;
   audited: (difference: number) => void;
   settingsSeen: (faults: SettingFault[]) => void;
+  replicasSeen: (replicas: ReplicaStats) => void;
+  deadLettersSeen: (waiting: DeadLettersWaiting | undefined) => void;
 }
 
 /** Narrow around the limit of ten seconds. */
@@ -110,15 +127,19 @@ export function createStats(): Stats {
     worstStalenessMs: worstStaleness.read,
     worstSkewMs: worstSkew.read,
     stream: undefined as Stats['stream'],
+    deadLettersWaiting: undefined as Stats['deadLettersWaiting'],
+    replicas: undefined as Stats['replicas'],
     tables: NO_TABLES,
     messagesParked: 0,
     parked: undefined as Stats['parked'],
     auditDifference: undefined as number | undefined,
+    incrementsCounted: undefined as bigint | undefined,
     activity,
     settingFaults: NO_FAULTS,
     clockAheadMs: 0,
+    databaseProblem: undefined as Stats['databaseProblem'],
     disagreement: undefined as string | undefined,
-    consumerStop: undefined as string | undefined,
+    consumerStop: undefined as Stats['consumerStop'],
     risk: undefined as Stats['risk'],
 
     received: (isRedelivered: boolean): void => {
@@ -152,9 +173,10 @@ export function createStats(): Stats {
       stats.messagesNakked += messages;
     },
     purged: record.purged,
-    streamSeen: ({ messages, unsettledSinceMs, brokerMs }: StreamReading): void => {
+    streamSeen: (reading: StreamReading, size: StreamSize): void => {
+      const { messages, lastSequence, unsettledSinceMs, brokerMs } = reading;
       const ageMs = messages === 0 ? 0 : Math.max(0, brokerMs - unsettledSinceMs);
-      stats.stream = { messages, ageMs };
+      stats.stream = { messages, ageMs, lastSequence, ...size };
       activity.streamSeen(stats.stream);
     },
     tablesSeen: (tables: TableSize[]): void => {
@@ -168,6 +190,13 @@ export function createStats(): Stats {
     },
     settingsSeen: (faults: SettingFault[]): void => {
       stats.settingFaults = faults;
+    },
+    replicasSeen: (replicas: ReplicaStats): void => {
+      stats.replicas = replicas;
+    },
+    deadLettersSeen: (waiting: DeadLettersWaiting | undefined): void => {
+      stats.deadLettersWaiting = waiting;
+      activity.deadLettersSeen(waiting);
     },
   };
   return stats;

@@ -32,6 +32,8 @@ export function watchDatabase(
   let latest: DatabaseState | undefined;
   let parkedReadAt = -Infinity;
   let looking: Promise<void> | undefined;
+  /** In a row. */
+  let silences = 0;
 
   /** Queries the tables themselves: a database that was never migrated can't be read. */
   async function look(): Promise<void> {
@@ -40,9 +42,13 @@ export function watchDatabase(
     try {
       const reading = sql`select from increments limit 0`.execute(database).then(readParked);
       latest = { state: 'answers', detail: '', parked: await Promise.race([reading, timeout]) };
+      silences = 0;
     } catch (error) {
-      onTrouble(error);
       const { kind, detail } = describeTrouble(error);
+      silences = kind === 'silent' ? silences + 1 : 0;
+      // One slow answer is no silence.
+      if (silences === 1 && latest !== undefined) return;
+      onTrouble(error);
       latest = { state: kind, detail, parked: undefined };
     } finally {
       clearTimeout(timer);

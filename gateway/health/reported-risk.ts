@@ -9,7 +9,7 @@ import { Heartbeat } from '../../schema/message/heartbeat.ts';
 
 /** Counter services report once a second. */
 const SILENCE_MS_MAX = 5_000;
-const HEARTBEAT_LENGTH_MAX = 8 * 1024;
+const HEARTBEAT_LENGTH_MAX = 16 * 1024;
 const COUNTERS_MAX = 256;
 
 export interface ReportedRiskOptions {

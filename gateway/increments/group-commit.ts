@@ -9,6 +9,7 @@
  * submission-queue.ts keeps what waits and what is in flight; here are the clock, the timer and the broker.
  */
 import { performance } from 'node:perf_hooks';
+import type { Span } from '@opentelemetry/api';
 import { NothingStored, type Publisher } from '../../nats/publisher.ts';
 import { notAccepted, refusedBy, type NotAccepted } from './not-accepted.ts';
 import {
@@ -27,8 +28,8 @@ export interface GroupCommitOptions<Item> extends SubmissionQueueOptions {
   encode: (id: string, items: Item[]) => string;
   /** How many increments an item has. */
   count: (item: Item) => number;
-  /** Reads the trace context of a submission; absent if traces are off. */
-  readOrigin?: () => string | undefined;
+  /** Finds the span of the request that submits; absent if traces are off. */
+  readOrigin?: () => Span | undefined;
   /** Called with the outcome of each message, for metrics. */
   onPublished?: (message: PublishedMessage) => void;
 }
@@ -62,7 +63,7 @@ export interface GroupCommit<Item> {
 
 interface WaitingItem<Item> extends Submission {
   item: Item;
-  origin: string | undefined;
+  origin: Span | undefined;
   resolve: (receipt: Receipt) => void;
   reject: (error: NotAccepted) => void;
 }

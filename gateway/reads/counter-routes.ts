@@ -77,7 +77,8 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
 
   const one = {
     summary: 'Read a counter',
-    description: 'Its total, at most ten seconds behind. One that was never counted is a 404.',
+    description:
+      'Its total, at most ten seconds behind. One that is not counted, or not yet, is a 404.',
     tags: ['Counters'],
     operationId: 'readCounter',
     params: CounterParams,
@@ -92,7 +93,7 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
     if (updatedAt === null) {
       throw new ProblemError(
         'no-such-counter',
-        `${key} is not counted. Increments are counted within ten seconds of their 200.`,
+        describeUncounted(key, complete),
         undefined,
         complete,
       );
@@ -167,6 +168,16 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
   );
   done();
 };
+
+/** True of a key that was just accepted and of one that never was: whoever asks knows which it is. */
+function describeUncounted(
+  key: string,
+  { complete_through: through }: ReturnType<typeof describeComplete>,
+): string {
+  const known =
+    through === null ? '' : ` The counters have every increment from before ${through}.`;
+  return `${key} is not counted yet: an increment is, within 10 s of its 200.${known}`;
+}
 
 interface CounterAnswer {
   key: string;

@@ -1,8 +1,5 @@
-import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
+import { methodOf, SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
 import { createCountedHistogram, type RecordValue } from '../../telemetry/counted-histogram.ts';
-
-/** Methods with a series of their own. All others share one, so that no client makes series. */
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']);
 
 /** Returns a function that finds the series of a request, and makes it the first time. */
 export function createRequestDurations() {
@@ -15,7 +12,7 @@ export function createRequestDurations() {
 
   return (route: string | undefined, method: string, status: number): RecordValue => {
     const known = routes.get(route)?.get(method)?.get(status);
-    return known ?? seriesOf(route, METHODS.has(method) ? method : '_OTHER', status);
+    return known ?? seriesOf(route, methodOf(method), status);
   };
 
   function seriesOf(route: string | undefined, method: string, status: number): RecordValue {

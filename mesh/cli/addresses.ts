@@ -8,7 +8,9 @@ import { NoAnswer, Refusal } from './errors.ts';
 
 /** The servers of a mesh, with the users to connect as. */
 export interface Addresses {
-  nats: (role: 'inspector' | 'provisioner' | 'operator') => string;
+  /** The data folder that is looked at, whether there is one or not. */
+  dataDir: string;
+  nats: (role: NatsRole) => string;
   /** How the brokers are reached beside their URL. */
   natsAccess: NatsAccess;
   /** As the owner of the tables. */
@@ -51,6 +53,7 @@ export function findAddresses(given: {
     );
   };
   return {
+    dataDir: folder,
     nats: (role) => find(natsUrl, (mesh) => natsUrlAs(role, mesh, folder)),
     natsAccess: natsUrl === undefined ? (mesh?.natsAccess ?? {}) : given.natsAccess,
     get database() {

@@ -47,10 +47,16 @@ export interface Terminal {
   environment: NodeJS.ProcessEnv;
   /** To standard output, which has the answer and nothing else. */
   write: (output: string) => void;
+  /** Resolves when the output takes more: for what writes more than fits into memory. */
+  drained: () => Promise<void>;
   /** To standard error. */
   writeError: (output: string) => void;
   /** All of standard input. */
   readInput: () => Promise<string>;
+  /** The same, as it comes. */
+  input: () => AsyncIterable<Buffer>;
+  /** Whether standard output is one, whose screen can be cleared. */
+  isTerminal?: boolean;
   /** Missing where standard input is not a terminal. */
   ask?: (question: string) => Promise<string>;
 }

@@ -6,9 +6,11 @@ import { listDeadLetters } from './dead-letters/list.ts';
 import { purgeDeadLetters } from './dead-letters/purge.ts';
 import { replayDeadLetter } from './dead-letters/replay.ts';
 import { showDeadLetter } from './dead-letters/show.ts';
+import { doctor } from './doctor.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { addKey, listKeys, revokeKey } from './keys.ts';
+import { logs } from './logs.ts';
 import { natsContextCommand } from './nats-context.ts';
 import { replicas } from './replicas.ts';
 import { rotateKey } from './rotate-key.ts';
@@ -21,6 +23,8 @@ import { version } from './version.ts';
 export const COMMANDS: Command[] = [
   up,
   status,
+  logs,
+  doctor,
   audit,
   acceptLoss,
   listDeadLetters,

@@ -28,7 +28,10 @@ gateways, and export when status shows that nothing waits.
     const database = await servers.database();
     const lines = readCounterLines(database);
     if (typeof options.out !== 'string') {
-      for await (const chunk of lines) terminal.write(chunk);
+      for await (const chunk of lines) {
+        terminal.write(chunk);
+        await terminal.drained();
+      }
       return EXIT.fine;
     }
     const file = resolve(terminal.environment.INIT_CWD ?? '', options.out);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { sql, type Kysely } from 'kysely';
@@ -13,6 +14,8 @@ import { NoAnswer } from './errors.ts';
 /** Enough for a `clear` or an `audit` of a large table; the user can press Ctrl-C. */
 const QUERY_TIMEOUT_MS = 600_000;
 const BROKER_TIMEOUT_MS = 5_000;
+/** A server that is frozen takes no leave. */
+const CLOSE_MS_MAX = 500;
 
 /** The servers of a mesh, each connected at its first use. */
 export interface MeshServers {
@@ -33,16 +36,23 @@ export function connectServers(addresses: Addresses): MeshServers {
   const nats = (role: 'inspector' | 'provisioner') => {
     const connection = connections.get(role) ?? connect(addresses, role);
     connections.set(role, connection);
+    // A command that looks again connects again.
+    connection.catch(() => connections.delete(role));
     return connection;
   };
   return {
     addresses,
     nats,
     manager: async (role) => managerOf(await nats(role), { timeout: BROKER_TIMEOUT_MS }),
-    database: () => (opened ??= open(addresses.database, addresses.databaseSchema)),
+    database: () => {
+      opened ??= open(addresses.database, addresses.databaseSchema);
+      opened.catch(() => (opened = undefined));
+      return opened;
+    },
     close: async () => {
       const all = [...connections.values()].map((each) => each.then((one) => one.close()));
-      await Promise.allSettled([...all, opened?.then((database) => database.destroy())]);
+      const closing = Promise.allSettled([...all, opened?.then((database) => database.destroy())]);
+      await Promise.race([closing, delay(CLOSE_MS_MAX, undefined, { ref: false })]);
     },
   };
 }

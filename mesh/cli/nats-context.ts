@@ -24,7 +24,7 @@ It is written where the nats CLI looks for it: $XDG_CONFIG_HOME/nats/context, or
 ~/.config/nats/context. It has a password, so only you can read it.
 
   --role ROLE   inspector, who reads streams, consumers and services and changes nothing (the default);
-                operator, who looks at the brokers: nats server ls, info, report;
+                operator, who looks at the brokers: server ls, info, report;
                 provisioner, who can change and delete the streams
   --name NAME   the name of the context, instead of ${NAME} (of another role: ${NAME}-ROLE)
   --force       replaces a context of that name that this command did not make

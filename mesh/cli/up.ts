@@ -1,5 +1,5 @@
 import { runMesh } from '../local/run-mesh.ts';
-import { EXIT, type Command } from './command.ts';
+import { type Command } from './command.ts';
 
 /** `up`: `npm start` with its settings as options. */
 export const up: Command = {
@@ -34,6 +34,7 @@ the streams are empty.`,
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => [name, String(value)]);
     await runMesh({ ...terminal.environment, ...Object.fromEntries(chosen) });
-    return EXIT.fine;
+    // The mesh runs on, and ends the process itself.
+    return new Promise<never>(() => {});
   },
 };

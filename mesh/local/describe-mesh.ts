@@ -26,10 +26,14 @@ export function describeMesh(mesh: {
   return {
     gateways: running.gateways.map((one) => {
       const { url } = mesh.listeners[one.program.name]!;
-      return { pid: one.pid!, url, metrics: metrics(one) };
+      return { name: one.program.name, pid: one.pid!, url, metrics: metrics(one) };
     }),
     proxy: proxy === undefined ? null : { pid: proxy.pid!, url, metrics: metrics(proxy) },
-    counters: running.counters.map((one) => ({ pid: one.pid!, metrics: metrics(one) })),
+    counters: running.counters.map((one) => ({
+      name: one.program.name,
+      pid: one.pid!,
+      metrics: metrics(one),
+    })),
     nats:
       running.nats.length === 0
         ? [{ pid: null, url: mesh.natsUrl }]

@@ -5,10 +5,11 @@ import { writeFileAtomically } from '../files/write-file-atomically.ts';
 
 /** What runs, as `DATA_DIR/mesh.json` tells commands, tests and scripts. */
 export interface MeshFile {
-  gateways: { pid: number; url: string; metrics: string }[];
+  /** An earlier version's file has no names. */
+  gateways: { name?: string; pid: number; url: string; metrics: string }[];
   /** In front of the gateways; null where there is none. */
   proxy: { pid: number; url: string; metrics: string } | null;
-  counters: { pid: number; metrics: string }[];
+  counters: { name?: string; pid: number; metrics: string }[];
   /** `url` is the inspector's. `pid` is null for an existing server. */
   nats: { pid: number | null; url: string }[];
   /** The stream's name. An earlier version's file has none. */

@@ -75,13 +75,15 @@ function natsOptions(
   const passwords = secrets.nats;
   if (nodes === 1) {
     const logFile = join(logs, 'nats-server.log');
-    return [{ folder: dataFolder.nats, logFile, port: ports['nats']!, passwords }];
+    const ownLogFile = join(dataFolder.nats, 'nats-server.log');
+    return [{ folder: dataFolder.nats, logFile, ownLogFile, port: ports['nats']!, passwords }];
   }
   const names = clusterNames(nodes);
   const routePorts = names.map((name) => ports[`${name}-route`]!);
   return names.map((name, index) => ({
     folder: join(path, name),
     logFile: join(logs, `${name}.log`),
+    ownLogFile: join(path, name, `${name}.log`),
     port: ports[name]!,
     passwords,
     cluster: {

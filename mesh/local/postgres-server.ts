@@ -10,6 +10,7 @@ import { launchPostgres, postgresUrl, untilPostgresAnswers } from '../servers/po
 import { StartError } from '../servers/start-error.ts';
 import { checkConnections } from './check-connections.ts';
 import type { DataFolder } from './data-folder.ts';
+import { boundPostgresLog, POSTGRES_LOG_FOLDER, POSTGRES_LOG_SETTINGS } from './postgres-log.ts';
 import { provisionExisting, type ServerContext, type ServerGroup } from './server-group.ts';
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
@@ -25,9 +26,13 @@ export function postgresServer(context: ServerContext, port: number): ServerGrou
   const options = {
     folder: dataFolder.postgres,
     logFile: join(dataFolder.logs, 'postgres.log'),
+    ownLogFolder: join(dataFolder.postgres, POSTGRES_LOG_FOLDER),
     port,
     password: superuser,
-    settings: [`max_connections=${connectionsFor(Math.max(settings.GATEWAYS, settings.COUNTERS))}`],
+    settings: [
+      `max_connections=${connectionsFor(Math.max(settings.GATEWAYS, settings.COUNTERS))}`,
+      ...POSTGRES_LOG_SETTINGS,
+    ],
     signal,
   };
   const superuserUrl = postgresUrl(options);
@@ -68,7 +73,11 @@ export function postgresServer(context: ServerContext, port: number): ServerGrou
 
   const program: Program = {
     name: 'PostgreSQL',
-    launch: (beforeRun) => launchPostgres(options, beforeRun),
+    launch: async (beforeRun) => {
+      const server = await launchPostgres(options, beforeRun);
+      boundPostgresLog(options.ownLogFolder, server.exited);
+      return server;
+    },
     ready: (server) => untilPostgresAnswers(server, options),
     stopSteps: STOP_STEPS.postgres,
     // Immediate shutdown, which ends its children too; they would outlive a SIGKILL for a moment.

@@ -1,14 +1,13 @@
-import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isLoopback } from '../../schema/settings/loopback.ts';
 import { spawnDetached } from '../servers/detached-process.ts';
-import { openLogFile, readLogTail } from '../servers/log-file.ts';
 import { isExecutable, onPath } from '../servers/search-path.ts';
 import { StartError } from '../servers/start-error.ts';
 import { untilReady } from '../servers/until-ready.ts';
 import { meshUrl } from './gateway-listeners.ts';
 import type { ServerContext } from './server-group.ts';
+import { keepLog } from './service-log.ts';
 import { answers, metricsUrl, type GatewayListener } from './services.ts';
 import { STOP_STEPS } from './stop-steps.ts';
 import type { Program } from './supervisor.ts';
@@ -24,7 +23,7 @@ export function proxyProgram(
   context: ServerContext & { environment: NodeJS.ProcessEnv },
   options: { metricsPort: number; listeners: GatewayListener[] },
 ): Program {
-  const { settings, environment, dataFolder, runAs } = context;
+  const { settings, environment, dataFolder, runAs, say } = context;
   const { metricsPort, listeners } = options;
   const url = meshUrl(settings);
   const caddy = onPath('caddy', environment.PATH ?? '').find(isExecutable);
@@ -48,31 +47,29 @@ export function proxyProgram(
     endAtOnce: 'SIGKILL',
     async launch(beforeRun) {
       const user = await runAs('proxy', { paths: [caddy, CADDYFILE], port: settings.PORT });
-      const log = openLogFile(logFile);
-      try {
-        const args = ['run', '--adapter', 'caddyfile', '--config', CADDYFILE];
-        return await spawnDetached(caddy, args, {
-          ...user?.account,
-          beforeRun,
-          stdio: ['ignore', log, log],
-          env: {
-            PATH: environment.PATH,
-            HOME: user?.home ?? join(dataFolder.path, 'proxy'),
-            PROXY_HOST: settings.HOST,
-            PROXY_PORT: String(settings.PORT),
-            PROXY_METRICS_PORT: String(metricsPort),
-            GATEWAYS: listeners.map(({ port }) => `127.0.0.1:${port}`).join(' '),
-          },
-        });
-      } finally {
-        closeSync(log);
-      }
+      const args = ['run', '--adapter', 'caddyfile', '--config', CADDYFILE];
+      const proxy = await spawnDetached(caddy, args, {
+        ...user?.account,
+        beforeRun,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: {
+          PATH: environment.PATH,
+          HOME: user?.home ?? join(dataFolder.path, 'proxy'),
+          PROXY_HOST: settings.HOST,
+          PROXY_PORT: String(settings.PORT),
+          PROXY_METRICS_PORT: String(metricsPort),
+          GATEWAYS: listeners.map(({ port }) => `127.0.0.1:${port}`).join(' '),
+        },
+      });
+      keepLog(proxy, logFile, { name: 'proxy', say, showsEntries: false });
+      return proxy;
     },
     ready: (proxy) =>
       untilReady(
         proxy,
         async () => (await answers(metricsUrl(metricsPort))) && answers(`${url}/livez`),
-        { name: 'the proxy', deadlineMs: 30_000, readLog: () => readLogTail(logFile) },
+        // Its errors have been shown already.
+        { name: 'the proxy', deadlineMs: 30_000, readLog: () => '' },
       ),
   };
 }

@@ -9,6 +9,7 @@ import { findMistypedNames } from '../../schema/settings/mistyped-names.ts';
 import { StartError } from '../servers/start-error.ts';
 import { writeClientFiles } from './client-files.ts';
 import { MeshSettings, readMeshSettings } from './config.ts';
+import { formatTime } from './format-log-entry.ts';
 import { createMesh, type Mesh } from './mesh.ts';
 import { readyMessage } from './ready-message.ts';
 import { restartOnChange } from './restart-on-change.ts';
@@ -85,8 +86,13 @@ async function run(
   }
 }
 
+/** With the time, for whoever comes back to the terminal. */
 function say(line: string): void {
-  console.log(`${styleText('dim', 'mesh')} ${line}`);
+  console.log(`${head('dim')} ${line}`);
+}
+
+function head(color: 'dim' | 'red'): string {
+  return `${styleText('dim', formatTime(Date.now()).slice(11, 19))} ${styleText(color, 'mesh')}`;
 }
 
 /** What the user can change is a message; anything else is a bug, shown with its stack. */
@@ -102,5 +108,5 @@ function explain(error: unknown): void {
   ];
   const isExpected = kinds.some((kind) => error instanceof kind);
   const { message, stack } = error as Error;
-  console.error(styleText('red', 'mesh'), isExpected ? message : (stack ?? String(error)));
+  console.error(head('red'), isExpected ? message : (stack ?? String(error)));
 }

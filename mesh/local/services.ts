@@ -165,13 +165,7 @@ function serviceProgram(
           ...variables,
         },
       });
-      try {
-        keepLog(service, logFile, { name, say });
-      } catch (error) {
-        // The disk is full or the data folder gone: each attempt would leave one more process.
-        service.kill('SIGKILL');
-        throw error;
-      }
+      keepLog(service, logFile, { name, say });
       return service;
     },
     ready: (service) => {

@@ -11,7 +11,7 @@ import {
 } from './detached-process.ts';
 import { findNatsServer } from './find-nats-server.ts';
 import { giveFolder } from './give-folder.ts';
-import { openLogFile, readLogTail } from './log-file.ts';
+import { openLogFile, readLogTails } from './log-file.ts';
 import type { Account } from './postgres-account.ts';
 import { untilReady } from './until-ready.ts';
 
@@ -20,6 +20,8 @@ export interface NatsOptions {
   folder: string;
   /** Default: `<folder>.log`. */
   logFile?: string;
+  /** Where it writes its log, and bounds it as nats/server.conf says; then `logFile` has what it says else. */
+  ownLogFile?: string;
   port: number;
   passwords: Record<NatsRole, string>;
   /** Default: one that is found or fetched. */
@@ -86,7 +88,13 @@ export async function launchNats(
   if (options.account !== undefined) giveFolder(options.folder, options.account);
   const log = openLogFile(logFile(options));
   const config = options.cluster === undefined ? 'server.conf' : 'cluster.conf';
-  const flags = ['-c', configuration(config), ...(options.flags ?? [])];
+  const { ownLogFile } = options;
+  const flags = [
+    '-c',
+    configuration(config),
+    ...(ownLogFile === undefined ? [] : ['-l', ownLogFile]),
+    ...(options.flags ?? []),
+  ];
   try {
     return await spawnDetached(binary, flags, {
       ...options.account,
@@ -146,7 +154,7 @@ export function untilNatsAnswers(server: DetachedProcess, options: NatsOptions):
   return untilReady(server, isReady, {
     name: cluster?.serverName ?? 'nats-server',
     deadlineMs: 60_000,
-    readLog: () => readLogTail(logFile(options)),
+    readLog: () => readLogTails([logFile(options), options.ownLogFile]),
   });
 }
 

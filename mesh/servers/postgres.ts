@@ -1,12 +1,13 @@
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { onDatabase } from '../../schema/database/database.ts';
@@ -18,7 +19,7 @@ import {
   type DetachedProcess,
   type StopStep,
 } from './detached-process.ts';
-import { openLogFile, readLogTail } from './log-file.ts';
+import { openLogFile, readLogTails } from './log-file.ts';
 import { checkReachable, findPostgresAccount } from './postgres-account.ts';
 import {
   cleanEnvironment,
@@ -33,6 +34,8 @@ export interface PostgresOptions {
   folder: string;
   /** Default: `<folder>.log`. */
   logFile?: string;
+  /** Where it writes its log, by a setting; then `logFile` has what it says before it can. */
+  ownLogFolder?: string;
   port: number;
   /** Of the superuser, `postgres`. */
   password: string;
@@ -130,13 +133,20 @@ export function untilPostgresAnswers(
   return untilReady(server, () => answers(options), {
     name: 'PostgreSQL',
     deadlineMs: 90_000,
-    readLog: () => readLogTail(logFile(options)),
+    readLog: () => readLogTails([logFile(options), newestIn(options.ownLogFolder)]),
   });
 }
 
 /** The superuser's. */
 export function postgresUrl({ port, password }: PostgresOptions, database = DATABASE): string {
   return `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/${database}`;
+}
+
+/** Their names have the time of their start. */
+function newestIn(folder: string | undefined): string | undefined {
+  if (folder === undefined || !existsSync(folder)) return undefined;
+  const newest = readdirSync(folder).toSorted().at(-1);
+  return newest && join(folder, newest);
 }
 
 function logFile(options: PostgresOptions): string {

@@ -4,13 +4,21 @@
  */
 import { formatBytes, formatCount, formatDuration, plural } from '../quantities.ts';
 import { FINDINGS, findingOf, type Finding, type FindingName } from './findings.ts';
-import type { Observations, Reached, Service, StoreFailure } from './observations.ts';
+import type {
+  MissingService,
+  Observations,
+  Reached,
+  Service,
+  StoreFailure,
+} from './observations.ts';
 
 /** A service reports once a second. */
 export const SILENT_MS = 3_000;
 export const STALENESS_MS_MAX = 10_000;
 /** A flush that takes longer leaves little of the ten seconds. */
 const FLUSH_MS_MAX = 2_500;
+/** What a counter service held when it died is counted by then. */
+const REDELIVERED_MS_MAX = 20_000;
 const STREAM_FULL_RATIO = 0.8;
 const CLOCK_AHEAD_MS_MAX = 2_000;
 
@@ -24,7 +32,8 @@ const STORE_FINDINGS: Record<StoreFailure, FindingName> = {
   'broker-silent': 'BrokerSilent',
 };
 
-const DATABASE_FINDINGS: Record<Exclude<Reached['state'], 'answers'>, FindingName> = {
+/** What is said of a database that takes no writes. */
+export const DATABASE_FINDINGS: Record<Exclude<Reached['state'], 'answers'>, FindingName> = {
   away: 'DatabaseAway',
   silent: 'DatabaseSilent',
   'read-only': 'DatabaseReadOnly',
@@ -33,18 +42,33 @@ const DATABASE_FINDINGS: Record<Exclude<Reached['state'], 'answers'>, FindingNam
   refuses: 'DatabaseRefuses',
 };
 
+/** What makes increments wait. */
+const STALENESS_CAUSES: FindingName[] = [
+  'BrokerAway',
+  'BrokerSilent',
+  ...Object.values(DATABASE_FINDINGS),
+  'NoCounter',
+  'CounterGone',
+  'ConsumerGone',
+  'ConsumerPaused',
+  'StoresDisagree',
+];
+
 type Counter = Extract<Service, { kind: 'counter' }>;
 type Gateway = Extract<Service, { kind: 'gateway' }>;
 
 /** All that is wrong, the headline first; empty where all is well. */
 export function diagnose(seen: Observations): Finding[] {
-  const found = [
+  const causes = [
     ...ofBroker(seen),
     ...ofStore(seen),
     ...ofDatabase(seen),
     ...ofServices(seen),
     ...ofConsumer(seen),
-    ...ofStaleness(seen),
+  ];
+  const found = [
+    ...causes,
+    ...ofStaleness(seen, causes),
     ...ofStream(seen),
     ...ofBooks(seen),
     ...ofClocks(seen),
@@ -137,7 +161,10 @@ function ofServices(seen: Observations): Finding[] {
   for (const kind of ['gateway', 'counter'] as const) {
     const ofKind = services.filter((service) => service.kind === kind);
     const running = ofKind.filter(isAlive);
-    const gone = ofKind.filter((service) => !isAlive(service) && !service.isStopping);
+    const gone: MissingService[] = [
+      ...ofKind.filter((service) => !isAlive(service) && !service.isStopping),
+      ...(seen.missing ?? []).filter((service) => service.kind === kind),
+    ];
     const none = kind === 'gateway' ? 'NoGateway' : 'NoCounter';
     if (running.length === 0 && gone.length === 0) {
       found.push(findingOf(none, { evidence: 'the broker answers, and none has reported' }));
@@ -150,9 +177,9 @@ function ofServices(seen: Observations): Finding[] {
 
 function ofGone(
   kind: Service['kind'],
-  { gone, isLast }: { gone: Service[]; isLast: boolean },
+  { gone, isLast }: { gone: MissingService[]; isLast: boolean },
 ): Finding {
-  const how = (service: Service) => {
+  const how = (service: MissingService) => {
     if (service.process === 'died') return 'died';
     return service.process === 'frozen' ? 'is frozen' : 'is silent';
   };
@@ -160,7 +187,7 @@ function ofGone(
   const causes = gone.map((service) => `${noun} ${service.instance} ${how(service)}`);
   const silence = gone.map(
     ({ instance, silentMs }) =>
-      `${instance} has not reported ${Number.isFinite(silentMs) ? `for ${formatDuration(silentMs)}` : 'to anybody'}`,
+      `${instance} ${Number.isFinite(silentMs) ? `has not reported for ${formatDuration(silentMs)}` : 'does not answer'}`,
   );
   const isUnknown = gone.some(({ process }) => process === undefined || process === 'runs');
   const evidence = `${silence.join(', ')}${isUnknown ? ': it died, is frozen, or is cut off from the broker' : ''}`;
@@ -199,8 +226,8 @@ function ofConsumer(seen: Observations): Finding[] {
   return found;
 }
 
-/** Where nothing else explains it, by its size. */
-function ofStaleness(seen: Observations): Finding[] {
+/** Where no cause explains it, by its size. */
+function ofStaleness(seen: Observations, causes: Finding[]): Finding[] {
   const counters = alive<Counter>(seen, 'counter');
   const slowest = counters.toSorted(
     (left, right) => right.stats.last_flush_ms - left.stats.last_flush_ms,
@@ -216,6 +243,11 @@ function ofStaleness(seen: Observations): Finding[] {
       : [];
   const ageMs = seen.stalenessMs ?? oldestAge(seen);
   if (ageMs === undefined || ageMs <= STALENESS_MS_MAX) return slow;
+  const isExplained = causes.some(
+    ({ name, level }) =>
+      STALENESS_CAUSES.includes(name) && (level === 'bad' || ageMs <= REDELIVERED_MS_MAX),
+  );
+  if (isExplained) return slow;
   const waited = `the oldest has waited for ${formatDuration(ageMs)}`;
   const evidence = slow.length > 0 ? `${waited}; ${slow[0]!.evidence}` : waited;
   return [findingOf('IncrementsStale', { evidence }), ...slow];
@@ -255,7 +287,8 @@ function ofStream(seen: Observations): Finding[] {
   const settings =
     seen.settings ?? activities.find(({ setting_faults: faults }) => faults)?.setting_faults;
   if (settings !== undefined && settings.length > 0) {
-    found.push(findingOf('SettingChanged', { evidence: settings.join('; ') }));
+    const [cause = '', ...others] = settings;
+    found.push(findingOf('SettingChanged', { cause, evidence: others.join('; ') }));
   }
   return found;
 }

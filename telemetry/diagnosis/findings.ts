@@ -166,7 +166,7 @@ export const FINDINGS = {
   SettingChanged: {
     level: 'bad',
     cause: 'A setting of the stream or the consumer breaks a promise',
-    effect: 'The promise that the evidence names does not hold',
+    effect: 'That promise does not hold',
     next: '`npm run provision` corrects it',
   },
   ParkingFull: {

@@ -17,6 +17,8 @@ export interface Observations {
   database?: Reached | undefined;
   /** Undefined until whoever looks would have heard of each that runs. */
   services?: Service[] | undefined;
+  /** That should run, and have not answered. */
+  missing?: MissingService[] | undefined;
   stream?: StreamFacts | undefined;
   consumer?: 'there' | 'gone' | 'paused' | undefined;
   /** Settings that break a promise, a sentence each without its end. */
@@ -54,6 +56,10 @@ export type Service = ServiceState &
     | { kind: 'gateway'; stats: GatewayStats }
     | { kind: 'counter'; stats: CounterStats; activity?: CounterActivity | undefined }
   );
+
+export interface MissingService extends ServiceState {
+  kind: Service['kind'];
+}
 
 interface ServiceState {
   /** As its log is named. */

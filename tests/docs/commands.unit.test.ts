@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import t from 'tap';
 import { parse } from 'yaml';
 import { runCommandLine } from '../../mesh/cli/run-command-line.ts';
@@ -60,7 +61,9 @@ async function isCommand(words: string[]): Promise<boolean> {
     environment: {},
     write: say,
     writeError: say,
+    drained: () => Promise.resolve(),
     readInput: () => Promise.resolve(''),
+    input: () => Readable.from([]),
   });
   return !said.includes('there is no command');
 }

@@ -8,6 +8,7 @@ import { readDatabaseId, readDatabaseIdAt } from '../../schema/database/database
 import { DEFAULT_SCHEMA } from '../../schema/database/database-names.ts';
 import { commandsOn } from '../mesh/cli/run-command.ts';
 import { untilTotal } from '../support/counters.ts';
+import { hearCounters } from '../support/counter-heartbeats.ts';
 import { post, send } from '../support/load.ts';
 import { startServers, type Servers } from '../support/servers.ts';
 import { startCounter, startGateway, launchService } from '../support/services.ts';
@@ -23,6 +24,7 @@ void t.test('a setting that is changed while the mesh runs is named by all of it
   const servers = await startServers(t);
   const gateway = await startGateway(t, servers);
   const counter = await startCounter(t, servers);
+  const heartbeats = await hearCounters(t, servers);
   const manager = await openManager(t, servers);
   const ready = () => send(`${gateway.url}/readyz`);
   await until('ready', ready, ({ status }) => status === 200);
@@ -39,6 +41,14 @@ void t.test('a setting that is changed while the mesh runs is named by all of it
     said[1],
     /^The consumer counter has max_batch 700 and must have none, so that counter services/,
   );
+  const { setting_faults: faults } = await heartbeats.until(
+    'a report',
+    ({ setting_faults: seen }) => seen?.length === 2,
+  );
+  t.strictSame(
+    faults,
+    said.map((line) => line.slice(0, 300)),
+  );
   const unready = await until('not ready', ready, ({ status }) => status === 503);
   t.match(JSON.parse(unready.body), { status: 'not ready', stream: 'unsafe' });
   t.ok(
@@ -53,6 +63,7 @@ void t.test('a setting that is changed while the mesh runs is named by all of it
   await provision({ url: servers.urls.nats.provisioner, replicas: 1, flushIntervalMs: 9_000 });
   await until('ready again', ready, ({ status }) => status === 200);
   t.equal(errors().length, 2, 'said once each');
+  await heartbeats.until('none', ({ setting_faults: seen }) => seen === undefined);
 });
 
 void t.test('what comes without its body is counted once that is taken back', async (t) => {

@@ -5,7 +5,8 @@ import { provision } from '../../nats/provision.ts';
 import { COUNTER, INCREMENTS } from '../../nats/streams.ts';
 import { commandsOn } from '../mesh/cli/run-command.ts';
 import { untilTotal } from '../support/counters.ts';
-import { post } from '../support/load.ts';
+import { hearCounters } from '../support/counter-heartbeats.ts';
+import { post, send } from '../support/load.ts';
 import { startServers, type Servers } from '../support/servers.ts';
 import { startCounter, startGateway, type Service } from '../support/services.ts';
 import { until } from '../support/until.ts';
@@ -42,9 +43,15 @@ void t.test('counters name what was purged uncounted, and go on by one command',
   const servers = await startServers(t, { flushIntervalMs: FLUSH_INTERVAL_MS });
   const gateway = await startGateway(t, servers);
   const counter = await startCounter(t, servers, SETTINGS);
+  const heartbeats = await hearCounters(t, servers);
   const manager = await openManager(t, servers);
   const run = commandsOn(servers);
   await manager.consumers.pause(INCREMENTS, COUNTER, new Date(Date.now() + 3_600_000));
+  const paused = await heartbeats.until(
+    'the pause',
+    (seen) => seen.counting_problem_kind === 'consumer-paused',
+  );
+  t.equal(paused.setting_faults, undefined, 'said once');
   for (const value of [1, 10, 100]) {
     t.equal((await post(gateway.url, { key: KEY, value })).status, 200);
   }
@@ -59,9 +66,20 @@ void t.test('counters name what was purged uncounted, and go on by one command',
     said,
     /^nothing is counted: \d+ of the messages 1 to \d+ left the stream.*purged by hand/,
   );
+  const { counting_problem: problem } = await heartbeats.until(
+    'a report',
+    (seen) => seen.counting_problem_kind === 'stores-disagree',
+  );
+  t.match(problem, /^\d+ of the messages 1 to \d+ left the stream/);
+  const findings = async () =>
+    (JSON.parse((await send(`${gateway.url}/readyz`)).body) as { findings: { name: string }[] })
+      .findings;
+  await until('a gateway that names it', findings, (found) =>
+    found.some(({ name }) => name === 'StoresDisagree'),
+  );
   t.match(await run('status'), {
     code: 1,
-    output: /✗ Nothing is counted: \d+ of the messages 1 to \d+/,
+    output: /✗ \d+ of the messages 1 to \d+ left the stream.*wait in the stream, uncounted/s,
   });
   t.equal((await post(gateway.url, { key: KEY, value: 1_000 })).status, 200);
 
@@ -100,6 +118,7 @@ void t.test('what a counter holds is committed though its consumer is deleted', 
   const servers = await startServers(t, { flushIntervalMs: FLUSH_INTERVAL_MS });
   const gateway = await startGateway(t, servers);
   const counter = await startCounter(t, servers, SETTINGS);
+  const heartbeats = await hearCounters(t, servers);
   const manager = await openManager(t, servers);
   const increment = (value: number) => post(gateway.url, { key: KEY, value });
   t.equal((await increment(1)).status, 200);
@@ -114,9 +133,10 @@ void t.test('what a counter holds is committed though its consumer is deleted', 
     () => errorsOf(counter),
     (said) => said.some((line) => missing.test(line)),
   );
+  await heartbeats.until('a report', (seen) => seen.counting_problem_kind === 'consumer-gone');
   t.match(await commandsOn(servers)('status'), {
     code: 1,
-    output: /✗ The consumer counter is not there, so nothing is counted/,
+    output: /✗ The consumer of the stream is not there/,
   });
   const url = servers.urls.nats.provisioner;
   await provision({ url, replicas: 1, flushIntervalMs: FLUSH_INTERVAL_MS });

@@ -1,25 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { parse, stringify } from 'yaml';
-import { findFreePort } from '../../mesh/servers/ports.ts';
+import { parse } from 'yaml';
 import { ROOT } from '../mesh/deploy/compose-file.ts';
 import { drive, send } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway, type Service } from '../support/services.ts';
 import { until } from '../support/until.ts';
+import { startPrometheus, type ScrapeJob } from '../telemetry/prometheus.ts';
 import { readAlerts, readPanels, readSignals, type Query } from '../telemetry/queries.ts';
-import { findDebianProgram } from '../system/debian-program.ts';
 
 /** Flushes come sooner than in operation, so that their figures do too. */
 const FAST = { FLUSH_INTERVAL_MS: '1000' };
 /** Panels that show only what is wrong. */
 const EMPTY_WHERE_WELL =
-  /: (Findings|Findings now|Refused requests|Refused increments|Dead letters by reason|Stream fill)$/;
+  /: (Findings|Findings now|Refused requests|Refused increments|Dead letters by reason)$/;
 
 t.setTimeout(280_000);
 
@@ -27,7 +23,7 @@ await t.test('every query answers under load, and alerts come and go', async (t)
   const servers = await startServers(t, { flushIntervalMs: 1_000 });
   const gateway = await startGateway(t, servers);
   const counters = [await startCounter(t, servers, FAST), await startCounter(t, servers, FAST)];
-  const prometheus = await startPrometheus(t, { gateway: [gateway], counter: counters });
+  const prometheus = await watch(t, { gateway: [gateway], counter: counters });
 
   const load = new AbortController();
   const keys = Array.from({ length: 100 }, () => randomUUID());
@@ -115,84 +111,32 @@ await t.test('every query answers under load, and alerts come and go', async (t)
   );
 });
 
-interface Prometheus {
+interface Watch {
   /** The values that a query has now. */
   query: (query: Query) => Promise<number[]>;
   firing: () => Promise<string[]>;
 }
 
-interface Scrape {
-  global: Record<string, string>;
-  scrape_configs: { job_name: string; dns_sd_configs?: unknown; static_configs?: unknown }[];
-}
-
-/**
- * The real Prometheus with the rules as they are, asking the services directly by what the collector
- * would ask them by: the same jobs, other addresses, and every second, so that nobody waits.
- */
-async function startPrometheus(t: Test, services: Record<string, Service[]>): Promise<Prometheus> {
-  const folder = mkdtempSync(join(tmpdir(), 'increment-mesh-prometheus-'));
-  const port = await findFreePort();
-  const file = (path: string) =>
-    parse(readFileSync(join(ROOT, 'telemetry', path), 'utf8')) as unknown;
-  const own = file('prometheus/prometheus.yaml') as { rule_files: string[] };
-  const collector = file('collector.yaml') as { receivers: { prometheus: { config: Scrape } } };
+/** Prometheus asks the services directly by what the collector would ask them by: the same jobs, other addresses. */
+async function watch(t: Test, services: Record<string, Service[]>): Promise<Watch> {
+  const text = readFileSync(join(ROOT, 'telemetry/collector.yaml'), 'utf8');
+  const collector = parse(text) as {
+    receivers: { prometheus: { config: { scrape_configs: ScrapeJob[] } } };
+  };
   const jobs = collector.receivers.prometheus.config.scrape_configs
     .filter(({ job_name: name }) => name in services)
     .map(({ dns_sd_configs: _names, ...job }) => {
-      const targets = services[job.job_name]?.map(({ metrics }) => new URL(metrics).host);
+      const targets = services[job.job_name]!.map(({ metrics }) => new URL(metrics).host);
       return { ...job, static_configs: [{ targets }] };
     });
-  // Prometheus itself takes the collector's place.
-  jobs.push({ job_name: 'collector', static_configs: [{ targets: [`127.0.0.1:${port}`] }] });
-  const config = {
-    global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
-    rule_files: own.rule_files.map((name) => join(ROOT, 'telemetry/prometheus', name)),
-    scrape_configs: jobs,
-  };
-  writeFileSync(join(folder, 'prometheus.yaml'), stringify(config));
-
-  const binary = await findDebianProgram('prometheus', 'usr/bin/prometheus');
-  const server = spawn(
-    binary,
-    [
-      `--config.file=${folder}/prometheus.yaml`,
-      `--storage.tsdb.path=${folder}/data`,
-      `--web.listen-address=127.0.0.1:${port}`,
-    ],
-    { stdio: 'ignore' },
-  );
-  const exited = once(server, 'exit');
-  t.teardown(async () => {
-    server.kill('SIGTERM');
-    await exited;
-    rmSync(folder, { recursive: true, force: true });
-  });
-
-  const url = `http://127.0.0.1:${port}`;
-  const isReady = () =>
-    send(`${url}/-/ready`).then(
-      ({ status }) => status === 200,
-      () => false,
-    );
-  await until('Prometheus is ready', isReady, Boolean, 30_000);
-  const ask = async (expression: string) => {
-    const { status, body } = await send(
-      `${url}/api/v1/query?query=${encodeURIComponent(expression)}`,
-    );
-    if (status !== 200) throw new Error(`${expression}: ${body}`);
-    const { data } = JSON.parse(body) as {
-      data: { result: { metric: Record<string, string>; value: [number, string] }[] };
-    };
-    return data.result;
-  };
+  const { query } = await startPrometheus(t, (port) => [
+    ...jobs,
+    // Prometheus itself takes the collector's place.
+    { job_name: 'collector', static_configs: [{ targets: [`127.0.0.1:${port}`] }] },
+  ]);
   return {
-    // Grafana fills in four times the scrape interval, at least.
-    query: async ({ expression }) =>
-      (
-        await ask(expression.replaceAll('$__rate_interval', '20s').replaceAll('$instance', '.*'))
-      ).map(({ value }) => Number(value[1])),
+    query: async ({ expression }) => (await query(expression)).map(({ value }) => value),
     firing: async () =>
-      (await ask('ALERTS{alertstate="firing"}')).map(({ metric }) => metric['alertname'] ?? ''),
+      (await query('ALERTS{alertstate="firing"}')).map(({ metric }) => metric['alertname'] ?? ''),
   };
 }

@@ -49,7 +49,7 @@ void t.test(
     await until('a stream of young messages', servers.inspect, isYoung, 30_000);
     const { answer, code } = await mesh('status --json');
     t.equal(code, 1);
-    t.match(answer().problems, [/of a newer version \(up to 2\) wait, uncounted/]);
+    t.match(answer().findings, [{ name: 'MessagesParked', evidence: /of a version up to 2/ }]);
     t.equal(answer().database.parked.messages, COUNT);
     t.match((await mesh('status')).output, /^parked +\d[\d ]* messages/m);
     const ready = await until(

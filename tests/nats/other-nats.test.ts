@@ -86,7 +86,7 @@ await t.test('an account of other people’s servers, with a user for each role'
       `status --json --nats-url ${url} --database-url ${database.ownerUrl}`,
       { NATS_CREDS_FILE: file },
     );
-    t.strictSame(status.answer().problems, [], 'nor does the inspector');
+    t.strictSame(status.answer().findings, [], 'nor does the inspector');
     t.strictSame(
       status.answer().services.map(({ name }: { name: string }) => name),
       ['gateway', 'counter'],

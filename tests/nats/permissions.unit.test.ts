@@ -26,7 +26,8 @@ for (const role of Object.keys(ACCOUNTS) as (keyof typeof ACCOUNTS)[]) {
     if (role === 'inspector') {
       // There the account's imports are the limit.
       const imported = services.filter((one) => !one.startsWith('$SYS.'));
-      t.strictSame(sort(publish), sort([...new Set([...imported, '$SYS.REQ.USER.INFO'])]));
+      const ofOneself = ['$SYS.REQ.USER.INFO', '_INBOX.inspector.>'];
+      t.strictSame(sort(publish), sort([...new Set([...imported, ...ofOneself])]));
       const isGranted = (one: string) => granted.publish.some((may) => matchesSubject(may, one));
       t.strictSame(
         publish.filter((one) => !isGranted(one)),

@@ -62,12 +62,15 @@ void t.test('a consumer that is paused or not there is named as such', (t) => {
     findConsumerStop(
       compareSettings('the consumer counter', CONSUMER_NEEDS, { ...CONSUMER, pause_until }, NOW),
     );
-  t.equal(
-    findStop('2027-01-01T00:00:00Z'),
-    'The consumer counter is paused until 2027-01-01T00:00:00Z, so nothing is counted: `npm run provision` resumes it',
-  );
+  t.strictSame(findStop('2027-01-01T00:00:00Z'), {
+    kind: 'consumer-paused',
+    text: 'The consumer counter is paused until 2027-01-01T00:00:00Z, so nothing is counted: `npm run provision` resumes it',
+  });
   t.equal(findStop('2025-01-01T00:00:00Z'), undefined, 'the pause is over');
-  t.match(findConsumerStop(undefined), /^The consumer counter is not there, so nothing is counted/);
+  t.match(findConsumerStop(undefined), {
+    kind: 'consumer-gone',
+    text: /^The consumer counter is not there, so nothing is counted/,
+  });
   t.end();
 });
 

@@ -25,8 +25,16 @@ export interface OtlpSpan {
   spanId: string;
   parentSpanId?: string;
   links?: { traceId: string; spanId: string }[];
-  attributes: { key: string; value: { stringValue?: string; intValue?: number | string } }[];
+  droppedLinksCount?: number;
+  events?: { name: string; attributes: OtlpAttributes }[];
+  status?: { code?: number; message?: string };
+  attributes: OtlpAttributes;
 }
+
+type OtlpAttributes = {
+  key: string;
+  value: { stringValue?: string; intValue?: number | string };
+}[];
 
 export interface Collector {
   readonly metrics: OtlpMetric[];
@@ -83,6 +91,13 @@ export async function startCollector(t: Test): Promise<Collector> {
     OTEL_EXPORTER_OTLP_ENDPOINT: url,
   };
   return { metrics, spans, environment, answer: (next) => (status = next) };
+}
+
+/** The attributes of a span or an event, as text or as numbers. */
+export function readAttributes(attributes: OtlpAttributes): Record<string, string | number> {
+  return Object.fromEntries(
+    attributes.map(({ key, value }) => [key, value.stringValue ?? Number(value.intValue)]),
+  );
 }
 
 function attributesOf({ resource }: Resource): OtlpResource {

@@ -14,6 +14,7 @@ interface Config {
       deploy?: { replicas?: number };
       command: string[];
       environment: Record<string, string>;
+      ports?: { host_ip: string; published: string }[];
     }
   >;
 }
@@ -25,8 +26,13 @@ const compose = await findDebianProgram(
 
 /** As compose itself understands the files, which needs no engine. */
 async function config(...files: string[]): Promise<Config> {
+  return configWith({}, ...files);
+}
+
+async function configWith(variables: NodeJS.ProcessEnv, ...files: string[]): Promise<Config> {
   const args = [...files.flatMap((file) => ['-f', file]), 'config', '--format', 'json'];
-  const { stdout, stderr } = await promisify(execFile)(compose, args, { cwd: ROOT });
+  const env = { ...process.env, ...variables };
+  const { stdout, stderr } = await promisify(execFile)(compose, args, { cwd: ROOT, env });
   t.equal(stderr, '', 'without a warning');
   return JSON.parse(stdout) as Config;
 }
@@ -41,6 +47,17 @@ await t.test('compose accepts compose.yaml', async (t) => {
     ['nats-1', 'nats-2', 'nats-3'],
     'three brokers; the CLI only when it is asked for',
   );
+});
+
+await t.test('with the profile `traces` there is Jaeger, for both projects', async (t) => {
+  t.notOk('jaeger' in (await config('compose.yaml')).services);
+  const on = { COMPOSE_PROFILES: 'traces', OTEL_TRACES_EXPORTER: 'otlp' };
+  for (const files of [['compose.yaml'], ['compose.yaml', 'compose.one.yaml']]) {
+    const { services } = await configWith(on, ...files);
+    t.match(services['jaeger']?.ports, [{ host_ip: '127.0.0.1', published: '16686' }]);
+    t.equal(services['gateway']?.environment['OTEL_TRACES_EXPORTER'], 'otlp');
+    t.equal(services['counter']?.environment['OTEL_TRACES_EXPORTER'], 'otlp');
+  }
 });
 
 await t.test(

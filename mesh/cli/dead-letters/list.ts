@@ -1,9 +1,14 @@
+import {
+  printable,
+  readDeadLetters,
+  type StoredDeadLetter,
+} from '../../../nats/stored-dead-letter.ts';
 import { INCREMENTS_DEAD } from '../../../nats/streams.ts';
 import { EXIT, type Command } from '../command.ts';
 import { UsageError } from '../errors.ts';
 import { plural } from '../../../telemetry/quantities.ts';
 import { formatTable } from '../table.ts';
-import { readDeadLetters, readSequence, type StoredDeadLetter } from './stored-dead-letter.ts';
+import { readSequence } from './read-dead-letter.ts';
 
 const DEAD_LETTERS_MAX = 50;
 const PREVIEW_LENGTH = 60;
@@ -59,9 +64,4 @@ function asText(deadLetters: StoredDeadLetter[], total: number): string {
 function preview(payload: string): string {
   const line = printable(payload.slice(0, PREVIEW_LENGTH + 1));
   return line.length > PREVIEW_LENGTH ? `${line.slice(0, PREVIEW_LENGTH - 1)}…` : line;
-}
-
-/** Control characters could move the cursor or recolour the terminal. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '·');
 }

@@ -4,7 +4,7 @@ import { EXIT, type Command, type CommandContext } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { UsageError } from '../errors.ts';
 import { plural } from '../../../telemetry/quantities.ts';
-import { readDeadLetter, readSequence } from './stored-dead-letter.ts';
+import { readDeadLetter, readSequence } from './read-dead-letter.ts';
 
 /** `dead-letters purge` */
 export const purgeDeadLetters: Command = {

@@ -14,7 +14,7 @@ import { EXIT, type Command, type Terminal } from '../command.ts';
 import { NoAnswer, UsageError } from '../errors.ts';
 import { formatCount, plural } from '../../../telemetry/quantities.ts';
 import { prepareReplay, type Replay } from './prepare-replay.ts';
-import { readDeadLetter, readSequence } from './stored-dead-letter.ts';
+import { readDeadLetter, readSequence } from './read-dead-letter.ts';
 
 const PUBLISH_TIMEOUT_MS = 5_000;
 

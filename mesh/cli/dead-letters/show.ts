@@ -3,9 +3,9 @@ import { EXIT, type Command } from '../command.ts';
 import { Refusal } from '../errors.ts';
 import { formatCount, plural } from '../../../telemetry/quantities.ts';
 import { formatTable } from '../table.ts';
-import { printable } from './list.ts';
+import { printable, type StoredDeadLetter } from '../../../nats/stored-dead-letter.ts';
 import { prepareReplay } from './prepare-replay.ts';
-import { readDeadLetter, readSequence, type StoredDeadLetter } from './stored-dead-letter.ts';
+import { readDeadLetter, readSequence } from './read-dead-letter.ts';
 
 /** `dead-letters show` */
 export const showDeadLetter: Command = {

@@ -1,34 +1,77 @@
 import { styleText } from 'node:util';
 import { STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
 import { PARKED_SEEN_MAX } from '../../../schema/database/parked-state.ts';
+import type { Finding } from '../../../telemetry/diagnosis/findings.ts';
 import { formatBytes, formatCount, formatDuration, plural } from '../../../telemetry/quantities.ts';
 import { formatTable } from '../table.ts';
-import type { MeshStatus } from './mesh-status.ts';
+import { describeTime } from './describe-time.ts';
+import { nameOf } from './diagnose-status.ts';
+import { isAway, type Away, type MeshParts } from './mesh-status.ts';
 import type { BrokerStatus } from './read-broker.ts';
 import type { DatabaseStatus } from './read-database.ts';
 import type { ServiceStatus } from './read-services.ts';
 
-/** As text: the services, a line for each of stream, consumer and so on, and the verdict. */
-export function describeStatus(status: MeshStatus): string {
+/** As wide as the longest name of a row. */
+const LABEL_WIDTH = 'dead letters'.length;
+
+/** Some parts of a status as text: the services as a table, a line for each of stream, consumer and so on. */
+export function describePart({
+  services,
+  broker,
+  database,
+  stalenessMs,
+}: Partial<MeshParts>): string {
   const parts = [
-    services(status.services),
-    formatTable([...brokerRows(status), ...databaseRows(status.database)]),
-    verdict(status.problems),
+    ...(services === undefined ? [] : [describeServices(services)]),
+    ...(broker === undefined ? [] : brokerRows(broker).map(asLine)),
+    ...(database === undefined ? [] : databaseRows(database).map(asLine)),
+    ...(stalenessMs === undefined ? [] : [asLine(['staleness', describeStaleness(stalenessMs)])]),
   ];
-  return parts.filter((part) => part !== '').join('\n\n');
+  return parts.join('\n');
 }
 
-function services(found: ServiceStatus[]): string {
-  if (found.length === 0) return '';
-  const rows = found.map((service) => [
-    service.name,
-    service.id,
+/** What is wrong, the headline first, for somebody who has ten seconds. */
+export function describeFindings(findings: Finding[]): string {
+  if (findings.length === 0) return styleText('green', 'All is well.');
+  return findings.map(describeFinding).join('\n\n');
+}
+
+function describeFinding({ level, cause, evidence, effect, next, runbook }: Finding): string {
+  const mark = level === 'bad' ? styleText('red', '✗') : styleText('yellow', '!');
+  const lines = [
+    ...(evidence === '' ? [] : [['seen', evidence]]),
+    ['effect', effect],
+    ['next', next],
+    ['runbook', runbook],
+  ].map(([label = '', text = '']) => `  ${styleText('dim', label.padEnd(8))} ${text}`);
+  return [`${mark} ${styleText('bold', cause)}`, ...lines].join('\n');
+}
+
+function asLine([label = '', text = '']: string[]): string {
+  return `${label.padEnd(LABEL_WIDTH)}  ${text}`;
+}
+
+function describeServices(found: ServiceStatus[] | Away): string {
+  if (isAway(found)) return asLine(['services', away(found)]);
+  if (found.length === 0) return asLine(['services', styleText('red', 'none answers')]);
+  const sorted = found.toSorted((left, right) => sortKey(left).localeCompare(sortKey(right)));
+  const rows = sorted.map((service) => [
+    nameOf(service),
     service.version,
     String(service.stats.pid),
     formatDuration(Math.max(0, Date.now() - Date.parse(service.started))),
     stats(service),
   ]);
-  return formatTable(rows, ['SERVICE', 'ID', 'VERSION', 'PID', 'UP', 'STATS']);
+  return `${formatTable(rows, ['SERVICE', 'VERSION', 'PID', 'UP', 'STATS'])}\n`;
+}
+
+/** Gateways come before counter services, as on the way of an increment. */
+function sortKey(service: ServiceStatus): string {
+  return `${service.name === 'gateway' ? 0 : 1} ${nameOf(service)}`;
+}
+
+function away({ away, isSilent }: Away): string {
+  return styleText('red', `${isSilent ? 'does not answer' : 'unreachable'}: ${away}`);
 }
 
 function stats({ name, stats }: ServiceStatus): string {
@@ -49,12 +92,11 @@ function stats({ name, stats }: ServiceStatus): string {
   ].join(', ');
 }
 
-function brokerRows({ broker, stalenessMs }: MeshStatus): string[][] {
-  if ('away' in broker) return [['broker', styleText('red', 'unreachable')]];
+function brokerRows(broker: BrokerStatus | Away): string[][] {
+  if (isAway(broker)) return [['broker', away(broker)]];
   return [
     ['stream', describeStream(broker)],
     ['consumer', describeConsumer(broker)],
-    ['staleness', describeStaleness(stalenessMs)],
     ['dead letters', describeDeadLetters(broker)],
   ];
 }
@@ -81,12 +123,11 @@ function describeStaleness(stalenessMs: number | null): string {
 function describeDeadLetters({ deadLetters }: BrokerStatus): string {
   const { messages, lastAt } = deadLetters;
   if (messages === 0 || lastAt === null) return 'none';
-  const last = lastAt.replace('T', ' ').slice(0, 19);
-  return styleText('yellow', `${formatCount(messages)}, the last at ${last} UTC`);
+  return styleText('yellow', `${formatCount(messages)}, the last at ${describeTime(lastAt)}`);
 }
 
-function databaseRows(database: MeshStatus['database']): string[][] {
-  if ('away' in database) return [['database', styleText('red', 'unreachable')]];
+function databaseRows(database: DatabaseStatus | Away): string[][] {
+  if (isAway(database)) return [['database', away(database)]];
   return [
     ['parked', describeParked(database)],
     ['database', describeDatabase(database)],
@@ -97,11 +138,10 @@ function describeParked({ parked }: DatabaseStatus): string {
   const { messages, version, since, bytes } = parked;
   if (messages === 0 || since === null) return 'none';
   const more = messages >= PARKED_SEEN_MAX ? ' or more' : '';
-  const first = since.replace('T', ' ').slice(0, 19);
   return styleText(
     'red',
     `${plural(messages, 'message')}${more} of a version up to ${version}, ${formatBytes(bytes)}, ` +
-      `the first at ${first} UTC`,
+      `the first at ${describeTime(since)}`,
   );
 }
 
@@ -109,11 +149,6 @@ function describeDatabase(database: DatabaseStatus): string {
   const { version, counters, ledgerRows, isEstimated, bytes } = database;
   const rows = `${plural(counters, 'counter')} and ${plural(ledgerRows, 'ledger row')}`;
   return `PostgreSQL ${version}, ${isEstimated ? 'about ' : ''}${rows}, ${formatBytes(bytes)}`;
-}
-
-function verdict(problems: string[]): string {
-  if (problems.length === 0) return styleText('green', 'All is well.');
-  return problems.map((problem) => `${styleText('red', '✗')} ${problem}`).join('\n');
 }
 
 function sum(counts: Record<string, number>, isMeant: (name: string) => boolean): number {

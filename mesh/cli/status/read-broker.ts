@@ -5,10 +5,8 @@ import {
   findConsumerFaults,
   findDeadLettersFaults,
   findStreamFaults,
-  NO_CONSUMER,
+  PAUSE,
 } from '../../../nats/settings.ts';
-import type { Replicas } from '../../../nats/replica-state.ts';
-import { lookAtReplicas } from '../../../nats/replicas.ts';
 import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from '../../../nats/streams.ts';
 
 export interface BrokerStatus {
@@ -29,11 +27,10 @@ export interface BrokerStatus {
     /** Pulls of counter services that wait for messages. */
     pullsWaiting: number;
   };
+  consumerState: 'there' | 'gone' | 'paused';
   deadLetters: { messages: number; lastAt: string | null };
   /** Settings that break a promise, a sentence each. */
   settings: string[];
-  /** Of both streams and the consumer. */
-  replicas: Replicas[];
 }
 
 export async function readBroker(manager: JetStreamManager): Promise<BrokerStatus> {
@@ -42,15 +39,15 @@ export async function readBroker(manager: JetStreamManager): Promise<BrokerStatu
     manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing),
     manager.streams.info(INCREMENTS_DEAD),
   ]);
-  const isReplicated = config.num_replicas > 1 || dead.config.num_replicas > 1;
   return {
     settings: [
       ...findStreamFaults(config),
       ...findDeadLettersFaults(dead.config),
       ...(consumer === undefined ? [] : findConsumerFaults(consumer)),
     ]
-      .map(describeFault)
-      .concat(consumer === undefined ? [NO_CONSUMER] : []),
+      .filter(({ name }) => name !== PAUSE)
+      .map(describeFault),
+    consumerState: consumer === undefined ? 'gone' : isPaused(consumer) ? 'paused' : 'there',
     stream: {
       messages: state.messages,
       bytes: state.bytes,
@@ -69,8 +66,11 @@ export async function readBroker(manager: JetStreamManager): Promise<BrokerStatu
       messages: dead.state.messages,
       lastAt: dead.state.messages === 0 ? null : dead.state.last_ts,
     },
-    replicas: isReplicated ? await lookAtReplicas(manager) : [],
   };
+}
+
+function isPaused(consumer: Parameters<typeof findConsumerFaults>[0]): boolean {
+  return findConsumerFaults(consumer).some(({ name }) => name === PAUSE);
 }
 
 function ignoreMissing(error: unknown): undefined {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import t from 'tap';
+import { createCountedIncrements } from '../../../counter/maintenance/count-increments.ts';
 import { prune } from '../../../counter/maintenance/prune.ts';
 import type { StreamState } from '../../../counter/settle/stream-state.ts';
 import { startServers } from '../../support/servers.ts';
@@ -50,6 +51,22 @@ void t.test('ledgers are pruned by stream time and totals are carried forward', 
   }));
   await database.insertInto('idempotency_keys').values(keys).execute();
 
+  const counted = createCountedIncrements(database);
+  const behindPruning = createCountedIncrements(database);
+  const settledThrough = (floor: number, lastSequence = 6) => ({
+    incarnation: INCARNATION,
+    floor,
+    lastSequence,
+  });
+  t.equal(await counted.read(settledThrough(5)), undefined, 'not before all of it was read');
+  for (const [one, floor] of [
+    [counted, 5],
+    [behindPruning, 2],
+  ] as const) {
+    one.readAnew();
+    t.equal(await one.read(settledThrough(floor)), 12n, 'above the floor too');
+  }
+
   // The sixth is old enough, but above the settled floor.
   const gone = await prune(database, stream, { floor: 5, idempotencyKeptMs: DAY_MS });
   t.strictSame(gone, { messages: 3, keys: 1 });
@@ -64,6 +81,26 @@ void t.test('ledgers are pruned by stream time and totals are carried forward', 
     carried_increments: '6',
     carried_total: '111',
   });
+
+  await database
+    .insertInto('ledger')
+    .values({
+      id: randomUUID(),
+      incarnation: String(INCARNATION),
+      sequence: '7',
+      stored_at: new Date(now),
+      digest: randomUUID(),
+      increments: 3,
+      total: '3',
+    })
+    .execute();
+  t.equal(await counted.read(settledThrough(5, 7)), 15n, 'what was pruned counts once');
+  t.equal(await counted.read(settledThrough(7, 7)), 15n, 'at any floor');
+  t.equal(await behindPruning.read(settledThrough(7, 7)), 12n, 'what may be missed is not guessed');
+  for (const one of [counted, behindPruning]) {
+    one.readAnew();
+    t.equal(await one.read(settledThrough(7, 7)), 15n, 'anew');
+  }
 
   const nothing = await prune(database, stream, { floor: 5, idempotencyKeptMs: DAY_MS });
   t.strictSame(nothing, { messages: 0, keys: 0 });

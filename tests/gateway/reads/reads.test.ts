@@ -21,6 +21,21 @@ void t.test('a counter is read as PostgreSQL has it', async (t) => {
   t.match(JSON.parse(body), { key, value: '5', updated_at: /^\d{4}-.*Z$/ });
 });
 
+void t.test('a key that was just accepted is said to be not counted yet', async (t) => {
+  const { gateway } = await shareMesh();
+  // A flush may come between the two.
+  for (const key of makeKeys(20)) {
+    t.equal((await post(gateway.url, { key, value: 5 })).status, 200);
+    const { status, body } = await send(`${gateway.url}/counters/${key}`);
+    if (status === 200) continue;
+    const { detail, complete_through: through } = JSON.parse(body) as Record<string, string>;
+    t.match(detail, new RegExp(`^${key} is not counted yet: .* within 10 s of its 200\\.`));
+    t.ok(detail?.endsWith(` The counters have every increment from before ${through}.`));
+    return;
+  }
+  t.fail('a flush came between each two');
+});
+
 void t.test('several counters are read at once', async (t) => {
   const { servers, gateway } = await shareMesh();
   const [key = '', other = '', absent = ''] = makeKeys(3);

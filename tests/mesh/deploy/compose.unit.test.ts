@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { TObject } from 'typebox';
+import { parse } from 'yaml';
 import { CounterConfig, STOP_MS_MAX as COUNTER_STOP_MS_MAX } from '../../../counter/config.ts';
 import {
   GatewayConfig,
@@ -11,6 +12,7 @@ import {
 import { ProvisionConfig, SecretsConfig } from '../../../mesh/deploy/config.ts';
 import { USERS } from '../../../mesh/deploy/secrets.ts';
 import { readEnvironment } from '../../../schema/settings/environment.ts';
+import { readTelemetrySettings, TelemetrySettings } from '../../../telemetry/settings.ts';
 import { environmentOf, readComposeFile, ROOT } from './compose-file.ts';
 
 const compose = readComposeFile();
@@ -19,9 +21,6 @@ const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
 
 /** To a version, and to a digest where the bot has added one. */
 const PINNED = /:v?\d+\.\d+(\.\d+)?(-[a-z]+)?(@sha256:[0-9a-f]{64})?$/;
-
-/** What the services read beside their own settings. */
-const STANDARD_VARIABLES = ['OTEL_EXPORTER_PROMETHEUS_PORT'];
 
 await t.test(
   'every variable of our services is one that they know, with a value they take',
@@ -34,7 +33,7 @@ await t.test(
     };
     for (const [name, config] of Object.entries(configs)) {
       const environment = environmentOf(compose.services[name]!);
-      const known = [...Object.keys(config.properties), ...STANDARD_VARIABLES];
+      const known = Object.keys({ ...config.properties, ...TelemetrySettings.properties });
       for (const variable of Object.keys(environment)) {
         t.ok(known.includes(variable), `${name} knows ${variable}`);
       }
@@ -50,6 +49,7 @@ await t.test(
       const read =
         config === GatewayConfig ? readGatewayConfig : readEnvironment.bind(null, config);
       t.doesNotThrow(() => read({ ...secrets, ...environment }), name);
+      t.doesNotThrow(() => readTelemetrySettings(environment), name);
     }
     t.equal(
       environmentOf(compose.services['counter']!)['FLUSH_INTERVAL_MS'],
@@ -97,11 +97,16 @@ await t.test('every port that is asked is one that is listened on', (t) => {
   const collector = readFileSync(join(ROOT, 'telemetry/collector.yaml'), 'utf8');
   for (const [, asked] of collector.matchAll(/type: A, port: (\d+)/g)) t.equal(asked, port);
   t.ok(collector.includes(`proxy:${port}`));
+  const endpoint = environmentOf(compose.services['gateway']!)[
+    'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'
+  ];
+  t.equal(endpoint, 'http://collector:4318/v1/traces');
+  t.ok(collector.includes('endpoint: 0.0.0.0:4318'), 'the collector takes traces there');
 
   for (const [name, { healthcheck, environment = {} }] of services) {
     const asked = /127\.0\.0\.1:(\d+)/.exec(healthcheck?.test?.join(' ') ?? '')?.[1];
     // The servers of other makers listen on their usual ports.
-    const listened = ['9090', '3000', ...Object.values(environment).map(String)];
+    const listened = ['9090', '3000', '13133', ...Object.values(environment).map(String)];
     if (asked !== undefined)
       t.ok(
         listened.some((value) => value.endsWith(asked)),
@@ -157,6 +162,13 @@ await t.test('every image is pinned to the version that is tested', (t) => {
   t.end();
 });
 
+await t.test('the log of no container grows without a bound', (t) => {
+  for (const [name, { logging }] of services) {
+    t.match(logging?.options, { 'max-size': /^\d+m$/, 'max-file': /^\d$/ }, name);
+  }
+  t.end();
+});
+
 await t.test('no container has more rights than it needs', (t) => {
   for (const [name, service] of services) {
     t.equal(service.read_only, true, `${name}: its root is read-only`);
@@ -173,7 +185,7 @@ await t.test('no container has more rights than it needs', (t) => {
     t.equal(network?.internal ?? false, name !== 'edge', `nothing goes in or out of ${name}`);
   }
   const published = services.filter(([, { ports }]) => ports !== undefined).map(([name]) => name);
-  t.same(published, ['proxy', 'grafana']);
+  t.same(published, ['proxy', 'grafana', 'jaeger']);
   t.end();
 });
 
@@ -183,6 +195,24 @@ await t.test('gateways believe the proxy, and nothing else can be in its place',
   t.equal(trusted, front?.ipam?.config?.[0]?.subnet);
   t.same(membersOf('front'), ['proxy', 'gateway']);
   t.notOk(compose.services['proxy']?.networks?.includes('mesh'), 'it reaches them only by that');
+  t.end();
+});
+
+await t.test('traces are off, and end in Jaeger with the profile `traces`', (t) => {
+  const { exporters, service } = parse(
+    readFileSync(join(ROOT, 'telemetry/collector.yaml'), 'utf8'),
+  ) as {
+    exporters: Record<string, { endpoint?: string }>;
+    service: { pipelines: Record<string, { exporters: string[] }> };
+  };
+  const ends = service.pipelines['traces']!.exporters.map((name) => exporters[name]?.endpoint);
+  t.strictSame(ends, ['http://jaeger:4318']);
+  t.strictSame(compose.services['jaeger']?.profiles, ['traces']);
+  for (const on of ['none', 'otlp']) {
+    const { services: set } = readComposeFile(on === 'otlp' ? { OTEL_TRACES_EXPORTER: on } : {});
+    for (const name of ['gateway', 'counter'])
+      t.equal(environmentOf(set[name]!)['OTEL_TRACES_EXPORTER'], on, `${name}: ${on}`);
+  }
   t.end();
 });
 
@@ -198,7 +228,7 @@ await t.test('who watches or takes requests reaches neither the brokers nor the 
     'postgres',
     'collector',
   ]);
-  t.same(membersOf('edge'), ['proxy', 'grafana']);
+  t.same(membersOf('edge'), ['proxy', 'grafana', 'jaeger']);
   t.end();
 });
 

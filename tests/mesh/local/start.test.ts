@@ -15,6 +15,7 @@ import {
   startMesh,
   total,
 } from '../mesh-process.ts';
+import { runCommand } from '../cli/run-command.ts';
 import { livingProcess } from '../../support/living-process.ts';
 import { until } from '../../support/until.ts';
 
@@ -94,10 +95,29 @@ void t.test('npm start runs a whole mesh', async (t) => {
     t.match(line('PGSERVICEFILE='), /psql service=mesh/);
     t.match(line('XDG_CONFIG_HOME='), /nats --context mesh stream info INCREMENTS$/);
     t.match(line('kill -9'), `kill -9 ${mesh.describe().counters[0]?.pid}`);
-    t.notMatch(
-      mesh.output(),
-      readFileSync(join(dataDir, 'secrets.json'), 'utf8').match(/p\w{32}/)![0],
+    for (const secret of readSecrets(dataDir)) t.notMatch(mesh.output(), secret);
+  });
+
+  await t.test('is well by its doctor, who shows no secret', async (t) => {
+    const { output } = await until(
+      'a report without a fault',
+      () => runCommand('doctor', { DATA_DIR: dataDir }),
+      ({ code }) => code === 0,
     );
+    t.match(output, /looked at as +owner, gateway, counter\n/);
+    for (const secret of readSecrets(dataDir)) t.notMatch(output, secret);
+  });
+
+  await t.test('and shows its logs, those of its servers too', async (t) => {
+    const { code, output } = await runCommand('logs', { DATA_DIR: dataDir });
+    t.equal(code, 0);
+    for (const line of [
+      'nats-server +info +Server is ready',
+      'postgres +info .* ready to accept',
+    ]) {
+      t.match(output, new RegExp(line));
+    }
+    t.match(output, /(counter-1|gateway-2) +info +the (counter|gateway) is ready/);
   });
 
   await t.test('refuses a second start on the same data folder, naming the first', async (t) => {
@@ -136,7 +156,9 @@ void t.test('npm start runs a whole mesh', async (t) => {
     for (const pid of pids(before)) process.kill(pid, 'SIGKILL');
     for (const name of ['counter-1', 'gateway-1', 'nats-server', 'PostgreSQL']) {
       await mesh.says(
-        new RegExp(`${name} \\(pid \\d+\\) was killed by SIGKILL; starting it again`),
+        new RegExp(
+          `\\d\\d:\\d\\d:\\d\\d mesh ${name} \\(pid \\d+\\) was killed by SIGKILL; starting it again`,
+        ),
       );
       await mesh.says(new RegExp(`${name} is back \\(pid \\d+\\)`));
     }
@@ -154,7 +176,7 @@ void t.test('npm start runs a whole mesh', async (t) => {
     await mesh.exited;
     t.strictSame(processesOf(dataDir), [], 'no process is left');
     t.notOk(existsSync(join(dataDir, 'mesh.json')));
-    t.match(mesh.output(), /mesh stopped/);
+    t.match(mesh.output(), /\d\d:\d\d:\d\d mesh stopped/);
     t.notMatch(mesh.output(), /did not stop at/);
   });
 });
@@ -229,6 +251,10 @@ void t.test('a mesh whose supervisor is killed', async (t) => {
     t.strictSame(processesOf(dataDir), [], 'no process is left');
   });
 });
+
+function readSecrets(dataDir: string): string[] {
+  return readFileSync(join(dataDir, 'secrets.json'), 'utf8').match(/p\w{32}/g) ?? [];
+}
 
 async function occupy(t: Test, port: number): Promise<void> {
   const server = createServer().listen(port, '127.0.0.1');

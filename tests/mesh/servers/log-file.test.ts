@@ -3,6 +3,7 @@ import {
   closeSync,
   existsSync,
   linkSync,
+  readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
@@ -11,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { openLogFile } from '../../../mesh/servers/log-file.ts';
+import { openLogFile, openRotatedLog } from '../../../mesh/servers/log-file.ts';
 
 await t.test('a log is appended to, and only its owner reads it', (t) => {
   const path = join(t.testdir(), 'one.log');
@@ -53,6 +54,27 @@ await t.test('a log that is too large is set aside', (t) => {
   t.equal(statSync(`${path}.1`).size, 10 * 1024 * 1024 + 1);
   t.end();
 });
+
+await t.test(
+  'a log that is written is set aside when it is full, and has three files at most',
+  (t) => {
+    const folder = t.testdir();
+    const log = openRotatedLog(join(folder, 'one.log'), 1_000);
+    const kept = () =>
+      ['one.log.2', 'one.log.1', 'one.log']
+        .filter((name) => existsSync(join(folder, name)))
+        .flatMap((name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n'));
+    const lines = Array.from({ length: 100 }, (_, index) => `${index}`.padEnd(99, '.'));
+    for (const [index, line] of lines.entries()) {
+      log.write(line);
+      t.strictSame(kept(), lines.slice(index + 1 - kept().length, index + 1), 'without a gap');
+    }
+    log.close();
+    t.strictSame(readdirSync(folder).toSorted(), ['one.log', 'one.log.1', 'one.log.2']);
+    for (const name of readdirSync(folder)) t.ok(statSync(join(folder, name)).size <= 1_100, name);
+    t.end();
+  },
+);
 
 function append(path: string, line: string): void {
   const log = openLogFile(path);

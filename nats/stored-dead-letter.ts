@@ -1,6 +1,5 @@
 import type { JetStreamManager, MsgRequest } from '@nats-io/jetstream';
-import { INCREMENTS_DEAD } from '../../../nats/streams.ts';
-import { Refusal, UsageError } from '../errors.ts';
+import { INCREMENTS_DEAD } from './streams.ts';
 
 /** A dead letter as it is in the stream. */
 export interface StoredDeadLetter {
@@ -19,19 +18,6 @@ export interface StoredDeadLetter {
   truncatedFrom: number | null;
 }
 
-/** @throws Refusal where no dead letter has this number. */
-export async function readDeadLetter(
-  manager: JetStreamManager,
-  sequence: number,
-): Promise<StoredDeadLetter> {
-  const deadLetter = await find(manager, { seq: sequence });
-  if (deadLetter !== undefined) return deadLetter;
-  throw new Refusal(
-    `there is no dead letter ${sequence}: it was replayed or purged, or never existed. ` +
-      'dead-letters list shows those that exist',
-  );
-}
-
 /** Up to `max` dead letters in order, from a sequence on. */
 export async function readDeadLetters(
   manager: JetStreamManager,
@@ -43,7 +29,7 @@ export async function readDeadLetters(
   while (deadLetters.length < max) {
     // The client's type lacks this request of the API.
     const next = { seq: sequence, next_by_subj: '>' } as MsgRequest;
-    const deadLetter = await find(manager, next);
+    const deadLetter = await findDeadLetter(manager, next);
     if (deadLetter === undefined) break;
     deadLetters.push(deadLetter);
     sequence = deadLetter.sequence + 1;
@@ -51,14 +37,8 @@ export async function readDeadLetters(
   return deadLetters;
 }
 
-/** @throws UsageError where the word is not a sequence. */
-export function readSequence(word: string | undefined): number {
-  const sequence = /^\d{1,15}$/.test(word ?? '') ? Number(word) : 0;
-  if (sequence > 0) return sequence;
-  throw new UsageError(`"${word}" is not the number of a dead letter`);
-}
-
-async function find(
+/** Undefined where there is none. */
+export async function findDeadLetter(
   manager: JetStreamManager,
   query: MsgRequest,
 ): Promise<StoredDeadLetter | undefined> {
@@ -76,4 +56,9 @@ async function find(
     error: header('Error') || null,
     truncatedFrom: Number(header('Truncated-From')) || null,
   };
+}
+
+/** Control characters could move the cursor or recolour the terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '·');
 }
