@@ -9,13 +9,16 @@ import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway, type Service } from '../support/services.ts';
 import { until } from '../support/until.ts';
 import { startPrometheus, type ScrapeJob } from '../telemetry/prometheus.ts';
-import { readAlerts, readPanels, readSignals, type Query } from '../telemetry/queries.ts';
+import {
+  readAlerts,
+  readPanels,
+  readSignals,
+  showsAlways,
+  type Query,
+} from '../telemetry/queries.ts';
 
 /** Flushes come sooner than in operation, so that their figures do too. */
 const FAST = { FLUSH_INTERVAL_MS: '1000' };
-/** Panels that show only what is wrong. */
-const EMPTY_WHERE_WELL =
-  /: (Findings|Findings now|Refused requests|Refused increments|Dead letters by reason)$/;
 
 t.setTimeout(280_000);
 
@@ -35,11 +38,7 @@ await t.test('every query answers under load, and alerts come and go', async (t)
   });
 
   await t.test('every panel and every signal has data', async (t) => {
-    const queries = [...readSignals(), ...readPanels()].filter(
-      // The collector and Prometheus are there, and have been for long.
-      ({ place }) => !EMPTY_WHERE_WELL.test(place) && place !== 'mesh:unobserved',
-    );
-    for (const query of queries) {
+    for (const query of [...readSignals(), ...readPanels().filter(showsAlways)]) {
       const values = await until(
         query.place,
         () => prometheus.query(query),

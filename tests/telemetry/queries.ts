@@ -47,6 +47,13 @@ export function readPanels(): Query[] {
     });
 }
 
+/** False for panels that show only what is wrong. */
+export function showsAlways({ place }: Query): boolean {
+  return !/: (Findings|Findings now|Refused requests|Refused increments|Dead letters by reason)$/.test(
+    place,
+  );
+}
+
 /** Every recorded signal, by its name. */
 export function readSignals(): Query[] {
   return readRules('signals.yaml').map(({ record = '', expr }) => ({
