@@ -38,6 +38,7 @@ import { createDatabaseReads } from './reads/database-reads.ts';
 import { messageRoutes } from './reads/message-routes.ts';
 import { selectCompleteness } from './reads/select-counters.ts';
 import { securityHeaders } from './security-headers.ts';
+import { expectAnswers } from './telemetry/expected-answers.ts';
 import { requestLog } from './telemetry/request-log.ts';
 import type { AnsweredRequest, Stats } from './telemetry/stats.ts';
 import { requestTracing } from './telemetry/tracing.ts';
@@ -101,6 +102,7 @@ export async function buildGateway(options: GatewayOptions) {
   });
   addBodyParsers(app);
   addRequestHooks(app, options, headers);
+  app.addHook('onRoute', expectAnswers(stats, { hasKeys: options.apiKeys !== undefined }));
 
   const warn = throttleWarnings(log);
   const warnOfDatabase = (error: unknown) =>

@@ -159,7 +159,7 @@ async function main(): Promise<void> {
     readKeyUses: apiKeys?.readUses,
     readFindings: () => diagnosis.findings,
   };
-  const recordPackSize = createMetrics(stats, observe);
+  createMetrics(stats, observe);
   const { service, readHeartbeat } = createReport(own, stats, observe);
   const publisher = createPublisher(connection, store, store.onAttempt);
   const queues = createPublishQueues({
@@ -168,10 +168,7 @@ async function main(): Promise<void> {
     deadlineMs: config.PUBLISH_DEADLINE_MS,
     makeId,
     waitingMax: config.WAITING_MAX,
-    onPublished: (message) => {
-      stats.published(message);
-      recordPackSize(message);
-    },
+    onPublished: stats.published,
   });
   const heartbeats = openChannel(connection, HEARTBEAT_SUBJECT);
   const reports = collectReports({

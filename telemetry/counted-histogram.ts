@@ -22,8 +22,8 @@ export interface CountedHistogramOptions {
   boundaries: number[];
 }
 
-/** Records a duration in seconds. */
-export type RecordSeconds = (seconds: number) => void;
+/** Records a value, in the unit of its histogram. */
+export type RecordValue = (value: number) => void;
 
 interface Series {
   attributes: Attributes;
@@ -41,12 +41,12 @@ const SCOPE = { name: 'increment-mesh/counted' };
 const histograms: { options: CountedHistogramOptions; all: Series[]; startTime: HrTime }[] = [];
 
 /**
- * @returns a function that makes a series. Call it once for each set of attributes and keep the result;
+ * @returns a function that makes a series, which is shown with 0 from then on. Call it once for each set of attributes and keep the result;
  * sets must differ.
  */
 export function createCountedHistogram(
   options: CountedHistogramOptions,
-): (attributes: Attributes) => RecordSeconds {
+): (attributes: Attributes) => RecordValue {
   const { boundaries } = options;
   const all: Series[] = [];
   histograms.push({ options, all, startTime: now() });
@@ -54,12 +54,12 @@ export function createCountedHistogram(
     const counts = Array.from({ length: boundaries.length + 1 }, () => 0);
     const series: Series = { attributes, counts, count: 0, sum: 0 };
     all.push(series);
-    return (seconds) => {
+    return (value) => {
       let bucket = 0;
-      while (bucket < boundaries.length && seconds > (boundaries[bucket] ?? 0)) bucket++;
+      while (bucket < boundaries.length && value > (boundaries[bucket] ?? 0)) bucket++;
       counts[bucket]!++;
       series.count++;
-      series.sum += seconds;
+      series.sum += value;
     };
   };
 }

@@ -36,6 +36,12 @@ export function createProcessMetrics(): void {
       result.observe(active / 1000, { 'nodejs.eventloop.state': 'active' });
       result.observe(idle / 1000, { 'nodejs.eventloop.state': 'idle' });
     });
+  const startedAt = performance.timeOrigin / 1000;
+  meter
+    .createObservableGauge('process_start_time_seconds', {
+      description: 'When the process was started, in seconds since 1970: each restart changes it',
+    })
+    .addCallback((result) => result.observe(startedAt));
   meter
     .createObservableGauge('process.memory.usage', {
       description: 'Resident memory',

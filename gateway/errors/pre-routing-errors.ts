@@ -32,7 +32,7 @@ export function answerPreRoutingErrors(
 ) {
   const headerLines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   /** Without a duration: the request is refused as soon as it is parsed. */
-  const count = (status: number, method: string, problemCode: string | undefined) =>
+  const count = (status: number, method: string, problemCode: ProblemCode | undefined) =>
     stats.answered(status, {
       method,
       routeOptions: {},

@@ -1,16 +1,10 @@
 import { metrics } from '@opentelemetry/api';
-import type { PublishedMessage } from '../increments/group-commit.ts';
 import { FINDINGS, type Finding } from '../../telemetry/diagnosis/findings.ts';
 import { NOT_STORED, STORED, type Stats } from './stats.ts';
-
-/** Packs hold up to 500 increments, batches up to 10 000. */
-const PACK_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2500, 5000, 10_000];
 
 /**
  * The gateway's instruments, read from its stats. Our own metrics have their unit in the name; no key and
  * no client is ever a label.
- *
- * @returns a function that records the size of each message.
  */
 export function createMetrics(
   stats: Stats,
@@ -19,7 +13,7 @@ export function createMetrics(
     isBrokerConnected: () => boolean;
     readFindings: () => Finding[];
   },
-): (message: PublishedMessage) => void {
+): void {
   const meter = metrics.getMeter('increment-mesh/gateway');
   const counter = (name: string, description: string, unit = '') =>
     meter.createObservableCounter(name, { description, unit });
@@ -54,16 +48,14 @@ export function createMetrics(
     result.observe(total, { reason: 'total' });
     result.observe(address, { reason: 'address' });
   });
-  counter('requests_refused', 'Requests answered with a problem, by its code').addCallback(
-    (result) => {
-      for (const [reason, { requests }] of stats.refusals) result.observe(requests, { reason });
-    },
-  );
-  counter('increments_refused', 'Increments in refused requests, if they were read').addCallback(
-    (result) => {
-      for (const [reason, { increments }] of stats.refusals) result.observe(increments, { reason });
-    },
-  );
+  const refused = (name: string, what: 'requests' | 'increments', description: string) =>
+    counter(name, description).addCallback((result) => {
+      for (const [reason, counts] of Object.entries(stats.refusals)) {
+        result.observe(counts[what], { reason });
+      }
+    });
+  refused('requests_refused', 'requests', 'Requests answered with a problem, by its code');
+  refused('increments_refused', 'increments', 'Increments in refused requests, if they were read');
   counter(
     'messaging.client.sent.messages',
     'Messages published, stored or not',
@@ -72,9 +64,4 @@ export function createMetrics(
     result.observe(stats.messagesStored, STORED);
     result.observe(stats.messagesFailed, NOT_STORED);
   });
-  const packSize = meter.createHistogram('gateway_pack_increments', {
-    description: 'Increments in a message',
-    advice: { explicitBucketBoundaries: PACK_BUCKETS },
-  });
-  return ({ increments }) => packSize.record(increments);
 }

@@ -1,5 +1,5 @@
 import { methodOf, SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
-import { createCountedHistogram, type RecordSeconds } from '../../telemetry/counted-histogram.ts';
+import { createCountedHistogram, type RecordValue } from '../../telemetry/counted-histogram.ts';
 
 /** Returns a function that finds the series of a request, and makes it the first time. */
 export function createRequestDurations() {
@@ -8,16 +8,16 @@ export function createRequestDurations() {
     description: 'From the headers of a request until its answer is ready to be sent',
     boundaries: SECONDS_BUCKETS,
   });
-  const routes = new Map<string | undefined, Map<string, Map<number, RecordSeconds>>>();
+  const routes = new Map<string | undefined, Map<string, Map<number, RecordValue>>>();
 
-  return (route: string | undefined, method: string, status: number): RecordSeconds => {
+  return (route: string | undefined, method: string, status: number): RecordValue => {
     const known = routes.get(route)?.get(method)?.get(status);
     return known ?? seriesOf(route, methodOf(method), status);
   };
 
-  function seriesOf(route: string | undefined, method: string, status: number): RecordSeconds {
-    const methods = getOrAdd(routes, route, () => new Map<string, Map<number, RecordSeconds>>());
-    const statuses = getOrAdd(methods, method, () => new Map<number, RecordSeconds>());
+  function seriesOf(route: string | undefined, method: string, status: number): RecordValue {
+    const methods = getOrAdd(routes, route, () => new Map<string, Map<number, RecordValue>>());
+    const statuses = getOrAdd(methods, method, () => new Map<number, RecordValue>());
     return getOrAdd(statuses, status, () =>
       createSeries({
         'http.request.method': method,

@@ -1,4 +1,5 @@
 import { INCREMENTS } from '../../nats/streams.ts';
+import { PROBLEMS, type ProblemCode } from '../../schema/http/problem.ts';
 import { SECONDS_BUCKETS } from '../../telemetry/conventions.ts';
 import { createCountedHistogram } from '../../telemetry/counted-histogram.ts';
 import type { PublishedMessage } from '../increments/group-commit.ts';
@@ -13,7 +14,7 @@ export interface Stats {
   /** Answers by HTTP status. */
   readonly responses: Readonly<Record<string, number>>;
   /** Answers that were a problem, by its code, and the increments in those requests. */
-  readonly refusals: ReadonlyMap<string, { requests: number; increments: number }>;
+  readonly refusals: Readonly<Record<ProblemCode, Refusals>>;
   readonly messagesStored: number;
   readonly messagesFailed: number;
   readonly publishingMs: number;
@@ -23,8 +24,15 @@ export interface Stats {
   readonly connectionsRefused: { total: number; address: number };
   /** Counts increments that were answered 200. */
   accepted: (increments: number) => void;
+  /** Makes the series of an answer before the first one. */
+  expect: (route: string | undefined, method: string, status: number) => void;
   answered: (status: number, request: AnsweredRequest) => void;
   published: (message: PublishedMessage) => void;
+}
+
+interface Refusals {
+  requests: number;
+  increments: number;
 }
 
 /** What is read of a Fastify request. */
@@ -35,7 +43,7 @@ export interface AnsweredRequest {
   /** A time of performance.now(). */
   startedAt: number;
   /** The code of the problem that it was answered with. */
-  problemCode: string | undefined;
+  problemCode: ProblemCode | undefined;
   /** How many increments it has, as far as it was parsed. */
   incrementCount: number;
 }
@@ -48,6 +56,9 @@ export const STORED = {
 };
 export const NOT_STORED = { ...STORED, 'error.type': 'not-stored' };
 
+/** Packs hold up to 500 increments, batches up to 10 000. */
+const PACK_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2500, 5000, 10_000];
+
 export function createStats(): Stats {
   const durationOf = createRequestDurations();
   const publishing = createCountedHistogram({
@@ -57,8 +68,17 @@ export function createStats(): Stats {
   });
   const recordStored = publishing(STORED);
   const recordNotStored = publishing(NOT_STORED);
+  const recordPack = createCountedHistogram({
+    name: 'gateway_pack_increments',
+    description: 'Increments in a message',
+    unit: '',
+    boundaries: PACK_BUCKETS,
+  })({});
   const responses: Record<string, number> = {};
-  const refusals = new Map<string, { requests: number; increments: number }>();
+  // Each code has a series from the start: to see the first one, a rate needs a sample of 0.
+  const refusals = Object.fromEntries(
+    Object.keys(PROBLEMS).map((code) => [code, { requests: 0, increments: 0 }]),
+  ) as Record<ProblemCode, Refusals>;
 
   const stats = {
     incrementsAccepted: 0,
@@ -74,13 +94,20 @@ export function createStats(): Stats {
     accepted: (increments: number): void => {
       stats.incrementsAccepted += increments;
     },
+    expect: (route: string | undefined, method: string, status: number): void => {
+      durationOf(route, method, status);
+    },
     answered: (status: number, request: AnsweredRequest): void => {
       responses[status] = (responses[status] ?? 0) + 1;
       const seconds = (performance.now() - request.startedAt) / 1000;
       durationOf(request.routeOptions.url, request.method, status)(seconds);
-      if (request.problemCode !== undefined) refused(request.problemCode, request.incrementCount);
+      if (request.problemCode === undefined) return;
+      const refused = refusals[request.problemCode];
+      refused.requests++;
+      refused.increments += request.incrementCount;
     },
-    published: ({ durationMs, error }: PublishedMessage): void => {
+    published: ({ durationMs, error, increments }: PublishedMessage): void => {
+      recordPack(increments);
       stats.publishingMs += durationMs;
       (error === undefined ? recordStored : recordNotStored)(durationMs / 1000);
       if (error === undefined) stats.messagesStored++;
@@ -90,13 +117,6 @@ export function createStats(): Stats {
       }
     },
   };
-
-  function refused(code: string, increments: number): void {
-    const counts = refusals.get(code) ?? { requests: 0, increments: 0 };
-    counts.requests++;
-    counts.increments += increments;
-    refusals.set(code, counts);
-  }
 
   return stats;
 }

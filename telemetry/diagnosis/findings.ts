@@ -152,7 +152,7 @@ export const FINDINGS = {
     next: 'Start one; its log says why the last one ended',
   },
   CounterGone: {
-    level: 'bad',
+    level: 'warning',
     cause: 'A counter service has gone without stopping',
     effect: 'What it held is counted by the others, within 13 s',
     next: 'See its log, and whether it is started again',

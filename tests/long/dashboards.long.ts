@@ -4,12 +4,18 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { ROOT } from '../mesh/deploy/compose-file.ts';
-import { drive } from '../support/load.ts';
+import { drive, send } from '../support/load.ts';
 import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway, type Service } from '../support/services.ts';
 import { until } from '../support/until.ts';
 import { startPrometheus, type ScrapeJob } from '../telemetry/prometheus.ts';
-import { readAlerts, readPanels, readSignals, type Query } from '../telemetry/queries.ts';
+import {
+  readAlerts,
+  readPanels,
+  readSignals,
+  showsAlways,
+  type Query,
+} from '../telemetry/queries.ts';
 
 /** Flushes come sooner than in operation, so that their figures do too. */
 const FAST = { FLUSH_INTERVAL_MS: '1000' };
@@ -32,7 +38,7 @@ await t.test('every query answers under load, and alerts come and go', async (t)
   });
 
   await t.test('every panel and every signal has data', async (t) => {
-    for (const query of [...readSignals(), ...readPanels()]) {
+    for (const query of [...readSignals(), ...readPanels().filter(showsAlways)]) {
       const values = await until(
         query.place,
         () => prometheus.query(query),
@@ -41,6 +47,25 @@ await t.test('every query answers under load, and alerts come and go', async (t)
         40_000,
       );
       t.ok(values.length > 0, query.place);
+    }
+  });
+
+  await t.test('the first refusals of a kind are seen', async (t) => {
+    const refused = readPanels().filter(({ place }) => / Refused /.test(place));
+    t.equal(refused.length, 2);
+    for (const query of refused) t.same(await prometheus.query(query), [], query.place);
+    const body = JSON.stringify({ key: keys[0], value: 1 });
+    const other = JSON.stringify({ key: keys[0], value: 2 });
+    const headers = { 'idempotency-key': randomUUID() };
+    await send(`${gateway.url}/increment`, { method: 'POST', headers, body });
+    await send(`${gateway.url}/increment`, { method: 'POST', headers, body: other });
+    for (const query of refused) {
+      await until(
+        query.place,
+        () => prometheus.query(query),
+        ([rate = 0]) => rate > 0,
+        10_000,
+      );
     }
   });
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import t from 'tap';
+import { PROBLEMS } from '../../schema/http/problem.ts';
 import { readVersion } from '../../schema/version.ts';
 import { startCollector, type OtlpMetric } from '../support/collector.ts';
 import { send } from '../support/load.ts';
@@ -26,6 +27,40 @@ await t.test('services tell by Prometheus and by OTLP what they did', async (t) 
   const post = (path: string, body: string) =>
     send(`${gateway.url}${path}`, { method: 'POST', body });
   const increment = JSON.stringify({ key: randomUUID(), value: 5 });
+
+  await t.test('every kind of error has a series with 0 before the first one', async (t) => {
+    const samples = [
+      ...(await readMetrics(gateway.metrics)),
+      ...(await readMetrics(counter.metrics)),
+    ];
+    const zero = (name: string, labels: Record<string, string>) =>
+      t.equal(valueOf(samples, name, labels), 0, `${name} ${JSON.stringify(labels)}`);
+    for (const reason of Object.keys(PROBLEMS)) {
+      zero('requests_refused_total', { reason });
+      zero('increments_refused_total', { reason });
+    }
+    const answers = 'http_server_request_duration_seconds_count';
+    for (const route of ['/increment', '/increments']) {
+      for (const status of [200, 400, 403, 413, 415, 421, 422, 429, 500, 503]) {
+        const labels = { http_route: route, http_request_method: 'POST' };
+        zero(answers, { ...labels, http_response_status_code: String(status) });
+      }
+    }
+    zero(answers, { http_route: '/counters/:key', http_response_status_code: '503' });
+    for (const status of ['400', '404', '408', '414', '431']) {
+      zero(answers, { http_response_status_code: status });
+    }
+    const notStored = { messaging_operation_name: 'send', error_type: 'not-stored' };
+    zero('messaging_client_operation_duration_seconds_count', notStored);
+    zero('messaging_client_sent_messages_total', { error_type: 'not-stored' });
+    zero('gateway_pack_increments_count', {});
+    zero('increments_staleness_seconds_count', {});
+    zero('messaging_process_duration_seconds_count', {});
+    zero('counter_dead_letters_total', { reason: 'late' });
+    const startedAt = valueOf(samples, 'process_start_time_seconds', {}) ?? 0;
+    t.ok(startedAt > 1.5e9, 'each process says when it was started');
+  });
+
   for (let count = 0; count < 3; count++) await post('/increment', increment);
   await post('/increments', `[${increment},${increment}]`);
   await post('/increment', '{"key":"no","value":5}');

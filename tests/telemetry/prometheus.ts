@@ -68,7 +68,9 @@ export async function startPrometheus(
     readyUrl: `${url}/-/ready`,
   });
   const ask = async (path: string, expression: string) => {
-    const query = encodeURIComponent(expression.replaceAll('$__rate_interval', RATE_INTERVAL));
+    const query = encodeURIComponent(
+      expression.replaceAll('$__rate_interval', RATE_INTERVAL).replaceAll('$instance', '.*'),
+    );
     const { status, body } = await send(`${url}/api/v1/${path}?query=${query}`);
     if (status !== 200) throw new Error(`${expression}: ${body}`);
     return (JSON.parse(body) as { data: unknown }).data;

@@ -28,7 +28,8 @@ interface RuleFile {
 }
 
 interface Dashboard {
-  panels: { title: string; targets: { expr: string }[] }[];
+  /** A row has no queries. */
+  panels: { title: string; targets?: { expr: string }[] }[];
 }
 
 const RULES = join(ROOT, 'telemetry/prometheus');
@@ -40,10 +41,17 @@ export function readPanels(): Query[] {
     .filter((file) => file.endsWith('.json'))
     .flatMap((file) => {
       const { panels } = JSON.parse(readFileSync(join(DASHBOARDS, file), 'utf8')) as Dashboard;
-      return panels.flatMap(({ title, targets }) =>
+      return panels.flatMap(({ title, targets = [] }) =>
         targets.map(({ expr }) => ({ place: `${file}: ${title}`, expression: expr })),
       );
     });
+}
+
+/** False for panels that show only what is wrong. */
+export function showsAlways({ place }: Query): boolean {
+  return !/: (Findings|Findings now|Refused requests|Refused increments|Dead letters by reason)$/.test(
+    place,
+  );
 }
 
 /** Every recorded signal, by its name. */
