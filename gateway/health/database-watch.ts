@@ -47,7 +47,7 @@ export function watchDatabase(
       const { kind, detail } = describeTrouble(error);
       silences = kind === 'silent' ? silences + 1 : 0;
       // One slow answer is no silence.
-      if (silences === 1 && latest !== undefined) return;
+      if (silences === 1) return latest === undefined ? await look() : undefined;
       onTrouble(error);
       latest = { state: kind, detail, parked: undefined };
     } finally {
