@@ -6,7 +6,7 @@
  * stands until it commits or is given up.
  */
 import { performance } from 'node:perf_hooks';
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import { describeTrouble, type DatabaseTrouble } from '../../schema/database/database-trouble.ts';
 import { EarlierSchema } from '../../schema/database/schema-version.ts';
 import type { Database } from '../../schema/database/tables.ts';
@@ -20,8 +20,9 @@ import type { Stats } from '../telemetry/stats.ts';
 
 /** How long a commit or a probe proves that PostgreSQL takes writes. */
 const PROVEN_MS = 2_000;
-/** Together with PROVEN_MS and the second between two heartbeats, less than five. */
+/** Together with PROVEN_MS and the second between two heartbeats, about five. */
 const ANSWER_MS_MAX = 1_500;
+const ANY_ANSWER_MS_MAX = 500;
 /** How often it is tried again while it takes none. */
 const AWAY_MS = 1_000;
 const LOOK_MS = 250;
@@ -72,8 +73,12 @@ export function createDatabaseHealth(options: DatabaseHealthOptions): DatabaseHe
     isProbing = true;
     try {
       looking ??= look().finally(() => (looking = undefined));
-      await answerOf(looking);
-      if (!isFlushFailing) succeeded();
+      const isAnswered = await answers(looking, ANSWER_MS_MAX);
+      if (isAnswered && !isFlushFailing) succeeded();
+      // A server that takes its time over a write is slow; one that answers nothing is silent.
+      if (!isAnswered && !(await answers(sql`select 1`.execute(database), ANY_ANSWER_MS_MAX))) {
+        throw new Error(SILENCE);
+      }
     } catch (error) {
       failed(error);
       throw error;
@@ -151,19 +156,22 @@ function troubleOf(error: unknown, user: string): DatabaseTrouble {
   return describeTrouble(error, user);
 }
 
-/** Counted in ticks: a process that was busy itself has not waited for an answer. */
-async function answerOf(answer: Promise<void>): Promise<void> {
-  const { promise: timeout, reject } = Promise.withResolvers<never>();
+/**
+ * Whether an answer comes in time; its error is thrown. Counted in ticks: a process that was busy itself has not
+ * waited for an answer.
+ */
+async function answers(answer: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  const { promise: isTooLate, resolve } = Promise.withResolvers<false>();
   let waitedMs = 0;
   const timer = setInterval(() => {
     waitedMs += TICK_MS;
-    if (waitedMs >= ANSWER_MS_MAX) reject(new Error(SILENCE));
+    if (waitedMs >= timeoutMs) resolve(false);
   }, TICK_MS);
   try {
-    await Promise.race([answer, timeout]);
+    return await Promise.race([answer.then(() => true), isTooLate]);
   } finally {
     clearInterval(timer);
   }
 }
 
-const SILENCE = `no answer within ${ANSWER_MS_MAX / 1_000} s (timeout)`;
+const SILENCE = `no answer within ${(ANSWER_MS_MAX + ANY_ANSWER_MS_MAX) / 1_000} s (timeout)`;

@@ -64,13 +64,13 @@ void t.test('counters name what was purged uncounted, and go on by one command',
   const [said] = await until('an error', disagreements, ({ length }) => length > 0);
   t.match(
     said,
-    /^nothing is counted: \d+ of the messages 1 to \d+ left the stream.*purged by hand/,
+    /^nothing is counted: \d+ of the messages \d+ to \d+ left the stream.*purged by hand/,
   );
   const { counting_problem: problem } = await heartbeats.until(
     'a report',
     (seen) => seen.counting_problem_kind === 'stores-disagree',
   );
-  t.match(problem, /^\d+ of the messages 1 to \d+ left the stream/);
+  t.match(problem, /^\d+ of the messages \d+ to \d+ left the stream/);
   const findings = async () =>
     (JSON.parse((await send(`${gateway.url}/readyz`)).body) as { findings: { name: string }[] })
       .findings;
@@ -79,13 +79,13 @@ void t.test('counters name what was purged uncounted, and go on by one command',
   );
   t.match(await run('status'), {
     code: 1,
-    output: /✗ \d+ of the messages 1 to \d+ left the stream.*wait in the stream, uncounted/s,
+    output: /✗ \d+ of the messages \d+ to \d+ left the stream.*wait in the stream, uncounted/s,
   });
   t.equal((await post(gateway.url, { key: KEY, value: 1_000 })).status, 200);
 
   t.match(await run('accept-loss'), { code: 2, error: /pass --yes to confirm/ });
   const accepted = await run('accept-loss --yes');
-  t.match(accepted, { code: 0, output: /^\d+ of the messages 1 to \d+ left the stream/ });
+  t.match(accepted, { code: 0, output: /^\d+ of the messages \d+ to \d+ left the stream/ });
   await untilTotal(servers.database, 1_000);
   t.equal(disagreements().length, 1, 'said once');
   t.equal(await counter.stop(), 0, 'by the same process');

@@ -34,14 +34,16 @@ export interface ScrapeJob {
 }
 
 /**
- * The real Prometheus with telemetry/prometheus, every second, so that nobody waits. It takes what a collector
- * writes, and asks itself what `jobsAt` says.
+ * The real Prometheus with telemetry/prometheus. It takes what a collector writes, and asks itself what `jobsAt`
+ * says.
  *
  * @param jobsAt is given the port of this Prometheus.
+ * @param interval of scrapes and rules; shorter than in operation by default, so that nobody waits.
  */
 export async function startPrometheus(
   t: Test,
   jobsAt: (port: number) => ScrapeJob[],
+  interval = '1s',
 ): Promise<Prometheus> {
   const folder = makeFolder(t);
   const own = join(ROOT, 'telemetry/prometheus');
@@ -52,7 +54,7 @@ export async function startPrometheus(
   const file = join(folder, 'prometheus.yaml');
   const changed = {
     ...config,
-    global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
+    global: { scrape_interval: interval, scrape_timeout: '1s', evaluation_interval: interval },
     rule_files: config.rule_files.map((name) => join(own, name)),
     scrape_configs: jobsAt(port),
   };

@@ -117,6 +117,7 @@ async function reports(
   }
 
   const traffic = isBusy ? setInterval(() => void store(), 100) : undefined;
+  t.teardown(() => clearInterval(traffic));
   for (const [name, { kind, detail, begin, said }] of Object.entries(faults)) {
     const linesBefore = counter.log.length;
     const end = await begin(servers);
