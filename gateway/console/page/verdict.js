@@ -26,11 +26,11 @@ export const OLD_WHILE_HIDDEN_MS = 90_000;
 /** @param {Seen} seen @returns {Verdict} */
 export function verdictOf({ event, refusal, detail, hasKey, waitingMs }) {
   if (event !== undefined) return verdictOfEvent(event);
-  if (refusal === 401) {
-    if (!hasKey) return only('unknown', 'This mesh requires an API key.');
-    return { ...only('warning', 'This API key is not valid here.'), advice: detail };
-  }
-  if (refusal === 403) return { ...only('warning', 'This API key may not read.'), advice: detail };
+  // What the gateway says is written for programs, and names a key that has expired.
+  const said = { advice: 'Use another one.', evidence: detail };
+  if (refusal === 401 && !hasKey) return only('unknown', 'This mesh requires an API key.');
+  if (refusal === 401) return { ...only('warning', 'This API key is not valid here.'), ...said };
+  if (refusal === 403) return { ...only('warning', 'This API key may not read.'), ...said };
   if (refusal === 503) return only('unknown', 'Too many consoles are open; waiting …');
   if (waitingMs < OLD_MS) return only('unknown', 'Connecting …');
   return only('bad', 'No data: the gateway does not answer.');

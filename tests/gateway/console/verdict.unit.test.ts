@@ -56,7 +56,7 @@ void t.test('the page judges nothing but what it alone knows', (t) => {
   t.match(verdictOf(SEEN), { level: 'bad', text: /^No data/ });
   t.match(verdictOf({ ...SEEN, refusal: 401 }).text, /requires an API key/);
   const expired = { ...SEEN, refusal: 401, hasKey: true, detail: 'The key a has expired.' };
-  t.match(verdictOf(expired), { text: /not valid/, advice: 'The key a has expired.' });
+  t.match(verdictOf(expired), { text: /not valid/, evidence: 'The key a has expired.' });
   t.match(verdictOf({ ...SEEN, refusal: 403, hasKey: true }).text, /may not read/);
   t.match(verdictOf({ ...SEEN, refusal: 503 }).text, /Too many consoles/);
   t.end();
