@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { isOfStandby } from '../../schema/database/database-trouble.ts';
 
 /** SQLSTATE classes of values that the database refuses at every attempt. */
 const DATA_EXCEPTION = '22';
@@ -34,10 +35,8 @@ export function isDataError(error: unknown): boolean {
  */
 export function isRefusal(error: unknown): error is pg.DatabaseError {
   if (!(error instanceof pg.DatabaseError) || error.code === undefined) return false;
-  const { code, routine } = error;
-  // What a standby says to a transaction that wants to write.
-  if (code === '0A000' && routine === 'check_transaction_read_only') return false;
-  return !PASSING.some((start) => code.startsWith(start));
+  const { code } = error;
+  return !isOfStandby(error) && !PASSING.some((start) => code.startsWith(start));
 }
 
 /** Whether another transaction was in the way: a deadlock, or a serialization failure. */

@@ -9,6 +9,12 @@ export interface DatabaseTrouble {
   detail: string;
 }
 
+/** What a server in recovery says to a transaction that wants to write. */
+export function isOfStandby(error: unknown): boolean {
+  if (!(error instanceof pg.DatabaseError) || error.code !== '0A000') return false;
+  return ['call_bool_check_hook', 'check_transaction_read_only'].includes(error.routine ?? '');
+}
+
 /** By SQLSTATE or the beginning of it. The first that matches decides. */
 const KINDS: [code: string, kind: DatabaseTrouble['kind']][] = [
   ['25006', 'read-only'],
@@ -43,8 +49,6 @@ function kindOf(error: unknown, sqlState: string | undefined): DatabaseTrouble['
     const text = error instanceof Error ? error.message : String(error);
     return /time-?d? ?out|timeout/i.test(text) && !/ETIMEDOUT/.test(text) ? 'silent' : 'away';
   }
-  // What a standby says to a transaction that wants to write.
-  const { routine } = error as pg.DatabaseError;
-  if (sqlState === '0A000' && routine === 'check_transaction_read_only') return 'read-only';
+  if (isOfStandby(error)) return 'read-only';
   return KINDS.find(([start]) => sqlState.startsWith(start))?.[1] ?? 'refuses';
 }

@@ -4,9 +4,10 @@ import { FlushConflict } from '../../../counter/flush/flush-conflict.ts';
 import { consequenceOf, type Consequence } from '../../../counter/flush/flush-failure.ts';
 import { StoresDisagree } from '../../../counter/settle/compare-stores.ts';
 
-function sqlError(code: string): Error {
+function sqlError(code: string, routine?: string): Error {
   const error = new pg.DatabaseError('refused', 0, 'error');
   error.code = code;
+  error.routine = routine;
   return error;
 }
 
@@ -22,6 +23,7 @@ const CASES: [string, Error, [Consequence, Consequence, Consequence]][] = [
   ['a lost session', sqlError('57P01'), ['retry', 'retry', 'give-up']],
   ['a full disk', sqlError('53100'), ['retry', 'retry', 'give-up']],
   ['a database that is read-only', sqlError('25006'), ['retry', 'retry', 'give-up']],
+  ['a standby', sqlError('0A000', 'call_bool_check_hook'), ['retry', 'retry', 'give-up']],
   ['a statement that takes too long', sqlError('57014'), ['retry', 'halve', 'halve']],
   ['a transaction that takes too long', sqlError('25P04'), ['retry', 'halve', 'halve']],
   ['a value is out of range', sqlError('22003'), ['separate', 'separate', 'separate']],
