@@ -300,8 +300,8 @@ export const COUNTER_MUTATIONS: Mutation[] = [
   {
     promise: 'a database that does not answer is reported in time',
     file: 'counter/settle/database-health.ts',
-    find: 'await answerOf(looking);',
-    replacement: 'await looking;',
+    find: 'const isAnswered = await answers(looking, ANSWER_MS_MAX);',
+    replacement: 'const isAnswered = await looking.then(() => true);',
     tests: ['tests/counter/settle/database-health.test.ts'],
   },
 ];

@@ -128,8 +128,15 @@ export const FLUSH_MUTATIONS: Mutation[] = [
   {
     promise: 'an error that passes is no refusal',
     file: 'counter/flush/database-error.ts',
-    find: 'return !PASSING.some((start) => code.startsWith(start));',
-    replacement: 'return true;',
+    find: '!PASSING.some((start) => code.startsWith(start));',
+    replacement: 'code !== "";',
+    tests: ['tests/counter/flush/flush-failure.unit.test.ts'],
+  },
+  {
+    promise: 'what a standby refuses is no fault of what is written',
+    file: 'counter/flush/database-error.ts',
+    find: '!isOfStandby(error) && ',
+    replacement: '',
     tests: ['tests/counter/flush/flush-failure.unit.test.ts'],
   },
   {
