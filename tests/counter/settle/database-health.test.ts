@@ -25,7 +25,7 @@ interface Fault {
 
 const FROZEN: Fault = {
   kind: 'silent',
-  detail: /^no answer within 1.5 s/,
+  detail: /^no answer within 2 s/,
   said: /^PostgreSQL does not answer \(no answer.*\)\. .* wait in the stream, uncounted\. See whether it is frozen/,
   begin: async ({ postgres }) => {
     const pids = await freezeTree(postgres.pid);
