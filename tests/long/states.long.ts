@@ -25,7 +25,7 @@ import { startBrowser } from '../system/browser.ts';
 
 /*
  * Each state of a mesh, and the seconds until /readyz, `status` and the console have its true headline.
- * The figures that it prints are those of the runbook: npm run test:long -- tests/long/states.long.ts
+ * The figures that it prints are those of docs/operations.md: npm run test:long -- tests/long/states.long.ts
  */
 
 /** Whoever is on call reads the true cause within ten seconds, on any of them. */
