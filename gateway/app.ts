@@ -1,9 +1,7 @@
 import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { Kysely } from 'kysely';
-import { describeDatabaseError } from '../schema/database/describe-database-error.ts';
 import type { Database } from '../schema/database/tables.ts';
-import { throttleWarnings } from '../telemetry/throttled-warning.ts';
 import { isTracing } from '../telemetry/tracing.ts';
 import type { ApiKeys } from './auth/api-keys.ts';
 import { auth } from './auth/auth.ts';
@@ -71,6 +69,8 @@ export interface GatewayOptions {
   /** What /readyz answers; at a stop it becomes false first. */
   readiness: Readiness;
   databaseWatch: Pick<DatabaseWatch, 'read'>;
+  /** Says once for a while that counters can't be read. */
+  warnOfDatabase: (error: unknown) => void;
   diagnosis: Pick<Diagnosis, 'findings'>;
   /** What the console shows. */
   meshView: MeshView;
@@ -104,10 +104,7 @@ export async function buildGateway(options: GatewayOptions) {
   addRequestHooks(app, options, headers);
   app.addHook('onRoute', expectAnswers(stats, { hasKeys: options.apiKeys !== undefined }));
 
-  const warn = throttleWarnings(log);
-  const warnOfDatabase = (error: unknown) =>
-    warn(`counters can't be read: ${describeDatabaseError(error)}`);
-  const reads = createDatabaseReads(warnOfDatabase);
+  const reads = createDatabaseReads(options.warnOfDatabase);
   const waits = createCompleteWaits(() => reads.read(() => selectCompleteness(options.database)));
 
   if (isTracing()) await app.register(requestTracing);

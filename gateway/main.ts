@@ -142,10 +142,10 @@ async function main(): Promise<void> {
   stopSteps.push(() => database.destroy());
   void lookAtSchema(database, log);
 
-  const warnOfDatabase = throttleWarnings(log);
-  const databaseWatch = watchDatabase(database, (error) =>
-    warnOfDatabase(`counters can't be read: ${describeDatabaseError(error)}`),
-  );
+  const warn = throttleWarnings(log);
+  const warnOfDatabase = (error: unknown) =>
+    warn(`counters can't be read: ${describeDatabaseError(error)}`);
+  const databaseWatch = watchDatabase(database, warnOfDatabase);
   stopSteps.push(() => Promise.resolve(databaseWatch.stop()));
 
   const stats = createStats();
@@ -225,6 +225,7 @@ async function main(): Promise<void> {
     tls,
     readiness,
     databaseWatch,
+    warnOfDatabase,
     diagnosis,
     meshView: createMeshView({ reports, diagnosis, isBrokerConnected: () => watch.isConnected }),
   });

@@ -117,7 +117,7 @@ void t.test('what is not made yet is waited for, and said once', async (t) => {
     for (const service of [counter, gateway]) {
       const warnings = await untilWarned(service, 2);
       t.match(warnings[1], remedy);
-      t.equal(warnings.length, 2, 'each once, while it was tried again');
+      t.equal(new Set(warnings).size, warnings.length, 'each once, while it was tried again');
     }
     const ready = await send(`${gateway.url}/readyz`);
     t.match(JSON.parse(ready.body), { status: 'ready', database: 'away' });
@@ -139,7 +139,7 @@ type Speaker = Pick<LaunchedService, 'log'>;
 function untilWarned({ log }: Speaker, count: number): Promise<string[]> {
   return until(
     `warning ${count}`,
-    () => log.filter(({ level }) => level === 40).map(({ msg }) => msg),
+    () => log.filter(({ level }) => level >= 40).map(({ msg }) => msg),
     ({ length }) => length >= count,
   );
 }

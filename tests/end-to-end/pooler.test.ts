@@ -81,7 +81,7 @@ void t.test('a mesh counts exactly through PgBouncer in transaction mode', { ski
       ...FAST,
     });
     const line = await until('a line about the database', () =>
-      counter.log.find(({ msg }) => msg.includes('database')),
+      counter.log.find(({ msg }) => msg.includes('PgBouncer')),
     );
     t.match(line.msg, /user "mesh_counter".*PgBouncer must know this user/);
   });

@@ -81,6 +81,7 @@ export async function buildTestGateway(
     databaseWatch: {
       read: () => Promise.resolve({ state: 'answers', detail: '', parked: undefined }),
     },
+    warnOfDatabase: () => undefined,
     diagnosis: { findings: [] },
     meshView: { watch: () => () => undefined },
     log: createLog('gateway', 'silent'),

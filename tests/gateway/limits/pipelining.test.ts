@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { sql } from 'kysely';
 import t from 'tap';
 import { makeKeys } from '../../support/counters.ts';
-import { freeze } from '../../support/freeze.ts';
+import { freezeTree, sendSignal } from '../../support/freeze.ts';
 import { post, send } from '../../support/load.ts';
 import { readMetrics, sumSamples } from '../../support/metrics.ts';
 import { startServers } from '../../support/servers.ts';
@@ -45,14 +44,11 @@ void t.test('who asks on and on without awaiting an answer harms nobody', async 
 void t.test('more reads than may wait are told so at once', async (t) => {
   const servers = await startServers(t, { ownPostgres: true });
   const gateway = await startGateway(t, servers);
-  // Its sessions go on where only the server that makes them is frozen.
-  await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'mesh_gateway'`.execute(
-    servers.database,
-  );
-  await freeze(servers.postgres);
+  // With its sessions, which go on where only the server that makes them is frozen.
+  const frozen = await freezeTree(servers.postgres.pid);
   const codes = await pipeline(gateway.url, `/counters/${KEY}`, 1_500);
   t.strictSame(codes, { 'database-away': 1_000, 'too-many-waiting': 500 });
-  servers.postgres.kill('SIGCONT');
+  frozen.forEach((pid) => sendSignal(pid, 'SIGCONT'));
   await until(
     'room again',
     () => send(`${gateway.url}/counters/${KEY}`),
