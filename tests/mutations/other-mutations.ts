@@ -89,6 +89,14 @@ export const OTHER_MUTATIONS: Mutation[] = [
     tests: ['tests/mesh/cli/audit.test.ts'],
   },
   {
+    guarantee: 'Within ten seconds of a fault',
+    promise: 'while the broker does not answer nobody is known to be gone',
+    file: 'telemetry/diagnosis/diagnose.ts',
+    find: 'if (services === undefined || !isBrokerThere(seen)) return [];',
+    replacement: 'if (services === undefined) return [];',
+    tests: ['tests/telemetry/diagnosis/diagnose.unit.test.ts'],
+  },
+  {
     promise: 'replicas that lag are a problem of the mesh',
     file: 'telemetry/diagnosis/diagnose.ts',
     find: 'behind !== undefined',

@@ -255,7 +255,7 @@ await t.test('the console shows what the mesh does', async (t) => {
     await reads('#counter-list .gone', /^counter-1gone since \d\d:\d\d:\d\d$/);
     await reads('#advice', /See its log/);
     t.ok(Number(digits(await figure('stored'))) >= Number(digits(stored)), 'nothing shrinks');
-    t.equal(await figure('counted'), counted);
+    t.ok(Number(digits(await figure('counted'))) >= Number(digits(counted)), 'nor here');
     await spare.stop();
     await until(
       'what is bad now',
