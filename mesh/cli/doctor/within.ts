@@ -1,3 +1,6 @@
+import { within as answerWithin } from '../within.ts';
+import { isAway } from '../status/mesh-status.ts';
+
 /** A part of the report, or why there is none. */
 export type Part<Answer> = Answer | { missing: string };
 
@@ -10,17 +13,6 @@ export async function within<Answer extends object>(
   timeoutMs: number,
   read: () => Answer | Promise<Answer>,
 ): Promise<Part<Answer>> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<{ missing: string }>((resolve) => {
-    const missing = `no answer within ${timeoutMs / 1_000} s`;
-    timer = setTimeout(resolve, timeoutMs, { missing });
-  });
-  const answer = (async () => read())().catch((error: unknown) => ({
-    missing: (error as Error).message,
-  }));
-  try {
-    return await Promise.race([answer, tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const answer = await answerWithin(timeoutMs, async () => read());
+  return isAway(answer) ? { missing: answer.away } : answer;
 }

@@ -3,7 +3,8 @@ import { streamReaders } from '../../../counter/settle/stream-state.ts';
 import { isCurrent } from '../../../nats/replica-state.ts';
 import { describeBehind, lookAtReplicas } from '../../../nats/replicas.ts';
 import type { MeshServers } from '../mesh-servers.ts';
-import { isAway, type Away, type MeshParts } from './mesh-status.ts';
+import { within } from '../within.ts';
+import { isAway, type MeshParts } from './mesh-status.ts';
 import { readBroker } from './read-broker.ts';
 import { readDatabase } from './read-database.ts';
 import { readServices } from './read-services.ts';
@@ -39,27 +40,27 @@ export async function readStatus(
   const [services, broker, database, replicas] = await Promise.all([
     told(
       'services',
-      within(async () => readServices(await servers.nats('inspector'))),
+      within(PART_MS_MAX, async () => readServices(await servers.nats('inspector'))),
     ),
     told(
       'broker',
-      within(async () => readBroker(await manager())),
+      within(PART_MS_MAX, async () => readBroker(await manager())),
     ),
     told(
       'database',
-      within(async () => readDatabase(await servers.database())),
+      within(PART_MS_MAX, async () => readDatabase(await servers.database())),
     ),
-    within(async () => {
+    within(REPLICAS_MS_MAX, async () => {
       const found = await lookAtReplicas(await manager());
       return { behind: found.every(isCurrent) ? null : describeBehind(found) };
-    }, REPLICAS_MS_MAX),
+    }),
   ]);
   const areThere = !isAway(broker) && !isAway(database);
   const both = async <Answer>(
     read: (found: { manager: Manager; database: Database }) => Promise<Answer>,
   ): Promise<Answer | null> => {
     if (!areThere) return null;
-    const found = await within(async () =>
+    const found = await within(PART_MS_MAX, async () =>
       read({ manager: await manager(), database: await servers.database() }).then((answer) => ({
         answer,
       })),
@@ -81,24 +82,3 @@ export async function readStatus(
 
 type Manager = Awaited<ReturnType<MeshServers['manager']>>;
 type Database = Awaited<ReturnType<MeshServers['database']>>;
-
-/** The answer, or why there is none. */
-async function within<Answer>(
-  read: () => Promise<Answer>,
-  timeoutMs = PART_MS_MAX,
-): Promise<Answer | Away> {
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<Away>((resolve) => {
-    const away = `no answer within ${timeoutMs / 1_000} s`;
-    timer = setTimeout(resolve, timeoutMs, { away, isSilent: true });
-  });
-  const answer = read().catch((error: unknown): Away => {
-    const { message } = error as Error;
-    return { away: message, isSilent: /time-?d? ?out/i.test(message) };
-  });
-  try {
-    return await Promise.race([answer, silence]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
