@@ -102,8 +102,8 @@ export const OPERATING_MUTATIONS: Mutation[] = [
   },
   {
     promise: 'no part of the report delays it beyond its time limit',
-    file: 'mesh/cli/doctor/within.ts',
-    find: 'Promise.race([answer, tooLate])',
+    file: 'mesh/cli/within.ts',
+    find: 'Promise.race([answer, silence])',
     replacement: 'answer',
     tests: ['tests/mesh/cli/within.unit.test.ts'],
   },
