@@ -43,12 +43,14 @@ export const contenders: Benchmark = {
     for (const { title, contenders, load } of groups) {
       say(title);
       const measured = await measure(contenders, { ...common, load });
-      const comparisons = compareRuns(measured.contenders, measured.runs);
+      const comparisons = compareRuns(measured);
       results.push({ title, measured, comparisons });
     }
     const isIncomplete = results.some(({ measured }) => measured.failures.size > 0);
     const tables = results.map(formatResult).join('\n\n');
-    const costs = results.map(({ title, measured }) => `${title}:\n\n${reportCosts(measured)}`);
+    const costs = results.map(
+      ({ title, measured, comparisons }) => `${title}:\n\n${reportCosts(measured, comparisons)}`,
+    );
     return {
       report: [tables, ...costs, NOTES].join('\n\n'),
       figures: results.map(({ title, measured, comparisons }) => ({

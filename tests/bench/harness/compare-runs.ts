@@ -1,5 +1,4 @@
-import type { Contender } from './contender.ts';
-import type { Run } from './measure.ts';
+import type { Measured, Run } from './measure.ts';
 import { medianOf, spreadOf, type Spread } from './median.ts';
 
 /** What the runs of a contender come to. */
@@ -30,11 +29,13 @@ export interface Beside {
 export const REDIS = 'redis-incrby';
 
 /** Contenders without runs are left out. */
-export function compareRuns(contenders: Contender[], runs: Run[]): Comparison[] {
-  const measured = contenders.flatMap(({ name, about }) => {
-    const own = runs.filter(({ contender }) => contender === name);
-    return own.length === 0 ? [] : [{ name, about, runs: own }];
-  });
+export function compareRuns({
+  contenders,
+  runs,
+}: Pick<Measured, 'contenders' | 'runs'>): Comparison[] {
+  const measured = contenders
+    .map(({ name, about }) => ({ name, about, runs: runsOf(name, runs) }))
+    .filter(({ runs: own }) => own.length > 0);
   const references = measured.filter(({ name }, index) => index === 0 || name === REDIS);
   return measured.map(({ name, about, runs: own }) => ({
     contender: name,
@@ -49,9 +50,13 @@ export function compareRuns(contenders: Contender[], runs: Run[]): Comparison[] 
       load: medianOf(own.map((run) => cpuOf(run, ({ load }) => load.cpuSeconds ?? Number.NaN))),
     },
     beside: Object.fromEntries(
-      references.map((other) => [other.name, { ...compareWith(own, other.runs) }]),
+      references.map((other) => [other.name, compareWith(own, other.runs)]),
     ),
   }));
+}
+
+export function runsOf(name: string, runs: Run[]): Run[] {
+  return runs.filter(({ contender }) => contender === name);
 }
 
 function compareWith(own: Run[], others: Run[]): Beside {

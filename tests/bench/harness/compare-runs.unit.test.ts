@@ -19,7 +19,7 @@ void t.test('medians are compared with the first contender and with Redis, also 
     run('mesh', 3, { rate: 60, p99Ms: 6, httpCpu: 0.0018 }),
   ];
   const contenders = ['nothing', REDIS, 'absent', 'mesh'].map(named);
-  const comparisons = compareRuns(contenders, runs);
+  const comparisons = compareRuns({ contenders, runs });
   t.strictSame(
     comparisons.map(({ contender }) => contender),
     ['nothing', REDIS, 'mesh'],
@@ -56,7 +56,10 @@ void t.test(
     const single = run('single', 1, { rate: 100, p99Ms: Number.NaN, httpCpu: 0.01 });
     const batches = run('batches', 1, { rate: 10, p99Ms: Number.NaN, httpCpu: 0.01 });
     batches.load.incrementsPerSecond = 5_000;
-    const comparisons = compareRuns(['single', 'batches'].map(named), [single, batches]);
+    const comparisons = compareRuns({
+      contenders: ['single', 'batches'].map(named),
+      runs: [single, batches],
+    });
     t.strictSame(linesOf(formatComparisons('', comparisons)), [
       '| | increments/s | × | p50 ms | p99 ms | CPU µs: HTTP process | all servers | load generator |',
       '| - | -: | -: | -: | -: | -: | -: | -: |',

@@ -1,14 +1,16 @@
 import type { Outcome } from './benchmark.ts';
-import { compareRuns, REDIS, type Comparison } from './compare-runs.ts';
+import { compareRuns, REDIS, runsOf, type Comparison } from './compare-runs.ts';
 import type { Measured, Run } from './measure.ts';
 import { medianOf, type Spread } from './median.ts';
 import { formatNumber, formatTable } from './table.ts';
 
 /** What a benchmark of contenders hands on. */
 export function outcomeOf(measured: Measured): Outcome {
-  const comparisons = compareRuns(measured.contenders, measured.runs);
+  const comparisons = compareRuns(measured);
   return {
-    report: [formatComparisons('', comparisons), reportCosts(measured), NOTES].join('\n\n'),
+    report: [formatComparisons('', comparisons), reportCosts(measured, comparisons), NOTES].join(
+      '\n\n',
+    ),
     figures: figuresOf(measured, comparisons),
     isIncomplete: measured.failures.size > 0,
   };
@@ -61,18 +63,18 @@ export function formatByRound({ beside }: Comparison, names: Record<string, stri
 }
 
 /** What each process used, and what was compared. */
-export function reportCosts({ contenders, runs, failures }: Measured): string {
-  const measured = contenders.flatMap(({ name, about }) => {
-    const own = runs.filter(({ contender }) => contender === name);
-    return own.length === 0 ? [] : [{ name, about, runs: own }];
+export function reportCosts({ runs, failures }: Measured, comparisons: Comparison[]): string {
+  const rows = comparisons.flatMap(({ contender }) => {
+    const own = runsOf(contender, runs);
+    return processesOf(own).map((process) => [contender, ...costOf(process, own)]);
   });
-  const rows = measured.flatMap(({ name, runs: own }) =>
-    processesOf(own).map((process) => [name, ...costOf(process, own)]),
+  const checked = comparisons.map(
+    ({ contender, about }) => `${contender}: ${about}; ${describeCheck(runsOf(contender, runs))}`,
   );
   const head = ['', 'process', 'CPU s', 'CPU µs/request', 'peak MiB', 'written MiB', 'syncs'];
   return [
     formatTable(head, rows),
-    measured.map(({ name, about, runs: own }) => `${name}: ${about}${checkedIn(own)}`).join('\n'),
+    checked.join('\n'),
     ...[...failures].map(([name, why]) => `NO FIGURES for ${name}, its sums are not exact: ${why}`),
   ].join('\n\n');
 }
@@ -83,10 +85,11 @@ sent. Percentiles are wrk's, corrected for coordinated omission. CPU is from the
 everything is stored. Syncs of a nats-server are the messages that it stored, each synced before its
 acknowledgement.`;
 
-function checkedIn(runs: Run[]): string {
+function describeCheck(runs: Run[]): string {
   const bounds = runs.flatMap(({ checked }) => checked.stalenessSeconds ?? []);
-  const staleness = bounds.length === 0 ? '' : `; no flush staler than ${Math.max(...bounds)} s`;
-  return `; sums checked: ${runs[0]?.checked.what}${staleness}`;
+  const staleness = bounds.length === 0 ? '' : `, no flush staler than ${Math.max(...bounds)} s`;
+  const settled = formatNumber(medianOf(runs.map(({ settleSeconds }) => settleSeconds)));
+  return `compared ${settled} s after the load: ${runs[0]?.checked.what}${staleness}`;
 }
 
 function processesOf(runs: Run[]): string[] {
