@@ -51,8 +51,8 @@ export function readOptions(args: string[]): BenchOptions {
   const { values, positionals } = parse(args);
   const [name = 'contenders', ...others] = positionals;
   if (others.length > 0) throw new WrongArguments(`one benchmark at a time: ${others.join(' ')}`);
-  if (values['write-docs'] && (name !== 'contenders' || values.only !== '')) {
-    throw new WrongArguments('--write-docs is for contenders, and for all of them');
+  if (values['write-docs'] && (name !== 'contenders' || values.only !== '' || values.rate)) {
+    throw new WrongArguments('--write-docs is for contenders without --only and without --rate');
   }
   return {
     name,

@@ -15,6 +15,7 @@ void t.test('several numbers of connections are read, and one is taken where one
 void t.test('only a run of all contenders may be written into the pages', (t) => {
   t.equal(readOptions(['--write-docs']).writeDocs, true);
   t.throws(() => readOptions(['--write-docs', '--only', 'mesh']), WrongArguments);
+  t.throws(() => readOptions(['--write-docs', '--rate', '100']), WrongArguments);
   t.throws(() => readOptions(['bulk', '--write-docs']), WrongArguments);
   t.end();
 });
