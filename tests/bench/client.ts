@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createBuffer, createClient, type Client } from '../../client/src/main.ts';
 import { makeKeys } from '../support/counters.ts';
 import type { Contender } from './harness/contender.ts';
-import type { LoadShape, Sent } from './harness/load.ts';
+import { LoadFailed, type LoadShape, type Sent } from './harness/load.ts';
 import { meshContender } from './harness/mesh.ts';
 
 /** Calls of add() between two turns of the event loop, as a program has that does other things too. */
@@ -34,7 +34,7 @@ export function clientContenders(options: { gateways: number; counters: number }
   ];
 }
 
-/** Counts as fast as it can. A client does not say how long a request took. */
+/** Counts as fast as it can. A client does not say how long a request took. @throws LoadFailed */
 function sendBy(count: (load: Load) => Promise<Counted>): NonNullable<Contender['send']> {
   return async (url: string, { keys: keyCount, connections, seconds }: LoadShape) => {
     const keys = makeKeys(keyCount);
@@ -51,6 +51,8 @@ function sendBy(count: (load: Load) => Promise<Counted>): NonNullable<Contender[
         sums.set(key, (sums.get(key) ?? 0) + 1);
         return key;
       },
+    }).catch((cause: unknown) => {
+      throw new LoadFailed(`the client gave up: ${(cause as Error).message}`, { cause });
     });
     const took = (performance.now() - startedAt) / 1_000;
     const { user, system } = process.cpuUsage(usedBefore);

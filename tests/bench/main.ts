@@ -10,7 +10,7 @@ import { WrongSums } from './harness/contender.ts';
 import { checkLoadGenerator, LoadFailed, NoLoadGenerator } from './harness/load.ts';
 import { describeMachine, formatMachine } from './harness/machine.ts';
 import { closeScopesOnSignals } from './harness/scope.ts';
-import { writeDocs } from './harness/write-docs.ts';
+import { PAGES, writeDocs } from './harness/write-docs.ts';
 import { hotKey } from './hot-key.ts';
 import { idempotency } from './idempotency.ts';
 import { idle } from './idle.ts';
@@ -51,12 +51,14 @@ async function main(): Promise<void> {
   const say = (line: string) => void process.stderr.write(`${line}\n`);
   const { report, figures, docs, isIncomplete } = await benchmark.run(options, say);
   process.stdout.write(`\n${report}\n`);
-  if (isIncomplete === true) process.exitCode = 1;
-  else if (options.writeDocs && docs !== undefined) writeDocs(docs, machine, options);
   if (options.json !== undefined) {
     const all = { benchmark: options.name, options, machine, figures };
     writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`);
   }
+  if (isIncomplete === true) process.exitCode = 1;
+  if (!options.writeDocs || docs === undefined) return;
+  if (isIncomplete === true) say(`${PAGES.join(' and ')} are unchanged: figures are missing`);
+  else writeDocs(docs, machine, options);
 }
 
 main().catch((error: unknown) => {
