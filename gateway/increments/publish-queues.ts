@@ -15,7 +15,7 @@ const WAITING_BYTES_PER_INCREMENT = 1_024;
  * Increments that wait for a message that is on time share the next one: each message costs the broker an
  * fsync.
  */
-const SINGLES_IN_FLIGHT = { inFlightMax: 2, lateMs: 5 };
+export const SINGLES_IN_FLIGHT = { inFlightMax: 2, lateMs: 5 };
 /** A batch shares its message with no other, so waiting for one would gain nothing. */
 const BATCHES_IN_FLIGHT = { inFlightMax: 4, lateMs: 0 };
 /** Batches that may wait; each is up to a mebibyte. */

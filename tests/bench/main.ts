@@ -19,6 +19,7 @@ import { metricsAndLimit } from './metrics-and-limit.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { readOptions, USAGE, WrongArguments } from './options.ts';
 import { replicas } from './replicas.ts';
+import { scaling } from './scaling.ts';
 import { soak } from './soak.ts';
 import { tableSize } from './table-size.ts';
 
@@ -36,6 +37,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   'metrics-and-limit': metricsAndLimit,
   'one-at-a-time': oneAtATime,
   replicas,
+  scaling,
   soak,
   'table-size': tableSize,
 };
