@@ -21,6 +21,7 @@ import { readOptions, USAGE, WrongArguments } from './options.ts';
 import { replicas } from './replicas.ts';
 import { scaling } from './scaling.ts';
 import { soak } from './soak.ts';
+import { streamLimit } from './stream-limit.ts';
 import { tableSize } from './table-size.ts';
 
 const BENCHMARKS: Record<string, Benchmark> = {
@@ -39,6 +40,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   replicas,
   scaling,
   soak,
+  'stream-limit': streamLimit,
   'table-size': tableSize,
 };
 

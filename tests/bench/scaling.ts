@@ -9,6 +9,7 @@ import { countMessages, makeFolder, startBroker, type Broker } from './harness/s
 import { formatNumber, formatTable } from './harness/table.ts';
 import { startThreeBrokers } from './harness/three-brokers.ts';
 import type { BenchOptions } from './options.ts';
+import { ceiling } from './lineup.ts';
 import type { Point, PointShape } from './scaling/point.ts';
 
 const BASE = { gateways: 1, counters: 1, brokers: 1, keys: 1_000, connections: 64 } as const;
@@ -38,10 +39,12 @@ export const scaling: Benchmark = {
   about:
     'what a request, a message and a row cost each part, with more gateways, counters and brokers',
   run: async (options, say) => {
+    const yardstickUs = await measureYardstick(options);
+    say(`Fastify that stores nothing: ${formatNumber(yardstickUs)} µs of CPU a request`);
     const points: Point[] = [];
     for (const shape of choose(SHAPES, options, nameOf)) {
       for (let round = 0; round < options.rounds; round++) {
-        const point = await measurePoint(shape, options);
+        const point = { ...(await measurePoint(shape, options)), yardstickUs };
         say(`${nameOf(shape)}: ${Math.round(point.requests / point.seconds)} requests/s`);
         points.push(point);
       }
@@ -50,12 +53,34 @@ export const scaling: Benchmark = {
   },
 };
 
+/** What a request costs that stores nothing, now: machines differ, and so does one machine from hour to hour. */
+function measureYardstick({ seconds, warmupSeconds }: BenchOptions): Promise<number> {
+  return withScope(async (scope) => {
+    const start = { folder: makeFolder(scope), profileFolder: undefined };
+    const { url, processes } = await ceiling.start(scope, start);
+    const load: LoadShape = {
+      connections: BASE.connections,
+      seconds,
+      keys: 1_000,
+      spread: 'uniform',
+    };
+    await runLoad(`${url}/increment`, { ...load, seconds: warmupSeconds });
+    const cpuSeconds = () => readUsage(processes[0]!.pid)?.cpuSeconds ?? NaN;
+    const before = cpuSeconds();
+    const { requests } = await runLoad(`${url}/increment`, load);
+    return ((cpuSeconds() - before) / requests) * 1e6;
+  });
+}
+
 function nameOf({ gateways, counters, brokers, keys, connections }: PointShape): string {
   return `g${gateways}-c${counters}-b${brokers}-k${keys}-${connections}`;
 }
 
 /** @throws WrongSums */
-function measurePoint(shape: PointShape, options: BenchOptions): Promise<Point> {
+function measurePoint(
+  shape: PointShape,
+  options: BenchOptions,
+): Promise<Omit<Point, 'yardstickUs'>> {
   const { gateways, counters, brokers, keys, connections } = shape;
   const { seconds, warmupSeconds } = options;
   return withScope(async (scope) => {

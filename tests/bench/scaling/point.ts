@@ -9,6 +9,8 @@ export interface PointShape {
 
 /** What it took: from the first request until everything was committed. */
 export interface Point extends PointShape {
+  /** CPU of Fastify for a request that stores nothing, shortly before on the same machine. */
+  yardstickUs: number;
   /** Of load. */
   seconds: number;
   requests: number;

@@ -2,12 +2,12 @@
  * The publish queues of many gateways before the leader of one stream, simulated: how long a request waits,
  * and how many share a message. The queue is the real one; event loops, broker and disk are service times.
  *
- *   request → turn of the gateway's event loop → queue → network → leader (CPU, sync) → network → answer
+ *   request → turn of the gateway's event loop → queue → network → leader → network → answer
  *
  * A gateway works in turns, as Node does: it accepts what has arrived, answers what was acknowledged, then
- * publishes what its queue gives it. The leader serves messages in the order in which they arrive. A single
- * broker syncs each of them; the leader of three puts all that wait into one entry of its log, syncs that,
- * and a message is stored once a follower has synced the entry, too.
+ * publishes what its queue gives it. The leader stores one message after the other, with a sync for each. With
+ * three brokers it first puts all that wait into one entry of its log, and syncs that; once a follower has
+ * synced the entry too, the leader stores each of its messages.
  */
 import {
   createSubmissionQueue,
@@ -23,8 +23,11 @@ import { createRandom } from './random.ts';
 /** Service times in milliseconds. */
 export interface QueueCosts {
   gateway: { acceptMs: number; answerMs: number; publishMs: number };
-  /** What the stream's leader does for one message after the other, besides the sync. */
-  leader: { messageMs: number; incrementMs: number };
+  /**
+   * What the stream's leader does for one message after the other to store it, besides the sync; and what a
+   * message takes in the log of three brokers.
+   */
+  leader: { messageMs: number; incrementMs: number; logMs: number };
   /** How long a sync takes: one of these, each as likely. */
   syncMs: readonly number[];
   /** One way, between gateway and broker and between brokers. */
@@ -41,6 +44,8 @@ export interface QueueSimulation {
    */
   load: { requestsPerSecond: number } | { connections: number; clientMs: number };
   costs: QueueCosts;
+  /** Another rule than that of the gateways. */
+  inFlight?: typeof SINGLES_IN_FLIGHT;
   warmupMs: number;
   measuredMs: number;
 }
@@ -48,12 +53,13 @@ export interface QueueSimulation {
 export interface QueueFigures {
   requestsPerSecond: number;
   messagesPerSecond: number;
+  /** Of the leader. */
   syncsPerSecond: number;
   /** Increments in a message. */
   pack: { mean: number; p50: number; p99: number };
   /** From a request's arrival to its answer, in milliseconds. */
   latency: { p50: number; p99: number };
-  /** The share of time in which it worked: the leader, and a gateway on average. */
+  /** The share of time in which it worked: the leader's store, and a gateway on average. */
   busy: { leader: number; gateway: number };
   /** Requests that found the queue full. */
   refused: number;
@@ -92,7 +98,9 @@ export function simulateQueues(simulation: QueueSimulation): QueueFigures {
   const { gateway: cpu, leader, networkMs, syncMs } = costs;
   const random = createRandom(simulation.seed);
   const events = createEventQueue();
-  const gateways = Array.from({ length: count }, createGateway);
+  const gateways = Array.from({ length: count }, () =>
+    createGateway(simulation.inFlight ?? SINGLES_IN_FLIGHT),
+  );
   const endsAt = warmupMs + measuredMs;
   const isMeasured = (time: number) => time >= warmupMs && time < endsAt;
 
@@ -104,8 +112,10 @@ export function simulateQueues(simulation: QueueSimulation): QueueFigures {
   let gatewayMs = 0;
   /** Of the load generator, which sends one request after the other. */
   let clientFreeAt = 0;
+  let storeFreeAt = 0;
+  /** What waits for the next entry of the log. */
   const waiting: Message[] = [];
-  let leaderFreeAt = 0;
+  let logFreeAt = 0;
   const followersFreeAt = [0, 0];
 
   for (const gateway of gateways) {
@@ -167,8 +177,9 @@ export function simulateQueues(simulation: QueueSimulation): QueueFigures {
       if (isMeasured(now)) packs.push(pack.length);
       const message = { gateway, pack };
       events.add(now + networkMs, (at) => {
+        if (brokers === 1) return store(message, at);
         waiting.push(message);
-        if (leaderFreeAt <= at) serve(at);
+        if (logFreeAt <= at) log(at);
       });
     }
     if (isMeasured(startedAt)) gatewayMs += now - startedAt;
@@ -177,24 +188,29 @@ export function simulateQueues(simulation: QueueSimulation): QueueFigures {
     wake(gateway, isAcknowledged ? now : Math.min(arrivals[0] ?? Infinity, queue.wakeAt(true)));
   }
 
-  function serve(now: number): void {
-    const served = waiting.splice(0, brokers === 1 ? 1 : countOfEntry(waiting));
-    const increments = served.reduce((sum, { pack }) => sum + pack.length, 0);
-    const ownMs = served.length * leader.messageMs + increments * leader.incrementMs;
-    leaderFreeAt = now + ownMs + drawSync();
-    if (isMeasured(now)) {
-      leaderMs += leaderFreeAt - now;
+  function store({ gateway, pack }: Message, now: number): void {
+    const startsAt = Math.max(now, storeFreeAt);
+    storeFreeAt = startsAt + leader.messageMs + pack.length * leader.incrementMs + drawSync();
+    if (isMeasured(startsAt)) {
+      leaderMs += storeFreeAt - startsAt;
       syncs++;
     }
-    const storedAt = brokers === 1 ? leaderFreeAt : replicate(leaderFreeAt, ownMs);
-    for (const { gateway, pack } of served) {
-      events.add(storedAt + networkMs, (at) => {
-        gateway.acknowledged.push(pack);
-        wake(gateway, at);
-      });
-    }
-    events.add(leaderFreeAt, (at) => {
-      if (waiting.length > 0 && leaderFreeAt <= at) serve(at);
+    events.add(storeFreeAt + networkMs, (at) => {
+      gateway.acknowledged.push(pack);
+      wake(gateway, at);
+    });
+  }
+
+  function log(now: number): void {
+    const entry = waiting.splice(0, countOfEntry(waiting));
+    const ownMs = entry.length * leader.logMs;
+    logFreeAt = now + ownMs + drawSync();
+    if (isMeasured(now)) syncs++;
+    events.add(replicate(logFreeAt, ownMs), (at) => {
+      for (const message of entry) store(message, at);
+    });
+    events.add(logFreeAt, (at) => {
+      if (waiting.length > 0 && logFreeAt <= at) log(at);
     });
   }
 
@@ -231,9 +247,9 @@ function countOfEntry(waiting: Message[]): number {
   return count;
 }
 
-function createGateway(): Gateway {
+function createGateway(inFlight: typeof SINGLES_IN_FLIGHT): Gateway {
   const queue = createSubmissionQueue<Request>({
-    ...SINGLES_IN_FLIGHT,
+    ...inFlight,
     packMax: PACK_INCREMENTS_MAX,
     waitingMax: WAITING_MAX,
     waitingBytesMax: Infinity,
