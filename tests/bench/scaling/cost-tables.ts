@@ -12,19 +12,21 @@ runs; syncs, bytes and messages/s are as they were.`;
 }
 
 export function tableOfPrices(): string {
-  const { gateway, oneBroker, threeBrokers, counter, row } = prices;
+  const { gateway, oneBroker, threeBrokers, counter, row, routes } = prices;
   const cells = ([name, ...numbers]: [string, ...(number | undefined)[]]) => [
     name,
     ...numbers.map((number) => (number === undefined ? '' : formatNumber(number))),
   ];
   return formatTable(
-    ['CPU µs', 'a request or increment', 'a message', 'a row'],
+    ['CPU µs, or bytes', 'a request or increment', 'a message', 'a row'],
     [
       cells(['gateway', gateway.request, gateway.message, undefined]),
       cells(['one broker', oneBroker.increment, oneBroker.message, undefined]),
       cells(['three brokers together', threeBrokers.increment, threeBrokers.message, undefined]),
       cells(['counter service', counter.increment, counter.message, row.counter]),
       cells(['PostgreSQL', undefined, row.postgres, row.postgres]),
+      cells(['WAL, bytes', undefined, row.wal, row.wal]),
+      cells(['between three brokers, bytes', routes.increment, routes.message, undefined]),
     ],
   );
 }

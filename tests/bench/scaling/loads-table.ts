@@ -1,7 +1,7 @@
 import { PACK_INCREMENTS_MAX } from '../../../schema/message/envelope.ts';
 import { formatNumber, formatTable } from '../harness/table.ts';
 import { prices, slowness } from './measured.ts';
-import { costsOf, type Load } from './model.ts';
+import { costsOf, FLUSH_INTERVAL_S, type Load } from './model.ts';
 import { incrementMsOfStream, MESSAGE_MS } from './queue-costs.ts';
 
 /** A gateway's CPU for an increment of a batch of 10 000: one core took 1 556 000 a second. */
@@ -35,6 +35,7 @@ export function tableOfLoads(): string {
       messagesPerSecond,
       messagesPerSecond * serviceMs * 1e-3,
       (streamBytesPerSecond * 8) / 1e9,
+      (streamBytesPerSecond * FLUSH_INTERVAL_S) / 1e9,
       (routeBytesPerSecond * 8) / 1e9,
       counters,
       ...databases.flatMap((each) => [
@@ -49,8 +50,9 @@ export function tableOfLoads(): string {
     'gateways: cores',
     'increments in a message',
     'messages/s',
-    'streams on one broker, kept busy',
+    'streams, their leaders always busy',
     'into the stream, Gbit/s',
+    'waits in it for nine seconds, GB',
     'between three brokers, Gbit/s',
     'counter services',
     '100 thousand keys: rows/s',

@@ -19,7 +19,7 @@ const PREDICTED_REQUESTS = 14_000;
 export function tableOfPrediction(): string {
   const { gateways, counters, brokers, keys, connections } = PREDICTED;
   const pack = connections / gateways / 2;
-  const requests = predicted?.requests ?? PREDICTED_REQUESTS;
+  const requests = PREDICTED_REQUESTS;
   const incrementsPerSecond = requests / PREDICTED_SECONDS;
   const model = costsOf({ incrementsPerSecond, batch: 1, pack, counters, brokers, keys }, prices);
   const perRequest = (cores: number) => (cores / incrementsPerSecond) * 1e6;
