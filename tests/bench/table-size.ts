@@ -107,7 +107,7 @@ async function vacuum({ urls }: Postgres): Promise<void> {
   const owner = openDatabase(urls.owner, {
     name: 'bench',
     connectionsMax: 1,
-    queryTimeoutMs: 60_000,
+    queryTimeoutMs: 600_000,
     onBrokenConnection: () => undefined,
   });
   await sql`vacuum analyze ${sql.id(DEFAULT_SCHEMA, 'increments')}`.execute(owner);
