@@ -13,9 +13,9 @@ import { tooLargeForBroker } from './not-accepted.ts';
 const WAITING_BYTES_PER_INCREMENT = 1_024;
 /**
  * Increments that wait for a message that is on time share the next one: each message costs the broker an
- * fsync.
+ * fsync. It is late only after many times that, since a second message makes a busy broker later.
  */
-const SINGLES_IN_FLIGHT = { inFlightMax: 2, lateMs: 5, holdTurns: 6 };
+export const SINGLES_IN_FLIGHT = { inFlightMax: 2, lateMs: 50, holdTurns: 6 };
 /** A batch shares its message with no other, so waiting for one would gain nothing. */
 const BATCHES_IN_FLIGHT = { inFlightMax: 4, lateMs: 0, holdTurns: 0 };
 /** Batches that may wait; each is up to a mebibyte. */

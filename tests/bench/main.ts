@@ -19,7 +19,9 @@ import { metricsAndLimit } from './metrics-and-limit.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { readOptions, USAGE, WrongArguments } from './options.ts';
 import { replicas } from './replicas.ts';
+import { scaling } from './scaling.ts';
 import { soak } from './soak.ts';
+import { streamLimit } from './stream-limit.ts';
 import { tableSize } from './table-size.ts';
 
 const BENCHMARKS: Record<string, Benchmark> = {
@@ -35,7 +37,9 @@ const BENCHMARKS: Record<string, Benchmark> = {
   'metrics-and-limit': metricsAndLimit,
   'one-at-a-time': oneAtATime,
   replicas,
+  scaling,
   soak,
+  'stream-limit': streamLimit,
   'table-size': tableSize,
 };
 

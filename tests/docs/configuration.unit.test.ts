@@ -1,6 +1,4 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { TObject } from 'typebox';
 import { CounterConfig } from '../../counter/config.ts';
 import { GatewayConfig } from '../../gateway/config.ts';
@@ -9,7 +7,8 @@ import { MeshSettings } from '../../mesh/local/config.ts';
 import { TelemetrySettings } from '../../telemetry/settings.ts';
 import { permissionsOf } from '../../nats/permissions.ts';
 import { PROBLEMS } from '../../schema/http/problem.ts';
-import { blockOf, codeOf, readPages, readText, replaceBlock, ROOT } from './pages.ts';
+import { comparePart } from './compare-part.ts';
+import { codeOf, readPages, readText } from './pages.ts';
 
 const CONFIGURATION = 'docs/configuration.md';
 const HTTP_API = 'docs/http-api.md';
@@ -38,9 +37,9 @@ const SHELL_VARIABLES = ['URL', 'KEY', 'BROKER', 'PASSWORD', 'PGSERVICEFILE'];
 /** They are made from the code: `UPDATE_DOCS=1 npm test -- tests/docs/configuration.unit.test.ts`. */
 void t.test('the tables of settings and of errors are those of the code', (t) => {
   for (const [name, schema] of Object.entries(SCHEMAS)) {
-    compare(t, CONFIGURATION, name, tableOfSettings(schema));
+    comparePart(t, CONFIGURATION, name, tableOfSettings(schema));
   }
-  compare(t, HTTP_API, 'problems', tableOfProblems());
+  comparePart(t, HTTP_API, 'problems', tableOfProblems());
   t.end();
 });
 
@@ -48,7 +47,7 @@ void t.test('the permissions of each role are those that its service uses', (t) 
   for (const role of ['gateway', 'counter', 'provisioner', 'inspector'] as const) {
     const { publish, subscribe } = permissionsOf(role);
     const lists = ['publish', ...publish.map(indent), 'subscribe', ...subscribe.map(indent)];
-    compare(t, OTHER_NATS, `${role}-permissions`, ['```text', ...lists, '```'].join('\n'));
+    comparePart(t, OTHER_NATS, `${role}-permissions`, ['```text', ...lists, '```'].join('\n'));
   }
   t.end();
 });
@@ -81,14 +80,6 @@ void t.test('every setting that a page names is one that something reads', (t) =
 
 function indent(line: string): string {
   return `  ${line}`;
-}
-
-/** Compares a table with what stands between its markers, or writes it there. */
-function compare(t: Test, path: string, name: string, table: string): void {
-  const text = readText(path);
-  if (process.env['UPDATE_DOCS'] === '1') {
-    writeFileSync(join(ROOT, path), replaceBlock(text, name, table));
-  } else t.equal(blockOf(text, name), table, `${path}: ${name}`);
 }
 
 function tableOfSettings(schema: TObject): string {

@@ -35,6 +35,8 @@ export interface Cluster {
   /** A server with another route password, and how many routes it gets. */
   startStranger: () => Promise<{ routes: () => Promise<number> }>;
   logFile: (name: string) => string;
+  /** How many bytes the servers have sent each other: of all messages, without their protocol lines. */
+  readRouteBytes: () => Promise<number>;
   stop: () => Promise<void>;
 }
 
@@ -121,6 +123,16 @@ export async function startCluster(folder: string, tls?: Certificates): Promise<
       return { routes };
     },
     logFile,
+    readRouteBytes: async () => {
+      const sent = await Promise.all(
+        NAMES.map(async (name) => {
+          const answer = await fetch(`http://127.0.0.1:${ports.get(name)?.monitor}/routez`);
+          const { routes } = (await answer.json()) as { routes: { out_bytes: number }[] };
+          return routes.reduce((sum, { out_bytes }) => sum + out_bytes, 0);
+        }),
+      );
+      return sent.reduce((sum, bytes) => sum + bytes, 0);
+    },
     stop: async () => {
       await Promise.all([...running.values()].map((server) => stopProcess(server, natsStopSteps)));
     },
