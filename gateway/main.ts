@@ -15,6 +15,7 @@ import {
 import { followDenials } from '../nats/denials.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { HEARTBEAT_SUBJECT, openChannel, RATE_LIMIT_SUBJECT } from '../nats/channel.ts';
+import { leaveSilentBroker } from '../nats/leave-silent-broker.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
@@ -120,6 +121,7 @@ async function main(): Promise<void> {
   stopSteps.push(() => connection.close());
   void followDenials(connection, accessOf(connection), (line) => log.error(line));
   const watch = watchConnection(connection);
+  leaveSilentBroker(connection, watch, (line) => log.warn(line));
   watch.onChange((isConnected) => {
     if (isConnected) log.info('the broker is back');
     else log.warn('the broker is away: increments wait, then get a 503');
