@@ -182,6 +182,7 @@ export const NATS_MUTATIONS: Mutation[] = [
   },
   {
     promise: 'services leave a frozen broker of a cluster for another one',
+    guarantee: 'Services leave a broker of a cluster',
     file: 'nats/leave-silent-broker.ts',
     find: 'endConnection(connection);',
     replacement: '',
