@@ -172,14 +172,13 @@ async function main(): Promise<void> {
     waitingMax: config.WAITING_MAX,
     onPublished: stats.published,
   });
-  const heartbeats = openChannel(connection, HEARTBEAT_SUBJECT);
   const reports = collectReports({
-    heartbeats,
+    heartbeats: openChannel(connection, HEARTBEAT_SUBJECT),
     readOwn: readHeartbeat,
     onBroken: (forget) => watch.onChange(forget),
   });
   const readRisk = listenForRisk({
-    heartbeats,
+    reports,
     readDatabaseId: () => readDatabaseId(database),
     onChange: (risk) => {
       if (risk === undefined) log.info('no counter service reports a risk any more');

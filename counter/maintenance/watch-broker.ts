@@ -16,7 +16,7 @@ import {
 } from '../../nats/settings.ts';
 import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { toReading } from '../settle/stream-state.ts';
+import { toReading, type StreamReading } from '../settle/stream-state.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { createDeadLetterReader } from './read-dead-letters.ts';
 import { judgeReplicas } from './judge-replicas.ts';
@@ -33,6 +33,8 @@ export interface BrokerWatchOptions {
   watch: ConnectionWatch;
   /** The shortest ack_wait that leaves time for a flush. */
   ackWaitMsMin: number;
+  /** Called with what was read of the stream, every two seconds. */
+  onReading: (reading: StreamReading) => void;
   stats: Stats;
   log: Log;
 }
@@ -44,9 +46,10 @@ export interface BrokerWatchOptions {
  * @returns a function that stops it.
  */
 export function watchBroker(options: BrokerWatchOptions): () => void {
-  const { manager, watch, ackWaitMsMin, stats, log } = options;
+  const { manager, watch, ackWaitMsMin, onReading, stats, log } = options;
   const sightings: Sightings = new Map();
   const readDeadLetters = createDeadLetterReader(manager);
+  let reportedAt = -Infinity;
   let behindSince: number | undefined;
   let deniedAt = -Infinity;
   /** As it was read last. */
@@ -60,7 +63,12 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
     const increments = await manager.streams.info(INCREMENTS);
     const { config, state } = increments;
     const size = { bytes: state.bytes, bytesMax: Math.max(0, config.max_bytes) };
-    stats.streamSeen(toReading(increments, performance.now() - askedAt), size);
+    const reading = toReading(increments, performance.now() - askedAt);
+    stats.streamSeen(reading, size);
+    if (askedAt - reportedAt >= LOOK_MS) {
+      reportedAt = askedAt;
+      onReading(reading);
+    }
     const consumer = await manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing);
     const ofConsumer = consumer && findConsumerFaults(consumer, ackWaitMsMin);
     const dead = await lookAtDeadLetters().catch(ignoreUnread);

@@ -39,6 +39,8 @@ import {
 import { waitForStores } from './wait-for-stores.ts';
 
 const PROBE_MS = 1_000;
+/** How long a commit waits for what the broker says of the stream. */
+const ANSWER_MS_MAX = 1_000;
 /** Another counter service commits what it holds within ack_wait and the time of a flush. */
 const COMMIT_MS_MAX = 5_000;
 
@@ -69,8 +71,10 @@ export interface StoreHealth {
   readonly disagreement: StoresDisagree | undefined;
   /**
    * Compares the stores. @returns whether it is sure that messages may be pulled; pauses if not.
+   *
+   * @param reading of the stream, if it was read just now.
    */
-  look: () => Promise<boolean>;
+  look: (reading?: StreamReading) => Promise<boolean>;
   /**
    * The incarnation to write the ledger rows of held messages under.
    *
@@ -135,9 +139,9 @@ export async function openStores(
     );
   }
 
-  async function look(): Promise<boolean> {
+  async function look(reading?: StreamReading): Promise<boolean> {
     try {
-      const { stream, floor } = await readSettled();
+      const { stream, floor } = await readSettled(reading);
       await record(stream, floor);
     } catch (error) {
       if (!(error instanceof StoresDisagree)) {
@@ -155,15 +159,15 @@ export async function openStores(
 
   async function readIncarnation(storedAtMs: number): Promise<number> {
     // A broker that is away or does not answer must not stop the commit of what was received.
-    if (watch.isConnected) await readSameStream().catch(() => undefined);
+    if (watch.isConnected) await Promise.race([readSameStream().catch(ignore), waitForAnswer()]);
     const obstacle = findCommitObstacle(agreement, storedAtMs);
     if (obstacle !== undefined) throw obstacle;
     return agreement.incarnation;
   }
 
   /** A stream that was made again starts at 1: acks and ledger rows would be for the wrong messages. */
-  async function readSameStream(): Promise<StreamReading> {
-    const current = await readers.readStream();
+  async function readSameStream(reading?: StreamReading): Promise<StreamReading> {
+    const current = reading === undefined ? await readers.readStream() : setClock(reading);
     if (current.incarnation === agreement.incarnation) return current;
     const error = new StoresDisagree(
       'stream-made-again',
@@ -184,7 +188,7 @@ export async function openStores(
     if (agreement.replaced !== undefined) throw agreement.replaced;
     let last: number;
     try {
-      const same = { ...readers, readStream: readSameStream };
+      const same = { ...readers, readStream: () => readSameStream() };
       last = await compareStores(database, current, same, agreement.provenThrough);
     } catch (error) {
       if (error instanceof StoresDisagree) suspect(error);
@@ -216,8 +220,10 @@ export async function openStores(
     void reportRisk(error, options);
   }
 
-  async function readSettled(): Promise<{ stream: StreamReading; floor: number }> {
-    const current = await readSameStream();
+  async function readSettled(
+    reading?: StreamReading,
+  ): Promise<{ stream: StreamReading; floor: number }> {
+    const current = await readSameStream(reading);
     const last = await compare(current);
     return { stream: current, floor: Math.min(last, await findSettledFloor(database, current)) };
   }
@@ -264,11 +270,14 @@ export async function openStores(
     look,
     readIncarnation,
     refuseReplaced,
-    readSettled,
+    readSettled: () => readSettled(),
     readProven,
   };
   return stores;
 }
+
+const ignore = (): void => undefined;
+const waitForAnswer = () => delay(ANSWER_MS_MAX, undefined, { ref: false });
 
 function readClocks(): Clocks {
   return { wallMs: Date.now(), monotonicMs: performance.now() };
