@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { JetStreamManager, StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import type { ConsumerInfo, JetStreamManager, StreamConfig, StreamInfo } from '@nats-io/jetstream';
 import type { ConnectionWatch } from '../../nats/connect.ts';
 import { findDenial } from '../../nats/denials.ts';
 import { isRefusal } from '../../nats/error-codes.ts';
@@ -23,6 +23,8 @@ import { judgeReplicas } from './judge-replicas.ts';
 
 /** Lag matters most while nothing is flushed, and anyone with rights may change a setting at any time. */
 const LOOK_MS = 2_000;
+/** Every second look: consumer and dead letters change less than the stream. */
+const OTHERS_MS = 1.5 * LOOK_MS;
 /** While a server may be catching up: one that keeps up is seen with everything in some of the looks. */
 const LOOK_AGAIN_MS = 500;
 /** After a denial, which the server logs each time. */
@@ -50,6 +52,10 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
   const sightings: Sightings = new Map();
   const readDeadLetters = createDeadLetterReader(manager);
   let reportedAt = -Infinity;
+  /** Consumer and dead letters, as they were read last. */
+  let consumer: ConsumerInfo | undefined;
+  let dead: StreamInfo | undefined;
+  let othersReadAt = -Infinity;
   let behindSince: number | undefined;
   let deniedAt = -Infinity;
   /** As it was read last. */
@@ -69,9 +75,12 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
       reportedAt = askedAt;
       onReading(reading);
     }
-    const consumer = await manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing);
+    if (askedAt - othersReadAt >= OTHERS_MS || stats.replicas?.isSettling === true) {
+      consumer = await manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing);
+      dead = await lookAtDeadLetters().catch(ignoreUnread);
+      othersReadAt = askedAt;
+    }
     const ofConsumer = consumer && findConsumerFaults(consumer, ackWaitMsMin);
-    const dead = await lookAtDeadLetters().catch(ignoreUnread);
     deadConfig = dead?.config ?? deadConfig;
     const ofDead = deadConfig ? findDeadLettersFaults(deadConfig) : [];
     const faults = [...findStreamFaults(config), ...(ofConsumer ?? []), ...ofDead];

@@ -111,6 +111,7 @@ export async function openStores(
   health.watch();
   let reconnectedAtMs = 0;
   let settled: SettledThrough | undefined;
+  let recordedFloor: number | undefined;
   watch.onChange((isConnected) => {
     if (isConnected) reconnectedAtMs = brokerTimeMs();
     log[isConnected ? 'info' : 'warn'](`the broker is ${isConnected ? 'back' : 'away'}`);
@@ -225,7 +226,11 @@ export async function openStores(
   ): Promise<{ stream: StreamReading; floor: number }> {
     const current = await readSameStream(reading);
     const last = await compare(current);
-    return { stream: current, floor: Math.min(last, await findSettledFloor(database, current)) };
+    // What was settled stays so: where all up to the last one was, no floor need be found.
+    const isKnown = settled?.incarnation === current.incarnation && settled.floor === last;
+    const floor = isKnown ? last : Math.min(last, await findSettledFloor(database, current));
+    settled = { incarnation: current.incarnation, floor, lastSettled: last };
+    return { stream: current, floor };
   }
 
   async function readProven(): Promise<{ stream: StreamReading; floor: number }> {
@@ -239,17 +244,21 @@ export async function openStores(
     });
     // What was committed since may be of a stream that went back meanwhile.
     const proven = Math.min(floor, last);
+    settled = { incarnation: current.incarnation, floor: proven, lastSettled: last };
     await record(current, proven);
     return { stream: current, floor: proven };
   }
 
   /** Beside the way of an increment: a failure only lets the time stand still. */
   async function record(current: StreamReading, floor: number): Promise<void> {
-    const { incarnation, lastSequence } = current;
-    settled = { incarnation, floor, lastSequence };
-    await recordComplete(database, current, floor).catch((error: unknown) =>
-      warn(`how complete the counters are can't be recorded: ${describeDatabaseError(error)}`),
-    );
+    // While messages wait above the floor, time moves only with it.
+    if (floor === recordedFloor && floor < current.lastSequence) return;
+    try {
+      await recordComplete(database, current, floor);
+      recordedFloor = floor;
+    } catch (error) {
+      warn(`how complete the counters are can't be recorded: ${describeDatabaseError(error)}`);
+    }
   }
 
   const stores: StoreHealth = {

@@ -9,7 +9,7 @@ const LOOK_MS = 3_000;
 /** How long a look waits for the answer. */
 const ANSWER_MS_MAX = 1_000;
 /** What is parked is counted anew after this time: it takes longer than to ask whether the database answers. */
-const PARKED_KNOWN_MS = 5_000;
+const PARKED_KNOWN_MS = 10_000;
 
 export interface DatabaseWatch {
   /** As seen three seconds ago, and a look; the first time it waits for that. */
