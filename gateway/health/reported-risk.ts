@@ -28,7 +28,6 @@ export function listenForRisk({
   let said: string | undefined;
 
   async function receive(text: string): Promise<void> {
-    if (!text.includes('"risk"')) return;
     const heartbeat = readHeartbeat(text);
     if (heartbeat?.name !== 'counter') return;
     const { risk } = heartbeat.activity;
@@ -48,6 +47,8 @@ export function listenForRisk({
   }
 
   // Without its database's identity it can't know whom a report concerns; the next comes in a second.
-  reports.onReport((text) => void receive(text).then(read, () => undefined));
+  reports.onReport((text) => {
+    if (text.includes('"risk"')) void receive(text).then(read, () => undefined);
+  });
   return read;
 }
