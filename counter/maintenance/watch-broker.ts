@@ -76,7 +76,7 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
       onReading(reading);
     }
     if (askedAt - othersReadAt >= OTHERS_MS || stats.replicas?.isSettling === true) {
-      consumer = await manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing);
+      consumer = await lookAtConsumer();
       dead = await lookAtDeadLetters().catch(ignoreUnread);
       othersReadAt = askedAt;
     }
@@ -92,6 +92,17 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
     const replicas = replicasOf({ increments, dead, consumer }, { sightings, now });
     behindSince = replicas.every(isCurrent) ? undefined : (behindSince ?? now);
     stats.replicasSeen(judgeReplicas(replicas, now - (behindSince ?? now)));
+  }
+
+  /** While its leader is silent, the stream's still tells of replicas that are lost. */
+  async function lookAtConsumer(): Promise<ConsumerInfo | undefined> {
+    try {
+      return await manager.consumers.info(INCREMENTS, COUNTER);
+    } catch (error) {
+      if (isRefusal(error, 'no-consumer')) return undefined;
+      if (consumer === undefined) throw error;
+      return consumer;
+    }
   }
 
   /** An older configuration of the broker does not let a counter service read them, which is logged as any denial. */
@@ -137,8 +148,4 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
     isStopped = true;
     clearTimeout(timer);
   };
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (!isRefusal(error, 'no-consumer')) throw error;
 }
