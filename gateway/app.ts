@@ -1,4 +1,4 @@
-import { TypeBoxValidatorCompiler, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { Kysely } from 'kysely';
 import type { Database } from '../schema/database/tables.ts';
@@ -28,7 +28,7 @@ import { connections } from './limits/connections.ts';
 import { overload } from './limits/overload.ts';
 import { rateLimit, type RateLimitOptions } from './limits/rate-limit.ts';
 import { stalledConnections } from './limits/stalled-connections.ts';
-import { refuseUnknownQueries } from './openapi/no-query.ts';
+import { compileValidator, refuseUnknownQueries } from './openapi/no-query.ts';
 import { openapi } from './openapi/openapi.ts';
 import { counterRoutes } from './reads/counter-routes.ts';
 import { createCompleteWaits } from './reads/complete-waits.ts';
@@ -95,7 +95,7 @@ export async function buildGateway(options: GatewayOptions) {
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   const answerOtherMethods = collectPaths(app);
-  app.setValidatorCompiler(TypeBoxValidatorCompiler);
+  app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => {
     sendProblem(request, reply, new ProblemError('no-such-route', 'There is no such path.'));

@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { isLoopback } from '../../schema/settings/loopback.ts';
 import { ProblemError } from '../errors/problem-details.ts';
+import { remember } from '../limits/remember.ts';
 
 export interface ForeignPagesOptions {
   /** What the gateway listens on: an address or a name. */
@@ -42,8 +43,9 @@ const SHOWN_LENGTH_MAX = 100;
 
 export const foreignPages = fastifyPlugin(
   (app: FastifyInstance, options: ForeignPagesOptions, done) => {
+    const findForeign = createForeignCheck(options);
     app.addHook('onRequest', (request, _reply, next) => {
-      const problem = findForeign(request, options);
+      const problem = findForeign(request);
       // Looked up only here: Fastify makes routeOptions anew at each access.
       if (problem === undefined || request.routeOptions.config.isProbe === true) next();
       else next(problem);
@@ -53,32 +55,33 @@ export const foreignPages = fastifyPlugin(
 );
 
 /**
- * The problem with a request that a page of another site may have made; undefined if there is none.
+ * Returns a function that finds the problem with a request that a page of another site may have made;
+ * undefined if there is none.
  *
  * The Host is checked as it was sent: a page can set X-Forwarded-Host, but not Host.
  */
-export function findForeign(
-  request: BrowserRequest,
-  options: ForeignPagesOptions,
-): ProblemError | undefined {
-  const { host, origin } = request.headers;
-  // HTTP/1.0 may come without; browsers always send it.
-  if (host !== undefined && !isOwnHost(host, options)) {
-    return new ProblemError(
-      'misdirected',
-      `This gateway does not answer to the host ${quote(host)}. Without authentication it answers to ` +
-        'localhost, to its addresses and to the names in ALLOWED_HOSTS.',
-    );
-  }
-  if (isFromElsewhere(request, options)) {
-    const page = origin === undefined ? 'A page of another site' : `A page of ${quote(origin)}`;
-    return new ProblemError(
-      'cross-origin',
-      `${page} may not call this gateway. Without authentication only its own pages may, and those of ` +
-        'CORS_ORIGINS and of the hosts in ALLOWED_HOSTS.',
-    );
-  }
-  return undefined;
+export function createForeignCheck(options: ForeignPagesOptions) {
+  const isOwn = remember((host) => isOwnHost(host, options));
+  return (request: BrowserRequest): ProblemError | undefined => {
+    const { host, origin } = request.headers;
+    // HTTP/1.0 may come without; browsers always send it.
+    if (host !== undefined && !isOwn(host)) {
+      return new ProblemError(
+        'misdirected',
+        `This gateway does not answer to the host ${quote(host)}. Without authentication it answers to ` +
+          'localhost, to its addresses and to the names in ALLOWED_HOSTS.',
+      );
+    }
+    if (isFromElsewhere(request, options)) {
+      const page = origin === undefined ? 'A page of another site' : `A page of ${quote(origin)}`;
+      return new ProblemError(
+        'cross-origin',
+        `${page} may not call this gateway. Without authentication only its own pages may, and those of ` +
+          'CORS_ORIGINS and of the hosts in ALLOWED_HOSTS.',
+      );
+    }
+    return undefined;
+  };
 }
 
 function isOwnHost(

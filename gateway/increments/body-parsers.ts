@@ -1,10 +1,11 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { parseExactJson } from '../../schema/int64.ts';
 import { ProblemError } from '../errors/problem-details.ts';
+import { remember } from '../limits/remember.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route parses its body itself, as a batch of increments. */
+    /** The route takes a batch of increments. */
     isBatch?: boolean;
   }
 }
@@ -13,39 +14,49 @@ declare module 'fastify' {
 const CHARSET = /;\s*charset\s*=\s*"?([^\s";]*)/i;
 const UTF8 = /^(?:utf-?8|us-ascii)$/i;
 const BYTE_ORDER_MARK = '\ufeff';
+const readCharset = remember((type) => CHARSET.exec(type)?.[1]);
 /** What bytes are read as that are not UTF-8. */
 const REPLACEMENT = '\ufffd';
 
-/**
- * Parses JSON and NDJSON without rounding a number. A batch keeps its text, which goes into the message
- * unchanged.
- */
+/** Parses JSON without rounding a number. */
 export function addBodyParsers(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    const problem = findEncodingProblem(request, body as string);
-    if (problem !== undefined || request.routeOptions.config.isBatch === true) {
-      done(problem ?? null, body);
-      return;
-    }
+  addTextParser(app, 'application/json', (body, done) => {
     try {
-      done(null, parseExactJson(body as string));
+      done(null, parseExactJson(body));
     } catch (error) {
       // A RangeError means that it is nested too deeply.
       const detail = `The body is not JSON: ${(error as Error).message}`;
       done(new ProblemError('invalid-json', detail));
     }
   });
-  app.addContentTypeParser('application/x-ndjson', { parseAs: 'string' }, (request, body, done) => {
-    const problem = findEncodingProblem(request, body as string);
-    if (request.routeOptions.config.isBatch === true) done(problem ?? null, body);
-    else done(new ProblemError('unsupported-media-type', 'Send application/json here.'));
+  addTextParser(app, 'application/x-ndjson', (_body, done) => {
+    done(new ProblemError('unsupported-media-type', 'Send application/json here.'));
+  });
+}
+
+/** For routes of batches: a batch keeps its text, which goes into the message unchanged. */
+export function addBatchParsers(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  for (const type of ['application/json', 'application/x-ndjson'])
+    addTextParser(app, type, (body, done) => done(null, body));
+}
+
+function addTextParser(
+  app: FastifyInstance,
+  type: string,
+  parse: (body: string, done: (error: Error | null, body?: unknown) => void) => void,
+): void {
+  app.addContentTypeParser(type, { parseAs: 'string' }, ({ headers }, body, done) => {
+    const problem = findEncodingProblem(headers['content-type'], body as string);
+    if (problem === undefined) parse(body as string, done);
+    else done(problem);
   });
 }
 
 /** Why a body is not plain UTF-8, by its content type or its first character; undefined if it may be. */
-function findEncodingProblem({ headers }: FastifyRequest, body: string): ProblemError | undefined {
-  const charset = CHARSET.exec(headers['content-type'] ?? '')?.[1];
+function findEncodingProblem(type: string | undefined, body: string): ProblemError | undefined {
+  const charset = readCharset(type ?? '');
   if (charset !== undefined && !UTF8.test(charset)) {
     const detail = `The charset is "${charset.slice(0, 100)}"; send UTF-8.`;
     return new ProblemError('unsupported-media-type', detail);

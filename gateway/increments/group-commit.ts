@@ -73,6 +73,8 @@ export function createGroupCommit<Item>(options: GroupCommitOptions<Item>): Grou
   const queue = createSubmissionQueue<WaitingItem<Item>>(options);
   const drained = Promise.withResolvers<void>();
   let isDraining = false;
+  /** Answers of messages that have ended; they are given once the next message is under way. */
+  const answers: (() => void)[] = [];
   let isScheduled = false;
   let timer: NodeJS.Timeout | undefined;
   let timerAt = Infinity;
@@ -91,7 +93,7 @@ export function createGroupCommit<Item>(options: GroupCommitOptions<Item>): Grou
 
   /** Packs once in a turn of the event loop, so that requests that arrive together leave together. */
   function schedule(): void {
-    if (isScheduled || queue.isIdle) return;
+    if (isScheduled || isDone()) return;
     isScheduled = true;
     setImmediate(() => {
       isScheduled = false;
@@ -109,8 +111,14 @@ export function createGroupCommit<Item>(options: GroupCommitOptions<Item>): Grou
       if (pack === undefined) break;
       void publish(pack);
     }
+    for (const answer of answers.splice(0)) answer();
+    if (queue.isHolding && publisher.isConnected) schedule();
     setTimer(now);
-    if (isDraining && queue.isIdle) drained.resolve();
+    if (isDraining && isDone()) drained.resolve();
+  }
+
+  function isDone(): boolean {
+    return queue.isIdle && answers.length === 0;
   }
 
   /** A timer that fires too early does no harm, so it is replaced only if it would fire too late. */
@@ -143,12 +151,16 @@ export function createGroupCommit<Item>(options: GroupCommitOptions<Item>): Grou
     try {
       const { sequence } = await publisher.publish(message, deadline);
       const receipt = { id, sequence };
-      for (const { resolve } of pack) resolve(receipt);
+      answers.push(() => {
+        for (const { resolve } of pack) resolve(receipt);
+      });
     } catch (error) {
       failure = error;
       const reason =
         error instanceof NothingStored ? refusedBy(error.failure) : notAccepted('outcome-unknown');
-      for (const { reject } of pack) reject(reason);
+      answers.push(() => {
+        for (const { reject } of pack) reject(reason);
+      });
     }
     queue.finish(pack);
     options.onPublished?.({
@@ -156,13 +168,12 @@ export function createGroupCommit<Item>(options: GroupCommitOptions<Item>): Grou
       durationMs: performance.now() - startedAt,
       ...(failure !== undefined && { error: failure }),
     });
-    if (isDraining && queue.isIdle) drained.resolve();
-    else schedule();
+    schedule();
   }
 
   function drain(): Promise<void> {
     isDraining = true;
-    if (queue.isIdle) drained.resolve();
+    if (isDone()) drained.resolve();
     return drained.promise;
   }
 

@@ -6,6 +6,7 @@ import { IncrementBody, toIncrement } from '../../schema/increment.ts';
 import { digestIncrements } from '../../schema/message/envelope.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import type { Stats } from '../telemetry/stats.ts';
+import { addBatchParsers } from './body-parsers.ts';
 import type { Receipt } from './group-commit.ts';
 import { readIdempotencyKey } from './idempotency-key.ts';
 import { measureJsonBatch, measureNdjsonBatch } from './measure-batch.ts';
@@ -81,19 +82,23 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     bodyLimit: BATCH_BYTES_MAX,
     config: { ...config, isBatch: true },
   };
-  app.post<{ Body: string | undefined }>('/increments', many, async (request, reply) => {
-    // Without a content type there may be no body either.
-    if (request.body === undefined) throw new ProblemError('invalid-json', BODY_MISSING);
-    const { measure, read } = BATCH_FORMATS[request.mediaType ?? ''] ?? JSON_BATCH;
-    // The budget is taken before the body is parsed, which is what costs time.
-    request.incrementCount = measure(request.body);
-    await app.limitBatch(request, reply, request.incrementCount);
-    const { increments, text } = read(request.body);
-    const count = (request.incrementCount = increments.length);
-    return accept(request, reply, {
-      readPayload: () => digestIncrements(increments),
-      commit: (idempotencyKey) => queues.storeBatch({ increments: text, count, idempotencyKey }),
+  void app.register((batches, _options, registered) => {
+    addBatchParsers(batches);
+    batches.post<{ Body: string | undefined }>('/increments', many, async (request, reply) => {
+      // Without a content type there may be no body either.
+      if (request.body === undefined) throw new ProblemError('invalid-json', BODY_MISSING);
+      const { measure, read } = BATCH_FORMATS[request.mediaType ?? ''] ?? JSON_BATCH;
+      // The budget is taken before the body is parsed, which is what costs time.
+      request.incrementCount = measure(request.body);
+      await app.limitBatch(request, reply, request.incrementCount);
+      const { increments, text } = read(request.body);
+      const count = (request.incrementCount = increments.length);
+      return accept(request, reply, {
+        readPayload: () => digestIncrements(increments),
+        commit: (idempotencyKey) => queues.storeBatch({ increments: text, count, idempotencyKey }),
+      });
     });
+    registered();
   });
 
   /** Commits what was sent, only once if it has an Idempotency-Key, and answers. */

@@ -15,9 +15,9 @@ const WAITING_BYTES_PER_INCREMENT = 1_024;
  * Increments that wait for a message that is on time share the next one: each message costs the broker an
  * fsync.
  */
-const SINGLES_IN_FLIGHT = { inFlightMax: 2, lateMs: 5 };
+const SINGLES_IN_FLIGHT = { inFlightMax: 2, lateMs: 5, holdTurns: 6 };
 /** A batch shares its message with no other, so waiting for one would gain nothing. */
-const BATCHES_IN_FLIGHT = { inFlightMax: 4, lateMs: 0 };
+const BATCHES_IN_FLIGHT = { inFlightMax: 4, lateMs: 0, holdTurns: 0 };
 /** Batches that may wait; each is up to a mebibyte. */
 const WAITING_BATCHES_MAX = 64;
 const WAITING_BATCH_BYTES_MAX = 32 * 1024 * 1024;

@@ -25,6 +25,11 @@ export interface SubmissionQueueOptions {
   inFlightMax: number;
   /** Another message leaves only when the newest in flight has been under way for this long. */
   lateMs: number;
+  /**
+   * How often `take` may wait for the clients that were answered last: most come back at once, and a message
+   * costs the broker the same whatever is in it.
+   */
+  holdTurns: number;
 }
 
 /** Submissions that share a message, oldest first. */
@@ -34,6 +39,8 @@ export interface SubmissionQueue<Item extends Submission> {
   readonly waiting: number;
   /** Whether every submission is answered or expired, and no message is in flight. */
   readonly isIdle: boolean;
+  /** Whether `take` waits for more, and is to be called again in the next turn of the event loop. */
+  readonly isHolding: boolean;
   /** @returns false if too much is waiting. */
   add: (submission: Item) => boolean;
   /** Takes what fits into one message; undefined if nothing waits or no slot is free. */
@@ -55,15 +62,21 @@ interface Flight<Item extends Submission> {
   expired: number;
 }
 
+/** Of the clients that were answered last; the others may never come back. */
+const RETURNING = 0.9;
+
 export function createSubmissionQueue<Item extends Submission>(
   options: SubmissionQueueOptions,
 ): SubmissionQueue<Item> {
-  const { waitingMax, waitingBytesMax, packMax, inFlightMax, lateMs } = options;
+  const { waitingMax, waitingBytesMax, packMax, inFlightMax, lateMs, holdTurns } = options;
   const queue: Item[] = [];
   const inFlight: Flight<Item>[] = [];
   let queuedBytes = 0;
   /** When the newest message in flight becomes late. */
   let lateAt = 0;
+  /** The size of the message that ended last. */
+  let answered = 0;
+  let turnsHeld = 0;
 
   function add(submission: Item): boolean {
     const isFull = queue.length >= waitingMax || queuedBytes + submission.bytes > waitingBytesMax;
@@ -75,6 +88,11 @@ export function createSubmissionQueue<Item extends Submission>(
 
   function take(now: number, packBytesMax: number): Pack<Item> | undefined {
     if (queue.length === 0 || slotFreeAt() > now) return undefined;
+    if (isWorthWaiting()) {
+      turnsHeld++;
+      return undefined;
+    }
+    turnsHeld = 0;
     let count = 0;
     let bytes = 0;
     while (count < Math.min(queue.length, packMax)) {
@@ -91,7 +109,15 @@ export function createSubmissionQueue<Item extends Submission>(
 
   function finish(pack: Pack<Item>): void {
     const index = inFlight.findIndex((flight) => flight.pack === pack);
-    if (index !== -1) inFlight.splice(index, 1);
+    if (index === -1) return;
+    inFlight.splice(index, 1);
+    answered = pack.length;
+  }
+
+  /** Only while no message is under way: the others wait for that one anyway. */
+  function isWorthWaiting(): boolean {
+    const isExpecting = queue.length < Math.floor(answered * RETURNING);
+    return isExpecting && turnsHeld < holdTurns && inFlight.length === 0;
   }
 
   /** Submissions expire in the order in which they came, so each list is checked from its front. */
@@ -110,7 +136,8 @@ export function createSubmissionQueue<Item extends Submission>(
 
   function wakeAt(canSend: boolean): number {
     const firstInFlight = inFlight.map((flight) => oldestOf(flight)?.expiresAt ?? Infinity);
-    const slotAt = canSend && queue.length > 0 ? slotFreeAt() : Infinity;
+    // While it is held, `take` is called in the next turn anyway.
+    const slotAt = canSend && queue.length > 0 && turnsHeld === 0 ? slotFreeAt() : Infinity;
     return Math.min(queue[0]?.expiresAt ?? Infinity, slotAt, ...firstInFlight);
   }
 
@@ -131,6 +158,9 @@ export function createSubmissionQueue<Item extends Submission>(
     },
     get isIdle() {
       return queue.length === 0 && inFlight.length === 0;
+    },
+    get isHolding() {
+      return turnsHeld > 0;
     },
     add,
     take,

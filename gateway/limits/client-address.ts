@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { normalizeIP } from '@fastify/rate-limit';
+import { remember } from './remember.ts';
 
 /** `192.0.2.1:4000`, `[2001:db8::1]:4000`, and each of them without a port. */
 const WITH_PORT = /^(?:(\d+\.\d+\.\d+\.\d+)|\[([0-9a-f:.]+)\])(?::\d{1,5})?$/i;
@@ -14,8 +15,12 @@ const ZONE = /%.*$/;
  * connection.
  */
 export function canonicalAddress(ip: string | undefined): string {
-  const written = (ip ?? '').trim().replace(ZONE, '');
+  return canonicalOf(ip ?? '');
+}
+
+const canonicalOf = remember((ip) => {
+  const written = ip.trim().replace(ZONE, '');
   const [, version4, version6] = WITH_PORT.exec(written) ?? [];
   const address = version4 ?? version6 ?? written;
   return isIP(address) === 0 ? 'unknown' : normalizeIP(address);
-}
+});

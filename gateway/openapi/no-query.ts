@@ -1,5 +1,6 @@
-import type { FastifyInstance } from 'fastify';
-import { Type } from 'typebox';
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
+import { Type, type TSchema } from 'typebox';
 
 /** Of a route without query parameters. */
 export const NO_QUERY = Type.Object({}, { additionalProperties: false });
@@ -10,4 +11,14 @@ export function refuseUnknownQueries(app: FastifyInstance): void {
     if (route.schema?.summary === undefined) return;
     route.schema = { querystring: NO_QUERY, ...route.schema };
   });
+}
+
+/** TypeBox's compiler, whose conversion of a query that is empty takes longer than its check of a body. */
+export const compileValidator: FastifySchemaCompiler<TSchema> = (route) => {
+  const validate = TypeBoxValidatorCompiler(route);
+  return route.schema === NO_QUERY ? (query) => isEmpty(query) || validate(query) : validate;
+};
+
+function isEmpty(query: object): boolean {
+  return Object.keys(query).length === 0;
 }

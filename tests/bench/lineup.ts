@@ -20,20 +20,16 @@ export function lineUp(options: { gateways: number; counters: number }): Contend
     upsertPerRequest,
     redisIncrby,
     natsIncr,
-    meshContender(
-      'mesh',
-      `this mesh${many}: on disk before the 200, counted once, in SQL in 10 s`,
-      {
-        gateways,
-        counters,
-      },
-    ),
+    meshContender('mesh', `**increment-mesh${many}: on disk before the 200, counted once**`, {
+      gateways,
+      counters,
+    }),
   ];
 }
 
 export const ceiling: Contender = {
   name: 'fastify-nothing',
-  about: 'Fastify with the same schema and validator, storing nothing: the ceiling',
+  about: 'Fastify, same schema and validator, stores nothing',
   start: async (scope, { profileFolder }) => {
     const { url, processes } = await startFront(scope, 'fastify-nothing', {}, profileFolder);
     return { url, processes, check: () => Promise.resolve({ what: 'nothing is stored' }) };
@@ -42,7 +38,7 @@ export const ceiling: Contender = {
 
 const bareHttp: Contender = {
   name: 'bare-http',
-  about: 'node:http that parses and answers, checking and storing nothing',
+  about: 'bare `node:http`, parses and answers, checks and stores nothing',
   start: async (scope, { profileFolder }) => {
     const { url, processes } = await startFront(scope, 'bare-http', {}, profileFolder);
     return { url, processes, check: () => Promise.resolve({ what: 'nothing is stored' }) };
@@ -51,7 +47,7 @@ const bareHttp: Contender = {
 
 const publishPerRequest: Contender = {
   name: 'publish-per-request',
-  about: 'a JetStream message for each increment, synced before the 200; nobody counts them',
+  about: 'one JetStream publish a request, synced; nobody counts them',
   start: async (scope, { folder, profileFolder }) => {
     const broker = await startBroker(scope, folder);
     const environment = { NATS_URL: broker.urls.gateway };
@@ -71,7 +67,7 @@ const publishPerRequest: Contender = {
 
 const upsertPerRequest: Contender = {
   name: 'upsert-per-request',
-  about: 'a PostgreSQL transaction for each increment, 20 connections, committed before the 200',
+  about: 'one SQL upsert a request, over 20 connections, committed',
   start: async (scope, { folder, profileFolder }) => {
     const postgres = await startDatabase(scope, folder);
     const environment = { DATABASE_URL: postgres.urls.counter };
@@ -89,8 +85,9 @@ const upsertPerRequest: Contender = {
 
 const redisIncrby: Contender = {
   name: 'redis-incrby',
-  about: 'Redis INCRBY for each increment, appendfsync everysec: up to two seconds can be lost',
-  missing: async () => ((await findRedis()) ? undefined : 'there is no redis-server on the PATH'),
+  about: 'one Redis `INCRBY` a request, `everysec`: the last two seconds can be lost',
+  missing: async () =>
+    (await findRedis()) !== undefined ? undefined : 'there is no redis-server on the PATH',
   start: async (scope, { folder, profileFolder }) => {
     const redis = await startRedis(scope, folder);
     const environment = { REDIS_PORT: String(redis.port) };
@@ -108,7 +105,7 @@ const redisIncrby: Contender = {
 
 const natsIncr: Contender = {
   name: 'nats-incr',
-  about: "NATS' own counters (Nats-Incr), a message for each increment, synced before the 200",
+  about: "NATS' own counters (`Nats-Incr`), one publish a request, synced",
   start: async (scope, { folder, profileFolder }) => {
     const counters = await startNatsCounters(scope, folder);
     const environment = { NATS_URL: counters.url };
@@ -139,5 +136,5 @@ async function startFront(
     readyLine: 'listening',
     profileFolder,
   });
-  return { url: `http://127.0.0.1:${port}`, processes: [program] };
+  return { url: `http://127.0.0.1:${port}`, processes: [{ ...program, servesHttp: true }] };
 }

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { StartError } from '../../mesh/servers/start-error.ts';
 import { bulk } from './bulk.ts';
-import { client } from './client.ts';
 import { contenders } from './contenders.ts';
 import { counters } from './counters.ts';
 import { drain } from './drain.ts';
@@ -11,6 +10,7 @@ import { WrongSums } from './harness/contender.ts';
 import { checkLoadGenerator, LoadFailed, NoLoadGenerator } from './harness/load.ts';
 import { describeMachine, formatMachine } from './harness/machine.ts';
 import { closeScopesOnSignals } from './harness/scope.ts';
+import { PAGES, writeDocs } from './harness/write-docs.ts';
 import { hotKey } from './hot-key.ts';
 import { idempotency } from './idempotency.ts';
 import { idle } from './idle.ts';
@@ -25,7 +25,6 @@ import { tableSize } from './table-size.ts';
 const BENCHMARKS: Record<string, Benchmark> = {
   contenders,
   bulk,
-  client,
   counters,
   drain,
   flush,
@@ -50,13 +49,16 @@ async function main(): Promise<void> {
   const machine = await describeMachine();
   process.stdout.write(`${benchmark.about}\n${formatMachine(machine)}\n\n`);
   const say = (line: string) => void process.stderr.write(`${line}\n`);
-  const { report, figures, isIncomplete } = await benchmark.run(options, say);
+  const { report, figures, docs, isIncomplete } = await benchmark.run(options, say);
   process.stdout.write(`\n${report}\n`);
-  if (isIncomplete === true) process.exitCode = 1;
   if (options.json !== undefined) {
     const all = { benchmark: options.name, options, machine, figures };
     writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`);
   }
+  if (isIncomplete === true) process.exitCode = 1;
+  if (!options.writeDocs || docs === undefined) return;
+  if (isIncomplete === true) say(`${PAGES.join(' and ')} are unchanged: figures are missing`);
+  else writeDocs(docs, machine, options);
 }
 
 main().catch((error: unknown) => {

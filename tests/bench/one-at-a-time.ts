@@ -1,4 +1,5 @@
 import { measureOptions, type Benchmark } from './harness/benchmark.ts';
+import { runsOf } from './harness/compare-runs.ts';
 import { measureDisk } from './harness/disk.ts';
 import { measure } from './harness/measure.ts';
 import { medianOf } from './harness/median.ts';
@@ -26,9 +27,7 @@ export const oneAtATime: Benchmark = {
       medianOf(await measureDisk(makeFolder(scope), SYNCS)),
     );
     const p50 = (name: string) =>
-      medianOf(
-        measured.runs.filter(({ contender }) => contender === name).map(({ load }) => load.p50Ms),
-      );
+      medianOf(runsOf(name, measured.runs).map(({ load }) => load.p50Ms));
     const bound = p50(ceiling.name) + 2 * fdatasyncMs;
     const verdict =
       `fdatasync p50 ${fdatasyncMs.toFixed(3)} ms. The mesh's p50 is ${p50(mesh.name).toFixed(3)} ms; ` +

@@ -34,7 +34,7 @@ export const soak: Benchmark = {
       const start = { folder, profileFolder };
       const mesh = await startMesh(scope, start, { gateways, counters });
       const { load: shape, warmupSeconds } = measureOptions(options, say);
-      const url = `${mesh.url}/increment`;
+      const { url } = mesh;
       const sent: Sent[] = [await runLoad(url, { ...shape, seconds: warmupSeconds })];
       const capacity = await runLoad(url, shape);
       sent.push(capacity);

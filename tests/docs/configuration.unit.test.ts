@@ -9,7 +9,7 @@ import { MeshSettings } from '../../mesh/local/config.ts';
 import { TelemetrySettings } from '../../telemetry/settings.ts';
 import { permissionsOf } from '../../nats/permissions.ts';
 import { PROBLEMS } from '../../schema/http/problem.ts';
-import { codeOf, readPages, readText, ROOT } from './pages.ts';
+import { blockOf, codeOf, readPages, readText, replaceBlock, ROOT } from './pages.ts';
 
 const CONFIGURATION = 'docs/configuration.md';
 const HTTP_API = 'docs/http-api.md';
@@ -26,6 +26,7 @@ const OTHER_NAMES = [
   'XDG_CONFIG_HOME',
   'CHROMIUM_BIN',
   'UPDATE_DOCS',
+  'NODE_OPTIONS',
   'POWER_CUTS',
   'INCREMENTS_DEAD',
   'OTEL_LOGS_EXPORTER',
@@ -85,15 +86,9 @@ function indent(line: string): string {
 /** Compares a table with what stands between its markers, or writes it there. */
 function compare(t: Test, path: string, name: string, table: string): void {
   const text = readText(path);
-  const between = new RegExp(`(<!-- ${name}: [^\\n]* -->\\n\\n)([^]*?)(\\n*<!-- end -->)`);
-  const found = between.exec(text);
   if (process.env['UPDATE_DOCS'] === '1') {
-    const updated = text.replace(
-      between,
-      (_all, start: string) => `${start}${table}\n\n<!-- end -->`,
-    );
-    writeFileSync(join(ROOT, path), updated);
-  } else t.equal(found?.[2]?.trim(), table, `${path}: ${name}`);
+    writeFileSync(join(ROOT, path), replaceBlock(text, name, table));
+  } else t.equal(blockOf(text, name), table, `${path}: ${name}`);
 }
 
 function tableOfSettings(schema: TObject): string {

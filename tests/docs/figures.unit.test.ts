@@ -8,7 +8,11 @@ import {
   SERVICE_CONNECTIONS_MAX,
   TEMP_FILE_LIMIT,
 } from '../../schema/database/role-settings.ts';
-import { readText } from './pages.ts';
+import { clientContenders } from '../bench/client.ts';
+import type { Contender } from '../bench/harness/contender.ts';
+import { BLOCK, PAGES } from '../bench/harness/write-docs.ts';
+import { lineUp } from '../bench/lineup.ts';
+import { blockOf, readText } from './pages.ts';
 
 /** As a comment writes them. */
 const WORDS: Record<number, string> = { 3: 'Three', 4: 'Four', 5: 'Five', 6: 'Six' };
@@ -69,18 +73,19 @@ void t.test('versions that a page names are those that are used', (t) => {
   t.end();
 });
 
-void t.test('the benchmarks of the README are rows of docs/benchmarks.md', (t) => {
-  const measured = readText('docs/benchmarks.md');
-  const section = readText('README.md').split('## Benchmarks')[1]?.split('\n## ')[0] ?? '';
-  const rows = [
-    ...section.matchAll(/\| \**(\d[\d ]+\d)\** \| \**([\d.]+) ms\** \| \**([\d.]+) ms\** \|/g),
-  ];
-  t.equal(rows.length, 4);
-  for (const [, rate = '', p50 = '', p99 = ''] of rows) {
-    const row =
-      measured.split('\n').find((line) => line.replaceAll('*', '').includes(`| ${rate} |`)) ?? '';
-    t.match(row.replaceAll('*', ''), `| ${p50} | ${p99} |`, rate);
-  }
+void t.test('README and docs/benchmarks.md show the same whole run of the benchmark', (t) => {
+  const [readme = '', ...others] = PAGES.map((page) => blockOf(readText(page), BLOCK));
+  for (const other of others) t.equal(other, readme);
+  const [head = ''] = readme.split('\n');
+  t.match(head, /^Measured on 20\d\d-\d\d-\d\d by `npm run bench -- .+` on \d+ × .+, \d+ GiB, /);
+  t.match(head, /An fdatasync takes [\d.]+ ms, a byte to another process and back [\d.]+ µs;/);
+  const one = { gateways: 1, counters: 1 };
+  const rows = (contenders: Contender[], times: number) => {
+    for (const { about } of contenders)
+      t.equal(readme.split(`| ${about} `).length - 1, times, about);
+  };
+  rows(lineUp(one), 2);
+  rows(clientContenders(one), 1);
   t.end();
 });
 

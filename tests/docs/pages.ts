@@ -61,3 +61,18 @@ export function anchorsOf(text: string): Set<string> {
   }
   return anchors;
 }
+
+/** What stands between `<!-- name: … -->` and `<!-- end -->`; undefined where there is no such block. */
+export function blockOf(text: string, name: string): string | undefined {
+  return between(name).exec(text)?.[2]?.trim();
+}
+
+/** The text with another content between these markers. @throws Error where there are none */
+export function replaceBlock(text: string, name: string, content: string): string {
+  if (!between(name).test(text)) throw new Error(`no block ${name}: put its markers into the page`);
+  return text.replace(between(name), (_all, start: string) => `${start}${content}\n\n<!-- end -->`);
+}
+
+function between(name: string): RegExp {
+  return new RegExp(`(<!-- ${name}: [^\\n]* -->\\n\\n)([^]*?)(\\n*<!-- end -->)`);
+}

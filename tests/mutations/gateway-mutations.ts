@@ -44,6 +44,27 @@ export const GATEWAY_MUTATIONS: Mutation[] = [
     tests: ['tests/gateway/increments/submission-queue.unit.test.ts'],
   },
   {
+    promise: 'the next message is under way before the last one is answered',
+    file: 'gateway/increments/group-commit.ts',
+    find: 'answers.push(() => {\n        for (const { resolve } of pack) resolve(receipt);\n      });',
+    replacement: 'for (const { resolve } of pack) resolve(receipt);',
+    tests: ['tests/gateway/increments/group-commit.unit.test.ts'],
+  },
+  {
+    promise: 'clients that were answered together leave together',
+    file: 'gateway/increments/submission-queue.ts',
+    find: 'return isExpecting && turnsHeld < holdTurns',
+    replacement: 'return isExpecting && turnsHeld < 0',
+    tests: ['tests/gateway/increments/submission-queue.unit.test.ts'],
+  },
+  {
+    promise: 'a message does not wait for clients that stay away',
+    file: 'gateway/increments/submission-queue.ts',
+    find: 'isExpecting && turnsHeld < holdTurns &&',
+    replacement: 'isExpecting &&',
+    tests: ['tests/gateway/increments/submission-queue.unit.test.ts'],
+  },
+  {
     promise: 'what expires in a message is not said to be stored nowhere',
     file: 'gateway/increments/group-commit.ts',
     find: "for (const { reject } of outcomeUnknown) reject(notAccepted('outcome-unknown'));",
@@ -68,7 +89,7 @@ export const GATEWAY_MUTATIONS: Mutation[] = [
   {
     promise: 'a drain waits for what is in flight',
     file: 'gateway/increments/group-commit.ts',
-    find: '    isDraining = true;\n    if (queue.isIdle) drained.resolve();',
+    find: '    isDraining = true;\n    if (isDone()) drained.resolve();',
     replacement: '    isDraining = true;\n    drained.resolve();',
     tests: ['tests/gateway/increments/group-commit.unit.test.ts'],
   },
@@ -190,7 +211,7 @@ export const GATEWAY_MUTATIONS: Mutation[] = [
   {
     promise: 'no page makes another name of a gateway its own',
     file: 'gateway/auth/foreign-pages.ts',
-    find: 'host !== undefined && !isOwnHost(host, options)',
+    find: 'host !== undefined && !isOwn(host)',
     replacement: "host === ''",
     tests: ['tests/gateway/auth/foreign-pages.unit.test.ts'],
   },

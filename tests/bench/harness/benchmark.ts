@@ -12,12 +12,15 @@ export interface Outcome {
   report: string;
   /** For programs: everything that was measured. */
   figures: unknown;
+  /** For README.md and docs/benchmarks.md, where everything that belongs there was measured. */
+  docs?: string;
   /** Whether something has no figures because its sums were not exact. */
   isIncomplete?: boolean;
 }
 
 export function measureOptions(options: BenchOptions, say: (line: string) => void): MeasureOptions {
-  const { rounds, warmupSeconds, profileFolder, connections, seconds, keys, rate } = options;
+  const { rounds, warmupSeconds, profileFolder, seconds, keys, rate } = options;
+  const [connections = 1] = options.connections;
   return {
     rounds,
     warmupSeconds,

@@ -4,10 +4,12 @@ import type { Scope } from './scope.ts';
 /** Something that increments can be posted to. */
 export interface Contender {
   name: string;
-  /** One line: what it does, and what a 200 of it means. */
+  /** One line of Markdown: what it does, and what a 200 of it means. */
   about: string;
   /** What its load has otherwise than the others'. */
   load?: Partial<LoadShape>;
+  /** Who sends it, where that is not wrk. */
+  send?: (url: string, shape: LoadShape) => Promise<Sent>;
   /** Why it can't run here; undefined where it can. */
   missing?: () => Promise<string | undefined>;
   start: (scope: Scope, options: StartOptions) => Promise<Running>;
@@ -49,6 +51,8 @@ export interface MeasuredProcess {
   pid: number;
   /** PostgreSQL has a process for each connection. */
   isFamily?: boolean;
+  /** It answers HTTP: a gateway, or what stands in its place. */
+  servesHttp?: boolean;
 }
 
 export interface Checked {

@@ -29,6 +29,8 @@ export interface Sent {
   /** The sum that was sent for each key. */
   sums: Map<string, number>;
   requestsPerSecond: number;
+  /** As its sender counts: the client's buffer adds up before it sends. */
+  incrementsPerSecond: number;
   p50Ms: number;
   p90Ms: number;
   p99Ms: number;
@@ -47,7 +49,7 @@ export class LoadFailed extends Error {
   override readonly name = 'LoadFailed';
 }
 
-/** Puts wrk on an address. Percentiles are wrk's own, corrected for coordinated omission. */
+/** Puts wrk on an address without a path. Percentiles are wrk's own, corrected for coordinated omission. */
 export async function runLoad(url: string, shape: LoadShape): Promise<Sent> {
   const { connections, seconds, keys, spread, once, batch, rate } = shape;
   const settings = { seconds, keys, spread, tag: nextTag++, once: once && 1, batch, rate };
@@ -77,6 +79,7 @@ export async function runLoad(url: string, shape: LoadShape): Promise<Sent> {
     ...books,
     sums: new Map(Object.entries(sums)),
     requestsPerSecond: books.requests / seconds,
+    incrementsPerSecond: books.increments / seconds,
     cpuSeconds: output.cpuSeconds,
   };
 }
@@ -84,7 +87,10 @@ export async function runLoad(url: string, shape: LoadShape): Promise<Sent> {
 /** Loads share their keys, but no idempotency key. */
 let nextTag = 1;
 
-interface Books extends Omit<Sent, 'sums' | 'requestsPerSecond' | 'cpuSeconds'> {
+interface Books extends Omit<
+  Sent,
+  'sums' | 'requestsPerSecond' | 'incrementsPerSecond' | 'cpuSeconds'
+> {
   sums: Record<string, number>;
   answered: number;
   failed: number;

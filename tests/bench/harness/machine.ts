@@ -5,8 +5,11 @@ import { findBinaries } from '../../../mesh/servers/postgres-cluster.ts';
 import { runProgram } from '../../../mesh/servers/run-program.ts';
 import { measureDisk } from './disk.ts';
 import { medianOf } from './median.ts';
+import { findRedis } from './redis.ts';
 import { withScope } from './scope.ts';
 import { makeFolder } from './servers.ts';
+import { formatNumber } from './table.ts';
+import { measureWakeUp } from './wake-up.ts';
 
 /** Linux' number for file systems in memory, on which an fsync costs nothing. */
 const TMPFS = 0x01021994;
@@ -16,21 +19,20 @@ export interface Machine {
   processors: string;
   memoryGib: number;
   system: string;
-  node: string;
-  natsServer: string;
-  postgres: string;
+  /** Of Node and of the servers, as `name version`. */
+  versions: string[];
   /** A write of 4 KiB that is on the disk, in milliseconds: the median of some. */
   fdatasyncMs: number;
+  /** A byte to another process and back over loopback TCP, in microseconds: the median of some. */
+  wakeUpUs: number;
   isDiskMemory: boolean;
   /** Of the minute before; other work on the machine spoils the figures. */
   loadAverage: number;
 }
 
 export async function describeMachine(): Promise<Machine> {
-  const version = await runProgram(await findNatsServer(), ['--version'], { timeoutMs: 5_000 });
-  const postgres = await runProgram((await findBinaries()).postgres, ['--version'], {
-    timeoutMs: 5_000,
-  });
+  const loadAverage = loadavg()[0] ?? Number.NaN;
+  const redis = await findRedis();
   const { fdatasyncMs, isDiskMemory } = await withScope(async (scope) => {
     const folder = makeFolder(scope);
     return {
@@ -42,23 +44,36 @@ export async function describeMachine(): Promise<Machine> {
     date: new Date().toISOString(),
     processors: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}`,
     memoryGib: Math.round(totalmem() / 1024 ** 3),
-    system: `${type()} ${release()}`,
-    node: process.version,
-    natsServer: version.trim(),
-    postgres: postgres.trim(),
+    system: `${type()} ${release().split('-')[0]}`,
+    versions: [
+      `Node ${process.versions.node}`,
+      `nats-server ${versionIn(await askVersion(await findNatsServer()))}`,
+      `PostgreSQL ${versionIn(await askVersion((await findBinaries()).postgres))}`,
+      ...(redis === undefined ? [] : [`Redis ${versionIn(redis)}`]),
+    ],
     fdatasyncMs,
+    wakeUpUs: medianOf(await measureWakeUp()),
     isDiskMemory,
-    loadAverage: loadavg()[0] ?? Number.NaN,
+    loadAverage,
   };
 }
 
+/** In one line of Markdown. */
 export function formatMachine(machine: Machine): string {
-  const { processors, memoryGib, system, node, fdatasyncMs, loadAverage } = machine;
-  const lines = [
-    `${processors}, ${memoryGib} GiB, ${system}`,
-    `node ${node}, ${machine.natsServer}, ${machine.postgres}`,
-    `fdatasync ${fdatasyncMs.toFixed(2)} ms, load average before ${loadAverage.toFixed(2)}`,
-  ];
-  if (machine.isDiskMemory) lines.push('CAUTION: the disk is memory, so durability costs nothing');
-  return lines.join('\n');
+  const { processors, memoryGib, system, versions, fdatasyncMs, wakeUpUs } = machine;
+  return [
+    `${processors}, ${memoryGib} GiB, ${system}; ${versions.join(', ')}.`,
+    `An fdatasync takes ${formatNumber(fdatasyncMs)} ms,`,
+    `a byte to another process and back ${formatNumber(wakeUpUs)} µs;`,
+    `load average before: ${machine.loadAverage.toFixed(2)}.`,
+    ...(machine.isDiskMemory ? ['CAUTION: the disk is memory, so durability costs nothing.'] : []),
+  ].join(' ');
+}
+
+function askVersion(program: string): Promise<string> {
+  return runProgram(program, ['--version'], { timeoutMs: 5_000 });
+}
+
+function versionIn(text: string): string {
+  return /\d+(\.\d+)+/.exec(text)?.[0] ?? text.trim();
 }

@@ -8,6 +8,7 @@ import {
 } from './contender.ts';
 import { LoadFailed, runLoad, type LoadShape, type Sent } from './load.ts';
 import { readUsage, type Usage } from './process-usage.ts';
+import { orderOfRound } from './order-of-round.ts';
 import { withScope } from './scope.ts';
 import { makeFolder } from './servers.ts';
 
@@ -33,6 +34,7 @@ export interface Run {
 /** From the first request until everything is stored, the warm-up excepted. */
 export interface ProcessUsage extends Usage {
   process: string;
+  servesHttp: boolean;
   /** How often it made sure of the disk, where that is known. */
   syncs?: number;
 }
@@ -45,7 +47,8 @@ export interface Measured {
   failures: Map<string, string>;
 }
 
-/** Runs contenders in turn, round by round, so that a machine that changes changes for all. */
+/** Runs contenders in turn, round by round, so that a machine that changes changes for all. One
+ * that has failed is not run again. */
 export async function measure(contenders: Contender[], options: MeasureOptions): Promise<Measured> {
   const present: Contender[] = [];
   for (const contender of contenders) {
@@ -56,7 +59,7 @@ export async function measure(contenders: Contender[], options: MeasureOptions):
   const runs: Run[] = [];
   const failures = new Map<string, string>();
   for (let round = 1; round <= options.rounds; round++) {
-    for (const contender of present) {
+    for (const contender of orderOfRound(present, round)) {
       if (failures.has(contender.name)) continue;
       try {
         const run = await runOnce(contender, round, options);
@@ -81,13 +84,13 @@ function runOnce(contender: Contender, round: number, options: MeasureOptions): 
     const folder = makeFolder(scope);
     const running = await contender.start(scope, { folder, profileFolder });
     const shape = { ...options.load, ...contender.load };
-    const url = `${running.url}${(shape.batch ?? 1) > 1 ? '/increments' : '/increment'}`;
-    const sent: Sent[] = [];
-    if (warmupSeconds > 0) sent.push(await runLoad(url, { ...shape, seconds: warmupSeconds }));
+    const send = (seconds: number) =>
+      (contender.send ?? runLoad)(running.url, { ...shape, seconds });
+    const sent: Sent[] = warmupSeconds > 0 ? [await send(warmupSeconds)] : [];
 
     const before = await readAll(running);
     const startedAt = performance.now();
-    const { sums, ...load } = await runLoad(url, shape);
+    const { sums, ...load } = await send(shape.seconds);
     const checked = await running.check([...sent, { ...load, sums }]);
     const settleSeconds = (performance.now() - startedAt) / 1000 - shape.seconds;
     const after = await readAll(running);
@@ -97,14 +100,15 @@ function runOnce(contender: Contender, round: number, options: MeasureOptions): 
 }
 
 interface Reading {
-  processes: { process: string; usage: Usage | undefined }[];
+  processes: { process: string; servesHttp: boolean; usage: Usage | undefined }[];
   disks: Record<string, DiskUse>;
 }
 
 async function readAll({ processes, readDisk }: Running): Promise<Reading> {
   return {
-    processes: processes.map(({ name, pid, isFamily }) => ({
+    processes: processes.map(({ name, pid, isFamily, servesHttp = false }) => ({
       process: name,
+      servesHttp,
       usage: readUsage(pid, isFamily),
     })),
     disks: (await readDisk?.()) ?? {},
@@ -112,7 +116,7 @@ async function readAll({ processes, readDisk }: Running): Promise<Reading> {
 }
 
 function subtract(after: Reading, before: Reading): ProcessUsage[] {
-  return after.processes.flatMap(({ process, usage }, index) => {
+  return after.processes.flatMap(({ process, servesHttp, usage }, index) => {
     const earlier = before.processes[index]?.usage;
     if (usage === undefined || earlier === undefined) return [];
     const disk = after.disks[process];
@@ -125,6 +129,7 @@ function subtract(after: Reading, before: Reading): ProcessUsage[] {
       {
         ...usage,
         process,
+        servesHttp,
         cpuSeconds: usage.cpuSeconds - earlier.cpuSeconds,
         writtenMib,
         ...(disk && { syncs: disk.syncs - (earlierDisk?.syncs ?? 0) }),

@@ -1,8 +1,7 @@
 import { findFreePort } from '../../../mesh/servers/ports.ts';
 import { checkMesh } from './check-mesh.ts';
-import type { Contender, Running, StartOptions } from './contender.ts';
+import type { Contender, MeasuredProcess, Running, StartOptions } from './contender.ts';
 import type { LoadShape } from './load.ts';
-import type { Program } from './program.ts';
 import type { Scope } from './scope.ts';
 import {
   countMessages,
@@ -55,7 +54,7 @@ export async function startMesh(
   ]);
   const port = await findFreePort();
   const metrics: RunningMesh['metrics'] = { gateways: [], counters: [] };
-  const programs: Program[] = [];
+  const programs: MeasuredProcess[] = [];
 
   const start = async (kind: 'gateway' | 'counter', number: number, variables: object) => {
     const environment: NodeJS.ProcessEnv = { ...variables };
@@ -64,7 +63,7 @@ export async function startMesh(
     const service = await startService(scope, kind, options);
     if (environment['OTEL_METRICS_EXPORTER'] !== 'none')
       metrics[`${kind}s`].push(service.metricsUrl);
-    programs.push(service);
+    programs.push({ ...service, servesHttp: kind === 'gateway' });
   };
   for (let number = 0; number < options.counters; number++) {
     await start('counter', number, options.counterEnvironment ?? {});

@@ -14,10 +14,11 @@ export interface Redis {
   read: (keys: string[]) => Promise<Map<string, string>>;
 }
 
-export function findRedis(): Promise<boolean> {
+/** What redis-server says of its version; undefined where there is none. */
+export function findRedis(): Promise<string | undefined> {
   return runProgram('redis-server', ['--version'], { timeoutMs: 5_000 }).then(
-    () => true,
-    () => false,
+    (text) => text,
+    () => undefined,
   );
 }
 

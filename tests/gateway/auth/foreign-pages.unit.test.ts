@@ -1,6 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import t from 'tap';
-import { findForeign, type ForeignPagesOptions } from '../../../gateway/auth/foreign-pages.ts';
+import {
+  createForeignCheck,
+  type ForeignPagesOptions,
+} from '../../../gateway/auth/foreign-pages.ts';
 import { makeKeys } from '../../support/counters.ts';
 import { buildTestGateway } from '../test-gateway.ts';
 
@@ -13,7 +16,7 @@ const LOOPBACK: ForeignPagesOptions = {
 const OPEN = { ...LOOPBACK, listeningHost: '0.0.0.0', hasOtherAddresses: true };
 
 const codeOf = (headers: IncomingHttpHeaders, options = LOOPBACK, method = 'POST') =>
-  findForeign({ method, headers }, options)?.code;
+  createForeignCheck(options)({ method, headers })?.code;
 
 const OWN = [
   'localhost',

@@ -35,6 +35,7 @@ function createBroker(t: Test, { deadlineMs = 60_000 } = {}) {
     packMax: 500,
     inFlightMax: 2,
     lateMs: 1_000,
+    holdTurns: 3,
     waitingMax: 100,
     waitingBytesMax: 1_000,
     deadlineMs,
@@ -62,10 +63,42 @@ void t.test('what is submitted in one turn shares a message and its receipt', as
     await receipts,
     Array.from({ length: 3 }, () => ({ id: 'id-1', sequence: 7 })),
   );
-  await nextTurn();
+  for (let turn = 0; turn < 5; turn++) await nextTurn();
   t.equal(messages[1]?.body, 'id-2: d');
   messages[1]?.answer({ sequence: 8 });
   t.strictSame(await later, { id: 'id-2', sequence: 8 });
+});
+
+void t.test('the next message is under way before the last one is answered', async (t) => {
+  const { messages, submit } = createBroker(t);
+  const answered: number[] = [];
+  const first = submit('a').then(() => answered.push(messages.length));
+  await nextTurn();
+  void submit('b');
+  messages[0]?.answer({ sequence: 1 });
+  await first;
+  t.strictSame(answered, [2]);
+});
+
+void t.test('clients that were answered together leave together, once most are back', async (t) => {
+  const { messages, submit } = createBroker(t);
+  const letters = Array.from('abcdefghij');
+  const stored = Promise.all(letters.map(submit));
+  await nextTurn();
+  messages[0]?.answer({ sequence: 1 });
+  await stored;
+  for (const letter of letters.slice(0, 5)) void submit(letter);
+  await nextTurn();
+  t.equal(messages.length, 1, 'half of them wait for the others');
+  for (const letter of letters.slice(5)) void submit(letter);
+  await nextTurn();
+  t.equal(messages[1]?.body, 'id-2: a,b,c,d,e,f,g,h,i,j');
+
+  messages[1]?.answer({ sequence: 2 });
+  await nextTurn();
+  void submit('k');
+  for (let turn = 0; turn < 5; turn++) await nextTurn();
+  t.equal(messages[2]?.body, 'id-3: k', 'and do not wait for long');
 });
 
 void t.test(

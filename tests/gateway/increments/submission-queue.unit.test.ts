@@ -12,6 +12,7 @@ const OPTIONS = {
   packMax: 3,
   inFlightMax: 2,
   lateMs: 5,
+  holdTurns: 0,
 };
 const BYTES_MAX = 100;
 
@@ -51,6 +52,44 @@ void t.test('a second message leaves only when the first is late, and no third',
   t.equal(wakeAt(true), 1_000);
   finish(first);
   t.equal(take(500, BYTES_MAX)?.length, 1);
+  t.end();
+});
+
+void t.test('a message waits some turns for the clients that were answered last', (t) => {
+  const { queue, submit, take, finish, wakeAt } = createQueue({ packMax: 20, holdTurns: 2 });
+  const takeMany = (count: number) => {
+    for (let added = 0; added < count; added++) submit();
+    return take(0, BYTES_MAX);
+  };
+  finish(takeMany(1)!);
+  const single = takeMany(1);
+  t.equal(single?.length, 1, 'a single client waits for nobody');
+  finish(single!);
+
+  finish(takeMany(10)!);
+  t.equal(takeMany(6), undefined, 'ten were answered, six are back');
+  t.ok(queue.isHolding);
+  t.equal(wakeAt(true), 1_000, 'and no timer is needed');
+  const most = takeMany(3);
+  t.equal(most?.length, 9, 'most of them are enough');
+  t.notOk(queue.isHolding);
+
+  finish(most!);
+  t.equal(takeMany(1), undefined);
+  t.equal(takeMany(0), undefined);
+  const few = takeMany(0);
+  t.equal(few?.length, 1, 'after two turns it leaves with what is there');
+  t.end();
+});
+
+void t.test('a message waits for nobody while another one is late', (t) => {
+  const { submit, take, finish } = createQueue({ packMax: 20, holdTurns: 2 });
+  for (let added = 0; added < 10; added++) submit();
+  finish(take(0, BYTES_MAX)!);
+  for (let added = 0; added < 10; added++) submit();
+  t.equal(take(0, BYTES_MAX)?.length, 10);
+  submit();
+  t.equal(take(5, BYTES_MAX)?.length, 1);
   t.end();
 });
 
@@ -96,8 +135,8 @@ void t.test('nothing is lost, doubled or reordered, whatever comes in whichever 
     fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(8) }),
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-      const { queue, submit } = createQueue();
+    fc.property(fc.array(step, { maxLength: 200 }), fc.nat(3), (steps, holdTurns) => {
+      const { queue, submit } = createQueue({ holdTurns });
       const added: Submission[] = [];
       const seen: Submission[] = [];
       const inFlight: Submission[][] = [];
