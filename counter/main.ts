@@ -10,6 +10,7 @@ import {
 } from '../nats/connect.ts';
 import { followDenials } from '../nats/denials.ts';
 import { CLEAR_SUBJECT } from '../nats/channel.ts';
+import { leaveSilentBroker } from '../nats/leave-silent-broker.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { answerGateways } from '../nats/requests.ts';
 import { createPuller } from '../nats/pull.ts';
@@ -95,6 +96,7 @@ async function main(): Promise<void> {
   stopSteps.push(() => database.destroy());
 
   const watch = watchConnection(connection);
+  leaveSilentBroker(connection, watch, (line) => log.warn(line));
   const manager = await managerOf(connection, { timeout: 3_000 });
   let service: CounterService | undefined;
   const readHeld = () => service?.held ?? NOTHING_HELD;

@@ -15,6 +15,7 @@ import {
 import { followDenials } from '../nats/denials.ts';
 import { answerDiscovery } from '../nats/discovery.ts';
 import { HEARTBEAT_SUBJECT, openChannel, RATE_LIMIT_SUBJECT } from '../nats/channel.ts';
+import { leaveSilentBroker } from '../nats/leave-silent-broker.ts';
 import { createPublisher } from '../nats/publisher.ts';
 import { watchStream, type StreamWatch } from '../nats/stream-watch.ts';
 import { INCREMENTS } from '../nats/streams.ts';
@@ -120,6 +121,7 @@ async function main(): Promise<void> {
   stopSteps.push(() => connection.close());
   void followDenials(connection, accessOf(connection), (line) => log.error(line));
   const watch = watchConnection(connection);
+  leaveSilentBroker(connection, watch, (line) => log.warn(line));
   watch.onChange((isConnected) => {
     if (isConnected) log.info('the broker is back');
     else log.warn('the broker is away: increments wait, then get a 503');
@@ -170,14 +172,13 @@ async function main(): Promise<void> {
     waitingMax: config.WAITING_MAX,
     onPublished: stats.published,
   });
-  const heartbeats = openChannel(connection, HEARTBEAT_SUBJECT);
   const reports = collectReports({
-    heartbeats,
+    heartbeats: openChannel(connection, HEARTBEAT_SUBJECT),
     readOwn: readHeartbeat,
     onBroken: (forget) => watch.onChange(forget),
   });
   const readRisk = listenForRisk({
-    heartbeats,
+    reports,
     readDatabaseId: () => readDatabaseId(database),
     onChange: (risk) => {
       if (risk === undefined) log.info('no counter service reports a risk any more');

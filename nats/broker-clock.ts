@@ -1,3 +1,5 @@
+import { CLOCK_AHEAD_MS_MAX } from '../schema/bounds.ts';
+
 /** This machine's two clocks: one can be set, the other stops while the machine sleeps. */
 export interface Clocks {
   /** Milliseconds since 1970. */
@@ -8,9 +10,6 @@ export interface Clocks {
 
 /** An answer that takes longer has a time that has passed. */
 export const CLOCK_ANSWER_MS_MAX = 1_000;
-
-/** Smaller differences are usual, and harmless. */
-export const CLOCK_AHEAD_MS_MAX = 2_000;
 
 /** If the two clocks differ by more than this, one was set or the machine has slept. */
 const CLOCKS_APART_MS_MAX = 10_000;

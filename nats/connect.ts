@@ -6,6 +6,7 @@ import {
   errors,
   type NatsConnection,
   type NodeConnectionOptions,
+  type Server,
 } from '@nats-io/transport-node';
 import type { NatsAccess } from './access-settings.ts';
 import { describeDenial, findDenial } from './denials.ts';
@@ -70,6 +71,7 @@ export async function connectToNats(options: ConnectOptions): Promise<NatsConnec
         maxReconnectAttempts: -1,
         reconnectTimeWait: 250,
         reconnectJitter: 250,
+        reconnectToServer: findLeastRecentlyTried,
         // A password that is being rotated is refused for a while.
         ignoreAuthErrorAbort: true,
         noAsyncTraces: true,
@@ -109,6 +111,11 @@ export function accessOf(connection: NatsConnection): RoleAccess {
   const access = ACCESSES.get(connection);
   if (access === undefined) throw new TypeError('the connection is not one of connectToNats()');
   return access;
+}
+
+/** The client itself would first try the one that was just left. */
+function findLeastRecentlyTried(servers: readonly Server[]): Server | null {
+  return servers.toSorted((left, right) => left.lastConnect - right.lastConnect)[0] ?? null;
 }
 
 /** A subject below which the connection's user may hear answers. */

@@ -1,5 +1,4 @@
-/** The table is at most this far behind the accepted increments. */
-export const STALENESS_MS_MAX = 10_000;
+import { STALENESS_MS_MAX } from '../../schema/bounds.ts';
 
 const SAFETY_MS = 500;
 /** Spreads services that started together over a short time. */

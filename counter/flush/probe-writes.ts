@@ -10,6 +10,38 @@ import { upsertCounters } from './upsert-counters.ts';
 const COUNTERS_TRIED = 3;
 const KEYS_TRIED = 20;
 
+/** Nobody waits long for the locks of a probe, and somebody's lock is named sooner than a flush would. */
+const LOCK_TIMEOUT = '1s';
+
+/**
+ * The other tables that a flush may write, without a row: a right that is missing there must not make dead
+ * letters of what needs it.
+ */
+const TOUCH_OTHERS = `
+  with claimed as (insert into idempotency_keys select * from idempotency_keys where false),
+    dead as (insert into dead_letters select * from dead_letters where false),
+    parked as (insert into parked_messages select * from parked_messages where false),
+    unparked as (delete from parked_messages where false),
+    corrected as (update ledger set increments = increments where false),
+    replaced as (delete from ledger where false)
+  update streams set complete_through = complete_through where false`;
+
+/** The same as in steps, in one round trip, since idle services do it all the time. An exception takes it back. */
+const AT_ONCE = `
+  do $probe$ begin
+    perform set_config('lock_timeout', '${LOCK_TIMEOUT}', true);
+    set constraints all immediate;
+    insert into ledger (incarnation, id, sequence, stored_at, digest, increments, total)
+      values (0, gen_random_uuid(), 1 + (random() * 1e14)::bigint, now(), gen_random_uuid(), 1, 1)
+      on conflict do nothing;
+    insert into increments (key, value) values (gen_random_uuid(), 1)
+      on conflict (key) do update
+      set value = increments.value + excluded.value, updated_at = excluded.updated_at;
+    ${TOUCH_OTHERS};
+    raise sqlstate 'PROBE';
+  exception when sqlstate 'PROBE' then null;
+  end $probe$`;
+
 /**
  * Writes as a flush does, a message and an increment, and takes it back. If the database takes these, an
  * error of a flush comes from what was flushed.
@@ -21,10 +53,21 @@ export async function probeWrites(
   database: Kysely<Database>,
   keys: Iterable<string> = [],
 ): Promise<void> {
+  try {
+    await sql.raw(AT_ONCE).execute(database);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    await probeInSteps(database, keys);
+  }
+}
+
+/** Says of a refusal whether it is of all that is written, or of some keys or the probe at once. */
+async function probeInSteps(database: Kysely<Database>, keys: Iterable<string>): Promise<void> {
   const transaction = await database.startTransaction().execute();
   try {
-    // Somebody's lock is named sooner than a flush would be, and nobody waits long for those of the probe.
-    await sql`set local lock_timeout = '1s'; set constraints all immediate`.execute(transaction);
+    await sql`set local lock_timeout = ${sql.lit(LOCK_TIMEOUT)}; set constraints all immediate`.execute(
+      transaction,
+    );
     const id = randomUUID();
     const message = { id, sequence: randomInt(1, 2 ** 47), storedAtMs: Date.now() };
     // No stream was made in 1970, so no row of a stream is in the way.
@@ -32,7 +75,7 @@ export async function probeWrites(
       { ...message, digest: digest(id), increments: 1, total: 1 },
     ]);
     await addToSome(transaction, keys);
-    await touchOthers(transaction);
+    await sql.raw(TOUCH_OTHERS).execute(transaction);
   } finally {
     // The error that matters is that of the probe; with a lost connection there is nothing to take back.
     await transaction
@@ -40,21 +83,6 @@ export async function probeWrites(
       .execute()
       .catch(() => undefined);
   }
-}
-
-/**
- * The other tables that a flush may write, without a row: a right that is missing there must not make dead
- * letters of what needs it.
- */
-async function touchOthers(db: Kysely<Database>): Promise<void> {
-  await sql`
-    with claimed as (insert into idempotency_keys select * from idempotency_keys where false),
-      dead as (insert into dead_letters select * from dead_letters where false),
-      parked as (insert into parked_messages select * from parked_messages where false),
-      unparked as (delete from parked_messages where false),
-      corrected as (update ledger set increments = increments where false),
-      replaced as (delete from ledger where false)
-    update streams set complete_through = complete_through where false`.execute(db);
 }
 
 async function addToSome(db: Kysely<Database>, keys: Iterable<string>): Promise<void> {

@@ -1,11 +1,11 @@
 import { sql, type Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
 
-/** Of the stream's incarnation: every sequence up to the floor is settled; the last one is stored. */
+/** Of the stream's incarnation: every sequence up to the floor is settled; the last one is, too. */
 export interface SettledThrough {
   incarnation: number;
   floor: number;
-  lastSequence: number;
+  lastSettled: number;
 }
 
 /** How many increments the ledger says are counted, ever. */
@@ -39,7 +39,7 @@ export function createCountedIncrements(db: Kysely<Database>): CountedIncrements
   }
 
   async function read(settled: SettledThrough): Promise<bigint | undefined> {
-    const { incarnation, floor, lastSequence } = settled;
+    const { incarnation, floor, lastSettled } = settled;
     if (isDue) {
       isDue = false;
       const { through, above } = await readAll(db, settled);
@@ -48,7 +48,7 @@ export function createCountedIncrements(db: Kysely<Database>): CountedIncrements
     }
     if (base === undefined || base.incarnation !== incarnation || floor < base.floor)
       return counted;
-    if (floor === base.floor && lastSequence <= floor) return counted;
+    if (floor === base.floor && lastSettled <= floor) return counted;
     const { through, above, prunedThrough } = await readSince(db, base, floor);
     // Some of these rows may have been pruned meanwhile, so they are missed here until all is read anew.
     if (prunedThrough > base.floor) base = undefined;

@@ -7,15 +7,13 @@ import type { Stats } from '../telemetry/stats.ts';
 import { describeDeadLetters } from '../flush/describe-dead-letters.ts';
 import { countParked } from '../parking/count-parked.ts';
 import { StoresDisagree } from '../settle/compare-stores.ts';
-import { readStreamState } from '../settle/stream-state.ts';
+import { readStreamState, type StreamReading } from '../settle/stream-state.ts';
 import { prune } from './prune.ts';
 import { watchBroker } from './watch-broker.ts';
 import { watchTables } from './watch-tables.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 
 const PRUNE_MS = 10_000;
-/** Not only at each flush: a stream that is purged by hand may have nothing to flush. */
-const LOOK_MS = 2_000;
 /**
  * Each flush sends its own dead letters; these were left by a service that died, or while the broker was
  * away.
@@ -56,11 +54,10 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     setInterval(() => void sendDeadLetters(), DEAD_LETTERS_MS),
     setInterval(() => void pruneLedgers(), PRUNE_MS),
     setInterval(startCounting, PARKED_MS),
-    setInterval(compareStores, LOOK_MS),
   ];
   startCounting();
   const stopWatchingTables = watchTables(options);
-  const stopWatchingBroker = watchBroker(options);
+  const stopWatchingBroker = watchBroker({ ...options, onReading: compareStores });
 
   function sendDeadLetters(): Promise<void> {
     sending ??= sendWritten().finally(() => (sending = undefined));
@@ -79,6 +76,8 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
 
   function startCounting(): void {
     if (!watch.isConnected || stores.isDatabaseAway) return;
+    // Where none is parked there is nothing to count; how many are is read as often.
+    if (stats.parked?.messages === 0) return;
     counting ??= countWaiting().finally(() => (counting = undefined));
   }
 
@@ -101,8 +100,9 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     }
   }
 
-  function compareStores(): void {
-    if (watch.isConnected && !stores.isDatabaseAway) void stores.look();
+  /** Not only at each flush: a stream that is purged by hand may have nothing to flush. */
+  function compareStores(reading: StreamReading): void {
+    if (!stores.isDatabaseAway) void stores.look(reading);
   }
 
   async function pruneLedgers(): Promise<void> {

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { JetStreamManager, StreamConfig, StreamInfo } from '@nats-io/jetstream';
+import type { ConsumerInfo, JetStreamManager, StreamConfig, StreamInfo } from '@nats-io/jetstream';
 import type { ConnectionWatch } from '../../nats/connect.ts';
 import { findDenial } from '../../nats/denials.ts';
 import { isRefusal } from '../../nats/error-codes.ts';
@@ -16,13 +16,15 @@ import {
 } from '../../nats/settings.ts';
 import { COUNTER, INCREMENTS, INCREMENTS_DEAD } from '../../nats/streams.ts';
 import type { Log } from '../../telemetry/log.ts';
-import { toReading } from '../settle/stream-state.ts';
+import { toReading, type StreamReading } from '../settle/stream-state.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { createDeadLetterReader } from './read-dead-letters.ts';
 import { judgeReplicas } from './judge-replicas.ts';
 
 /** Lag matters most while nothing is flushed, and anyone with rights may change a setting at any time. */
 const LOOK_MS = 2_000;
+/** Every second look: consumer and dead letters change less than the stream. */
+const OTHERS_MS = 1.5 * LOOK_MS;
 /** While a server may be catching up: one that keeps up is seen with everything in some of the looks. */
 const LOOK_AGAIN_MS = 500;
 /** After a denial, which the server logs each time. */
@@ -33,6 +35,8 @@ export interface BrokerWatchOptions {
   watch: ConnectionWatch;
   /** The shortest ack_wait that leaves time for a flush. */
   ackWaitMsMin: number;
+  /** Called with what was read of the stream, every two seconds. */
+  onReading: (reading: StreamReading) => void;
   stats: Stats;
   log: Log;
 }
@@ -44,9 +48,14 @@ export interface BrokerWatchOptions {
  * @returns a function that stops it.
  */
 export function watchBroker(options: BrokerWatchOptions): () => void {
-  const { manager, watch, ackWaitMsMin, stats, log } = options;
+  const { manager, watch, ackWaitMsMin, onReading, stats, log } = options;
   const sightings: Sightings = new Map();
   const readDeadLetters = createDeadLetterReader(manager);
+  let reportedAt = -Infinity;
+  /** Consumer and dead letters, as they were read last. */
+  let consumer: ConsumerInfo | undefined;
+  let dead: StreamInfo | undefined;
+  let othersReadAt = -Infinity;
   let behindSince: number | undefined;
   let deniedAt = -Infinity;
   /** As it was read last. */
@@ -60,10 +69,18 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
     const increments = await manager.streams.info(INCREMENTS);
     const { config, state } = increments;
     const size = { bytes: state.bytes, bytesMax: Math.max(0, config.max_bytes) };
-    stats.streamSeen(toReading(increments, performance.now() - askedAt), size);
-    const consumer = await manager.consumers.info(INCREMENTS, COUNTER).catch(ignoreMissing);
+    const reading = toReading(increments, performance.now() - askedAt);
+    stats.streamSeen(reading, size);
+    if (askedAt - reportedAt >= LOOK_MS) {
+      reportedAt = askedAt;
+      onReading(reading);
+    }
+    if (askedAt - othersReadAt >= OTHERS_MS || stats.replicas?.isSettling === true) {
+      consumer = await lookAtConsumer();
+      dead = await lookAtDeadLetters().catch(ignoreUnread);
+      othersReadAt = askedAt;
+    }
     const ofConsumer = consumer && findConsumerFaults(consumer, ackWaitMsMin);
-    const dead = await lookAtDeadLetters().catch(ignoreUnread);
     deadConfig = dead?.config ?? deadConfig;
     const ofDead = deadConfig ? findDeadLettersFaults(deadConfig) : [];
     const faults = [...findStreamFaults(config), ...(ofConsumer ?? []), ...ofDead];
@@ -75,6 +92,17 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
     const replicas = replicasOf({ increments, dead, consumer }, { sightings, now });
     behindSince = replicas.every(isCurrent) ? undefined : (behindSince ?? now);
     stats.replicasSeen(judgeReplicas(replicas, now - (behindSince ?? now)));
+  }
+
+  /** While its leader is silent, the stream's still tells of replicas that are lost. */
+  async function lookAtConsumer(): Promise<ConsumerInfo | undefined> {
+    try {
+      return await manager.consumers.info(INCREMENTS, COUNTER);
+    } catch (error) {
+      if (isRefusal(error, 'no-consumer')) return undefined;
+      if (consumer === undefined) throw error;
+      return consumer;
+    }
   }
 
   /** An older configuration of the broker does not let a counter service read them, which is logged as any denial. */
@@ -120,8 +148,4 @@ export function watchBroker(options: BrokerWatchOptions): () => void {
     isStopped = true;
     clearTimeout(timer);
   };
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (!isRefusal(error, 'no-consumer')) throw error;
 }

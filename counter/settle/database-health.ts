@@ -19,13 +19,13 @@ import { checkDurability, UnsafeDatabase } from '../startup/check-database.ts';
 import type { Stats } from '../telemetry/stats.ts';
 
 /** How long a commit or a probe proves that PostgreSQL takes writes. */
-const PROVEN_MS = 2_000;
-/** Together with PROVEN_MS and the second between two heartbeats, about five. */
+const PROVEN_MS = 3_000;
+/** Together with PROVEN_MS and the second between two heartbeats, about six. */
 const ANSWER_MS_MAX = 1_500;
 const ANY_ANSWER_MS_MAX = 500;
 /** How often it is tried again while it takes none. */
 const AWAY_MS = 1_000;
-const LOOK_MS = 250;
+const LOOK_MS = 500;
 const TICK_MS = 100;
 const DETAIL_LENGTH_MAX = 300;
 

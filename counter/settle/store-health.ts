@@ -39,6 +39,8 @@ import {
 import { waitForStores } from './wait-for-stores.ts';
 
 const PROBE_MS = 1_000;
+/** How long a commit waits for what the broker says of the stream. */
+const ANSWER_MS_MAX = 1_000;
 /** Another counter service commits what it holds within ack_wait and the time of a flush. */
 const COMMIT_MS_MAX = 5_000;
 
@@ -69,8 +71,10 @@ export interface StoreHealth {
   readonly disagreement: StoresDisagree | undefined;
   /**
    * Compares the stores. @returns whether it is sure that messages may be pulled; pauses if not.
+   *
+   * @param reading of the stream, if it was read just now.
    */
-  look: () => Promise<boolean>;
+  look: (reading?: StreamReading) => Promise<boolean>;
   /**
    * The incarnation to write the ledger rows of held messages under.
    *
@@ -107,6 +111,7 @@ export async function openStores(
   health.watch();
   let reconnectedAtMs = 0;
   let settled: SettledThrough | undefined;
+  let recordedFloor: number | undefined;
   watch.onChange((isConnected) => {
     if (isConnected) reconnectedAtMs = brokerTimeMs();
     log[isConnected ? 'info' : 'warn'](`the broker is ${isConnected ? 'back' : 'away'}`);
@@ -135,9 +140,9 @@ export async function openStores(
     );
   }
 
-  async function look(): Promise<boolean> {
+  async function look(reading?: StreamReading): Promise<boolean> {
     try {
-      const { stream, floor } = await readSettled();
+      const { stream, floor } = await readSettled(reading);
       await record(stream, floor);
     } catch (error) {
       if (!(error instanceof StoresDisagree)) {
@@ -155,15 +160,15 @@ export async function openStores(
 
   async function readIncarnation(storedAtMs: number): Promise<number> {
     // A broker that is away or does not answer must not stop the commit of what was received.
-    if (watch.isConnected) await readSameStream().catch(() => undefined);
+    if (watch.isConnected) await Promise.race([readSameStream().catch(ignore), waitForAnswer()]);
     const obstacle = findCommitObstacle(agreement, storedAtMs);
     if (obstacle !== undefined) throw obstacle;
     return agreement.incarnation;
   }
 
   /** A stream that was made again starts at 1: acks and ledger rows would be for the wrong messages. */
-  async function readSameStream(): Promise<StreamReading> {
-    const current = await readers.readStream();
+  async function readSameStream(reading?: StreamReading): Promise<StreamReading> {
+    const current = reading === undefined ? await readers.readStream() : setClock(reading);
     if (current.incarnation === agreement.incarnation) return current;
     const error = new StoresDisagree(
       'stream-made-again',
@@ -184,7 +189,7 @@ export async function openStores(
     if (agreement.replaced !== undefined) throw agreement.replaced;
     let last: number;
     try {
-      const same = { ...readers, readStream: readSameStream };
+      const same = { ...readers, readStream: () => readSameStream() };
       last = await compareStores(database, current, same, agreement.provenThrough);
     } catch (error) {
       if (error instanceof StoresDisagree) suspect(error);
@@ -216,10 +221,16 @@ export async function openStores(
     void reportRisk(error, options);
   }
 
-  async function readSettled(): Promise<{ stream: StreamReading; floor: number }> {
-    const current = await readSameStream();
+  async function readSettled(
+    reading?: StreamReading,
+  ): Promise<{ stream: StreamReading; floor: number }> {
+    const current = await readSameStream(reading);
     const last = await compare(current);
-    return { stream: current, floor: Math.min(last, await findSettledFloor(database, current)) };
+    // What was settled stays so: where all up to the last one was, no floor need be found.
+    const isKnown = settled?.incarnation === current.incarnation && settled.floor === last;
+    const floor = isKnown ? last : Math.min(last, await findSettledFloor(database, current));
+    settled = { incarnation: current.incarnation, floor, lastSettled: last };
+    return { stream: current, floor };
   }
 
   async function readProven(): Promise<{ stream: StreamReading; floor: number }> {
@@ -233,17 +244,21 @@ export async function openStores(
     });
     // What was committed since may be of a stream that went back meanwhile.
     const proven = Math.min(floor, last);
+    settled = { incarnation: current.incarnation, floor: proven, lastSettled: last };
     await record(current, proven);
     return { stream: current, floor: proven };
   }
 
   /** Beside the way of an increment: a failure only lets the time stand still. */
   async function record(current: StreamReading, floor: number): Promise<void> {
-    const { incarnation, lastSequence } = current;
-    settled = { incarnation, floor, lastSequence };
-    await recordComplete(database, current, floor).catch((error: unknown) =>
-      warn(`how complete the counters are can't be recorded: ${describeDatabaseError(error)}`),
-    );
+    // While messages wait above the floor, time moves only with it.
+    if (floor === recordedFloor && floor < current.lastSequence) return;
+    try {
+      await recordComplete(database, current, floor);
+      recordedFloor = floor;
+    } catch (error) {
+      warn(`how complete the counters are can't be recorded: ${describeDatabaseError(error)}`);
+    }
   }
 
   const stores: StoreHealth = {
@@ -264,11 +279,14 @@ export async function openStores(
     look,
     readIncarnation,
     refuseReplaced,
-    readSettled,
+    readSettled: () => readSettled(),
     readProven,
   };
   return stores;
 }
+
+const ignore = (): void => undefined;
+const waitForAnswer = () => delay(ANSWER_MS_MAX, undefined, { ref: false });
 
 function readClocks(): Clocks {
   return { wallMs: Date.now(), monotonicMs: performance.now() };

@@ -5,14 +5,14 @@ import { readParkedState, type ParkedState } from '../../schema/database/parked-
 import type { Database } from '../../schema/database/tables.ts';
 import type { Reached } from '../../telemetry/diagnosis/observations.ts';
 
-const LOOK_MS = 2_000;
+const LOOK_MS = 3_000;
 /** How long a look waits for the answer. */
 const ANSWER_MS_MAX = 1_000;
 /** What is parked is counted anew after this time: it takes longer than to ask whether the database answers. */
-const PARKED_KNOWN_MS = 5_000;
+const PARKED_KNOWN_MS = 10_000;
 
 export interface DatabaseWatch {
-  /** As seen two seconds ago at most; the first time it waits for that. */
+  /** As seen three seconds ago, and a look; the first time it waits for that. */
   read: () => Promise<DatabaseState>;
   /** Undefined before the first look has ended. */
   readonly latest: DatabaseState | undefined;
@@ -24,7 +24,7 @@ export interface DatabaseState extends Reached {
   parked: ParkedState | undefined;
 }
 
-/** Looks every two seconds whether the database can be read, however many ask. */
+/** Looks every three seconds whether the database can be read, however many ask. */
 export function watchDatabase(
   database: Kysely<Database>,
   onTrouble: (error: unknown) => void,
@@ -47,7 +47,7 @@ export function watchDatabase(
       const { kind, detail } = describeTrouble(error);
       silences = kind === 'silent' ? silences + 1 : 0;
       // One slow answer is no silence.
-      if (silences === 1) return latest === undefined ? await look() : undefined;
+      if (silences === 1) return await look();
       onTrouble(error);
       latest = { state: kind, detail, parked: undefined };
     } finally {

@@ -3,17 +3,15 @@
  * increments may be lost, a gateway is not ready.
  */
 import { performance } from 'node:perf_hooks';
-import { Value } from 'typebox/value';
-import type { Channel } from '../../nats/channel.ts';
-import { Heartbeat } from '../../schema/message/heartbeat.ts';
+import { readHeartbeat } from './read-heartbeat.ts';
+import type { ServiceReports } from './service-reports.ts';
 
 /** Counter services report once a second. */
 const SILENCE_MS_MAX = 5_000;
-const HEARTBEAT_LENGTH_MAX = 16 * 1024;
 const COUNTERS_MAX = 256;
 
 export interface ReportedRiskOptions {
-  heartbeats: Pick<Channel, 'subscribe'>;
+  reports: Pick<ServiceReports, 'onReport'>;
   /** The identity of this gateway's database. */
   readDatabaseId: () => Promise<string>;
   /** Called with what is reported, and with undefined once nothing is. */
@@ -22,7 +20,7 @@ export interface ReportedRiskOptions {
 
 /** @returns a function that tells why accepted increments may be lost; undefined if nobody says so. */
 export function listenForRisk({
-  heartbeats,
+  reports,
   readDatabaseId,
   onChange,
 }: ReportedRiskOptions): () => string | undefined {
@@ -30,9 +28,8 @@ export function listenForRisk({
   let said: string | undefined;
 
   async function receive(text: string): Promise<void> {
-    if (text.length > HEARTBEAT_LENGTH_MAX || !text.includes('"risk"')) return;
-    const heartbeat = parse(text);
-    if (!Value.Check(Heartbeat, heartbeat) || heartbeat.name !== 'counter') return;
+    const heartbeat = readHeartbeat(text);
+    if (heartbeat?.name !== 'counter') return;
     const { risk } = heartbeat.activity;
     if (risk === undefined || (!risks.has(heartbeat.id) && risks.size >= COUNTERS_MAX)) return;
     // The counter services of another mesh on the same broker speak of their own database.
@@ -50,14 +47,8 @@ export function listenForRisk({
   }
 
   // Without its database's identity it can't know whom a report concerns; the next comes in a second.
-  heartbeats.subscribe('counter', (text) => void receive(text).then(read, () => undefined));
+  reports.onReport((text) => {
+    if (text.includes('"risk"')) void receive(text).then(read, () => undefined);
+  });
   return read;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

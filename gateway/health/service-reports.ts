@@ -3,20 +3,20 @@
  * looks, not when they come.
  */
 import { performance } from 'node:perf_hooks';
-import { Value } from 'typebox/value';
 import type { Channel } from '../../nats/channel.ts';
-import { Heartbeat } from '../../schema/message/heartbeat.ts';
+import type { Heartbeat } from '../../schema/message/heartbeat.ts';
+import { HEARTBEAT_LENGTH_MAX, readHeartbeat } from './read-heartbeat.ts';
 
 /** How long a service that fell silent is reported; one that stopped normally, only shortly. */
 const SILENCE_MS_MAX = 60_000;
 const STOPPED_MS_MAX = 5_000;
 const INSTANCES_MAX = 256;
-/** A counter service's is about eight kilobytes at most. */
-const HEARTBEAT_LENGTH_MAX = 16 * 1024;
 
 export interface ServiceReports {
   /** The last report of each service and of this gateway, with the time since. */
   read: () => ServiceReport[];
+  /** Calls the listener with each report as it comes. */
+  onReport: (listener: (text: string) => void) => void;
   /** For how long this gateway has listened without a break. */
   readonly listeningMs: number;
 }
@@ -41,6 +41,7 @@ export function collectReports(options: {
   onBroken: (forget: () => void) => void;
 }): ServiceReports {
   const received = new Map<string, Received>();
+  const listeners: ((text: string) => void)[] = [];
   let listeningSince = performance.now();
   options.onBroken(() => {
     listeningSince = performance.now();
@@ -53,6 +54,7 @@ export function collectReports(options: {
     const id = /"id":"([^"]{1,64})"/.exec(text)?.[1];
     if (id === undefined || (!received.has(id) && received.size >= INSTANCES_MAX)) return;
     received.set(id, { text, at: performance.now() });
+    for (const listener of listeners) listener(text);
   }
 
   function read(): ServiceReport[] {
@@ -60,7 +62,7 @@ export function collectReports(options: {
     const own = options.readOwn();
     const found = [{ heartbeat: own, silentMs: 0 }];
     for (const [id, one] of received) {
-      const heartbeat = (one.heartbeat ??= parse(one.text));
+      const heartbeat = (one.heartbeat ??= readHeartbeat(one.text));
       const silentMs = now - one.at;
       const keptMs = heartbeat?.is_stopping === true ? STOPPED_MS_MAX : SILENCE_MS_MAX;
       if (heartbeat === null || heartbeat.id !== id || silentMs > keptMs) received.delete(id);
@@ -71,6 +73,7 @@ export function collectReports(options: {
 
   return {
     read,
+    onReport: (listener) => listeners.push(listener),
     get listeningMs() {
       return performance.now() - listeningSince;
     },
@@ -96,13 +99,4 @@ const UPTIME_SLACK_MS = 2_000;
 
 function nameOf({ name, stats }: Heartbeat): string {
   return `${name} ${stats.host} ${stats.instance}`;
-}
-
-function parse(text: string): Heartbeat | null {
-  try {
-    const heartbeat: unknown = JSON.parse(text);
-    return Value.Check(Heartbeat, heartbeat) ? heartbeat : null;
-  } catch {
-    return null;
-  }
 }

@@ -28,7 +28,8 @@ export interface StoreWatch extends ConnectionWatch {
   stop: () => void;
 }
 
-const TICK_MS = 250;
+const TICK_MS = 1_000;
+const TROUBLE_TICK_MS = 250;
 /** A tick that is late by more follows a pause of the process, in which no answer could arrive. */
 const PAUSE_MS_MAX = 1_000;
 /** So that one gateway of many probes before the others want to. */
@@ -59,15 +60,16 @@ export function watchStore(
   });
   void followDenials();
   stream.onChange(update);
-  const timer = setInterval(tick, TICK_MS).unref();
+  let timer = setTimeout(tick, TICK_MS).unref();
 
   function tick(): void {
     const now = performance.now();
-    const wasPaused = now - tickedAt > PAUSE_MS_MAX;
+    const wasPaused = now - tickedAt > TICK_MS + PAUSE_MS_MAX;
     tickedAt = now;
+    timer = setTimeout(tick, state.trouble === undefined ? TICK_MS : TROUBLE_TICK_MS).unref();
     if (wasPaused) return;
     const isDue = now >= probeDueAt(state, probedAt) + (state.trouble === undefined ? jitterMs : 0);
-    if (isDue && stream.isConnected && now - probedAt >= TICK_MS) sendProbe(now);
+    if (isDue && stream.isConnected && now - probedAt >= TROUBLE_TICK_MS) sendProbe(now);
     update();
   }
 
@@ -137,7 +139,7 @@ export function watchStore(
     },
     onAttempt,
     readProblem: () => problem,
-    stop: () => clearInterval(timer),
+    stop: () => clearTimeout(timer),
   };
   return watch;
 }

@@ -2,6 +2,7 @@
  * From observations to findings. No finding rests on an absence alone: that nothing is heard of a counter
  * service means something only while the broker is known to answer.
  */
+import { CLOCK_AHEAD_MS_MAX, STALENESS_MS_MAX } from '../../schema/bounds.ts';
 import { formatBytes, formatCount, formatDuration, plural } from '../quantities.ts';
 import { FINDINGS, findingOf, type Finding, type FindingName } from './findings.ts';
 import type {
@@ -14,13 +15,11 @@ import type {
 
 /** A service reports once a second. */
 export const SILENT_MS = 3_000;
-export const STALENESS_MS_MAX = 10_000;
 /** A flush that takes longer leaves little of the ten seconds. */
 const FLUSH_MS_MAX = 2_500;
 /** What a counter service held when it died is counted by then. */
 const REDELIVERED_MS_MAX = 20_000;
 const STREAM_FULL_RATIO = 0.8;
-const CLOCK_AHEAD_MS_MAX = 2_000;
 
 const STORE_FINDINGS: Record<StoreFailure, FindingName> = {
   full: 'StreamFull',

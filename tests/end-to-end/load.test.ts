@@ -1,4 +1,5 @@
 import t from 'tap';
+import { STALENESS_MS_MAX } from '../../schema/bounds.ts';
 import { differences, makeKeys, readCounters, untilTotal } from '../support/counters.ts';
 import { drive, total } from '../support/load.ts';
 import { countAbove, readMetrics, sumSamples } from '../support/metrics.ts';
@@ -6,7 +7,6 @@ import { startServers } from '../support/servers.ts';
 import { startCounter, startGateway } from '../support/services.ts';
 
 const INCREMENTS = 5_000;
-const STALENESS_MS_MAX = 10_000;
 
 void t.test('concurrent load over shared keys ends in exact sums within ten seconds', async (t) => {
   const servers = await startServers(t);

@@ -293,7 +293,7 @@ export const COUNTER_MUTATIONS: Mutation[] = [
   {
     promise: 'a right that is missing on any table that a flush writes is reported',
     file: 'counter/flush/probe-writes.ts',
-    find: 'await touchOthers(transaction);',
+    find: 'await sql.raw(TOUCH_OTHERS).execute(transaction);',
     replacement: '',
     tests: ['tests/counter/settle/database-health.test.ts'],
   },

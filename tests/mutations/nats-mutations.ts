@@ -180,4 +180,26 @@ export const NATS_MUTATIONS: Mutation[] = [
     replacement: 'kept < 0 ? kept :',
     tests: ['tests/nats/provision.test.ts'],
   },
+  {
+    promise: 'services leave a frozen broker of a cluster for another one',
+    guarantee: 'Services leave a broker of a cluster',
+    file: 'nats/leave-silent-broker.ts',
+    find: 'endConnection(connection);',
+    replacement: '',
+    tests: ['tests/nats/leave-silent-broker.test.ts'],
+  },
+  {
+    promise: 'and whatever was sent to it that it has not read',
+    file: 'nats/leave-silent-broker.ts',
+    find: 'endConnection(connection);',
+    replacement: 'void connection.reconnect();',
+    tests: ['tests/nats/leave-silent-broker.test.ts'],
+  },
+  {
+    promise: 'a broker that was just left is tried after the others',
+    file: 'nats/connect.ts',
+    find: 'reconnectToServer: findLeastRecentlyTried,',
+    replacement: '',
+    tests: ['tests/nats/leave-silent-broker.test.ts'],
+  },
 ];

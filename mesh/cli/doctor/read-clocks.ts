@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { sql } from 'kysely';
-import { CLOCK_AHEAD_MS_MAX } from '../../../nats/broker-clock.ts';
+import { CLOCK_AHEAD_MS_MAX } from '../../../schema/bounds.ts';
 import { readBrokerTime } from '../broker-time.ts';
 import type { MeshServers } from '../mesh-servers.ts';
 import { isMissing, within, type Part } from './within.ts';

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
+import { STALENESS_MS_MAX } from '../../../schema/bounds.ts';
 import { PARKED_SEEN_MAX } from '../../../schema/database/parked-state.ts';
 import type { Finding } from '../../../telemetry/diagnosis/findings.ts';
 import { formatBytes, formatCount, formatDuration, plural } from '../../../telemetry/quantities.ts';

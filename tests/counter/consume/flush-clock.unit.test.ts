@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
-import { createFlushClock, STALENESS_MS_MAX } from '../../../counter/consume/flush-clock.ts';
+import { createFlushClock } from '../../../counter/consume/flush-clock.ts';
+import { STALENESS_MS_MAX } from '../../../schema/bounds.ts';
 
 /** A flush starts up to a quarter second before its time. */
 const JITTER_MS_MAX = 250;

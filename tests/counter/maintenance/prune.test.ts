@@ -53,10 +53,10 @@ void t.test('ledgers are pruned by stream time and totals are carried forward', 
 
   const counted = createCountedIncrements(database);
   const behindPruning = createCountedIncrements(database);
-  const settledThrough = (floor: number, lastSequence = 6) => ({
+  const settledThrough = (floor: number, lastSettled = 6) => ({
     incarnation: INCARNATION,
     floor,
-    lastSequence,
+    lastSettled,
   });
   t.equal(await counted.read(settledThrough(5)), undefined, 'not before all of it was read');
   for (const [one, floor] of [
