@@ -2,8 +2,8 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Accepted } from '../../schema/http/accepted.ts';
 import type { ProblemCode } from '../../schema/http/problem.ts';
-import { IncrementBody, toIncrement } from '../../schema/increment.ts';
-import { digestIncrements } from '../../schema/message/envelope.ts';
+import { IncrementBody, toIncrement, type Increment } from '../../schema/increment.ts';
+import { digestIncrements, encodeIncrement } from '../../schema/message/envelope.ts';
 import { ProblemError } from '../errors/problem-details.ts';
 import type { Stats } from '../telemetry/stats.ts';
 import { addBatchParsers } from './body-parsers.ts';
@@ -65,7 +65,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
     const { key, value } = toIncrement(request.body);
     request.incrementCount = 1;
     return accept(request, reply, {
-      readPayload: () => digestIncrements([{ key, value }]),
+      readPayload: () => writePayload([{ key, value }]),
       commit: (idempotencyKey) => queues.store({ key, value, idempotency_key: idempotencyKey }),
     });
   });
@@ -94,7 +94,7 @@ export const incrementRoutes: FastifyPluginCallbackTypebox<{
       const { increments, text } = read(request.body);
       const count = (request.incrementCount = increments.length);
       return accept(request, reply, {
-        readPayload: () => digestIncrements(increments),
+        readPayload: () => writePayload(increments),
         commit: (idempotencyKey) => queues.storeBatch({ increments: text, count, idempotencyKey }),
       });
     });
@@ -124,6 +124,14 @@ interface Sent {
   /** What a repeat under the same key must equal; called only if there is a key. */
   readPayload: () => string;
   commit: (idempotencyKey: string | undefined) => Promise<Receipt>;
+}
+
+/** What a repeat must equal, by whichever route it comes: a digest only where the text may be long. */
+function writePayload(increments: Increment[]): string {
+  const [first, ...others] = increments;
+  return first !== undefined && others.length === 0
+    ? encodeIncrement({ key: first.key, value: first.value })
+    : digestIncrements(increments);
 }
 
 /**

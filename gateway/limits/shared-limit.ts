@@ -65,6 +65,8 @@ export interface SharedLimit {
    * @returns a promise only if another gateway must be asked.
    */
   take: (client: string, limit: number, cost: number) => Taken | Promise<Taken>;
+  /** The same where this gateway has the client's count; undefined if another one must be asked. */
+  takeHere: (client: string, limit: number, cost: number) => Taken | undefined;
   close: () => void;
 }
 
@@ -86,9 +88,15 @@ export function createSharedLimit(windowMs: number, channel: Channel): SharedLim
     channel.subscribe(`answer.${own}`, receiveAnswer),
   ];
 
+  function takeHere(client: string, limit: number, cost: number): Taken | undefined {
+    if (members.keeperOf(client) !== own) return undefined;
+    return windows.take(client, { limit, cost }, performance.now());
+  }
+
   function take(client: string, limit: number, cost: number): Taken | Promise<Taken> {
+    const here = takeHere(client, limit, cost);
+    if (here !== undefined) return here;
     const keeper = members.keeperOf(client);
-    if (keeper === own) return windows.take(client, { limit, cost }, performance.now());
     const ask = { client, limit, cost, ...readKnown(client) };
     return new Promise((resolve) => {
       const pending = unsent.get(keeper);
@@ -107,7 +115,7 @@ export function createSharedLimit(windowMs: number, channel: Channel): SharedLim
     return { used, usedAgeMs: now - usedAt };
   }
 
-  function takeHere({ client, limit, cost, used, usedAgeMs }: Ask): Taken {
+  function takeAsked({ client, limit, cost, used, usedAgeMs }: Ask): Taken {
     const now = performance.now();
     if (used > 0) windows.seed(client, used, now - usedAgeMs);
     return windows.take(client, { limit, cost }, now);
@@ -130,7 +138,7 @@ export function createSharedLimit(windowMs: number, channel: Channel): SharedLim
     const asked = parse(text);
     if (!question.Check(asked)) return;
     const { from, number, asks } = asked;
-    channel.publish(`answer.${from}`, JSON.stringify({ number, taken: asks.map(takeHere) }));
+    channel.publish(`answer.${from}`, JSON.stringify({ number, taken: asks.map(takeAsked) }));
   }
 
   function receiveAnswer(text: string): void {
@@ -153,11 +161,12 @@ export function createSharedLimit(windowMs: number, channel: Channel): SharedLim
     if (pending === undefined) return;
     sent.delete(number);
     members.exclude(keeper);
-    for (const { ask, resolve } of pending) resolve(takeHere({ ...ask, used: 0 }));
+    for (const { ask, resolve } of pending) resolve(takeAsked({ ...ask, used: 0 }));
   }
 
   return {
     take,
+    takeHere,
     close: () => {
       for (const stop of stops) stop();
       members.close();

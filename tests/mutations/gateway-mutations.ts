@@ -140,8 +140,8 @@ export const GATEWAY_MUTATIONS: Mutation[] = [
   {
     promise: 'all gateways take from one limit',
     file: 'gateway/limits/shared-limit.ts',
-    find: 'if (keeper === own) return',
-    replacement: 'if (keeper !== "") return',
+    find: 'if (members.keeperOf(client) !== own) return undefined;',
+    replacement: '',
     tests: ['tests/gateway/limits/shared-limit.unit.test.ts'],
   },
   {
