@@ -174,9 +174,9 @@ await t.test('every state has its true headline on three faces within ten second
           await counters.get(name)!.stop();
           await start(name, { FLUSH_INTERVAL_MS: '9000' });
         }
-        const body = JSON.stringify({
-          increments: Array.from({ length: BATCH }, () => ({ key: makeKeys(1)[0], value: 1 })),
-        });
+        const body = JSON.stringify(
+          Array.from({ length: BATCH }, () => ({ key: makeKeys(1)[0], value: 1 })),
+        );
         for (let batch = 0; batch < 20; batch++) {
           await send(`${gateways.get('gateway-1')!.url}/increments`, { method: 'POST', body });
         }

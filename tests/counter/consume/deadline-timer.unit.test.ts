@@ -6,7 +6,8 @@ void t.test('an alarm rings at its time, and at once when the time has come clos
   let time = performance.now() + 50;
   const alarm = createDeadlineTimer(() => time);
   await alarm.sleep();
-  t.ok(performance.now() >= time, 'not before its time');
+  // Node's timers count whole milliseconds, and may ring a fraction of one early.
+  t.ok(performance.now() > time - 1, 'not before its time');
 
   // With nothing to wait for, only a check can wake whoever sleeps.
   time = Infinity;
