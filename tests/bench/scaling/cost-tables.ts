@@ -6,7 +6,7 @@ import type { Point } from './point.ts';
 
 export function sentenceOfSlowness(): string {
   const factor = formatNumber(slowness);
-  return `The machine was ${factor} times slower then than in [benchmarks](benchmarks.md), by what a request costs Fastify
+  return `The machine was ${factor} times slower then than [that of other figures](benchmarks.md#other-figures), by what a request costs Fastify
 that stores nothing: sockets and wake-ups were slow. CPU is divided by that, except that of rows, which was as in other
 runs; syncs, bytes and messages/s are as they were.`;
 }

@@ -11,7 +11,7 @@ export const points = read('scaling.json') as Point[];
 export const stream = read('stream-limit.json') as StreamFigures;
 export const tableSizes = read('table-size.json') as TableSizeRun[];
 
-/** What Fastify takes for a request that stores nothing on the machine of docs/benchmarks.md. */
+/** What Fastify takes for a request that stores nothing on the machine of most figures in docs/benchmarks.md. */
 const BENCHMARK_YARDSTICK_US = 14.5;
 /** How much slower the machine was while a point was measured: CPU is divided by it. */
 export function slownessAt({ yardstickUs }: Point): number {
