@@ -16,7 +16,7 @@ const PATHS = ['/readyz', `/counters/${KEY}`, '/docs/static/swagger-ui-bundle.js
 const CONNECTIONS = 2;
 const FLOOD_MS = 500;
 /** Of a core: turns of the event loop, each of which serves what has come on each connection. */
-const ANSWER_CPU_MS_MAX = 5_000;
+const ANSWER_CPU_MS_MAX = 20_000;
 const MEMORY_BYTES_MAX = 1024 * 1024 * 1024;
 
 void t.test('who asks on and on without awaiting an answer harms nobody', async (t) => {
