@@ -94,9 +94,8 @@ export function createSharedLimit(windowMs: number, channel: Channel): SharedLim
   }
 
   function take(client: string, limit: number, cost: number): Taken | Promise<Taken> {
-    const here = takeHere(client, limit, cost);
-    if (here !== undefined) return here;
     const keeper = members.keeperOf(client);
+    if (keeper === own) return windows.take(client, { limit, cost }, performance.now());
     const ask = { client, limit, cost, ...readKnown(client) };
     return new Promise((resolve) => {
       const pending = unsent.get(keeper);

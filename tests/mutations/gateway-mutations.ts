@@ -140,9 +140,16 @@ export const GATEWAY_MUTATIONS: Mutation[] = [
   {
     promise: 'all gateways take from one limit',
     file: 'gateway/limits/shared-limit.ts',
+    find: 'if (keeper === own) return',
+    replacement: 'if (keeper !== "") return',
+    tests: ['tests/gateway/limits/shared-limit.unit.test.ts'],
+  },
+  {
+    promise: 'a gateway allows nobody by a count that another one keeps',
+    file: 'gateway/limits/shared-limit.ts',
     find: 'if (members.keeperOf(client) !== own) return undefined;',
     replacement: '',
-    tests: ['tests/gateway/limits/shared-limit.unit.test.ts'],
+    tests: ['tests/gateway/limits/rate-limit.test.ts'],
   },
   {
     promise: 'however an address is written, it is one client',
