@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import { Client } from 'pg';
 import t from 'tap';
+import { clearCounter } from '../../counter/clear/clear-counter.ts';
 import { readBooks } from '../../counter/maintenance/audit.ts';
+import type { Database } from '../../schema/database/tables.ts';
 import { auditBooks } from '../torture/audit.ts';
 import { makeKeys, readCounters, untilCounted } from '../support/counters.ts';
 import { freeze } from '../support/freeze.ts';
@@ -145,4 +147,26 @@ void t.test('clearing one counter', async (t) => {
     t.strictSame(await auditBooks(database), []);
     t.equal((await readBooks(database)).difference, '0');
   });
+
+  await t.test('takes what a flush has made of the counter that it waits for', async (t) => {
+    await sql`insert into increments (key, value) values (${absent}, 3)`.execute(database);
+    const flush = new Client({ connectionString: urls.counterDatabase });
+    await flush.connect();
+    t.teardown(() => flush.end());
+    await flush.query('begin');
+    await flush.query('update increments set value = value + 4 where key = $1', [absent]);
+    const cleared = clearCounter(database, { key: absent, by: 'test', request_id: 'late' }, 10_000);
+    await untilWaitsForLock(database);
+    await flush.query('commit');
+    t.match(await cleared, { value: '7' });
+    const record = (await readRecords()).find(({ request_id }) => request_id === 'late');
+    t.match(record, { key: absent, value: '7' });
+  });
 });
+
+async function untilWaitsForLock(database: Kysely<Database>): Promise<void> {
+  const readWaiting = () =>
+    sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+      and query like '%cleared_counters%'`.execute(database);
+  await until('a clear that waits', readWaiting, ({ rows }) => rows.length === 1);
+}

@@ -143,11 +143,13 @@ void t.test('a stream stays the same one through updates and restarts of its bro
   const url = servers.urls.nats.provisioner;
   const { readState } = await openStreams(t, servers);
   const { incarnation } = await readState();
+  const manager = await openManager(t, servers);
   // The second restart shows what an update after the first one has changed.
-  for (const _ of [1, 2]) {
+  for (const round of [1, 2]) {
     servers.nats.kill('SIGTERM');
     await servers.restartNats();
     await until('the broker', () => readState().catch(() => undefined), isThere);
+    await manager.streams.update(INCREMENTS, { description: `edited ${round}` });
     await provision({ url, ...OPTIONS });
     t.equal((await readState()).incarnation, incarnation);
   }
