@@ -18,7 +18,7 @@ import { until } from '../../support/until.ts';
 const NOTICED_MS_MAX = 12_000;
 
 // They wait more than they compute.
-t.jobs = 3;
+t.jobs = 2;
 
 async function openManager(t: Test, servers: Servers) {
   const url = servers.urls.nats.provisioner;
