@@ -16,9 +16,12 @@ export type Log = Logger;
 /** What waits for an output that takes nothing; further lines are lost. */
 const WAITING_BYTES_MAX = 1024 * 1024;
 
+/** One for all logs of a process. */
+let output: ReturnType<typeof openOutput> | undefined;
+
 /** JSON lines on standard output, with the name of the service and a readable time. */
 export function createLog(service: string, level: string): Log {
-  const output = openOutput();
+  output ??= openOutput();
   const options = {
     level,
     base: { service, pid: process.pid },
@@ -30,15 +33,15 @@ export function createLog(service: string, level: string): Log {
 
 /** A full disk or a closed pipe ends no service: lines are kept, and later ones lost, until it takes them. */
 function openOutput() {
-  const output = pino.destination({ dest: 1, maxLength: WAITING_BYTES_MAX });
+  const destination = pino.destination({ dest: 1, maxLength: WAITING_BYTES_MAX });
   let isBroken = false;
-  output.on('error', () => (isBroken = true));
-  output.on('write', () => (isBroken = false));
+  destination.on('error', () => (isBroken = true));
+  destination.on('write', () => (isBroken = false));
   // Before pino's own listener, which would try to write the rest for ever.
   process.prependListener('exit', () => {
-    if (isBroken) output.destroy();
+    if (isBroken) destination.destroy();
   });
-  return output;
+  return destination;
 }
 
 /** Adds the trace id, by which the lines of a traced request can be found. */

@@ -22,7 +22,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     /** How many processes at once: tests wait as much as they compute. */
-    jobs: { type: 'string', default: String(availableParallelism() + 1) },
+    jobs: { type: 'string', default: String(availableParallelism() + 2) },
     /** How many seconds a file may take. */
     timeout: { type: 'string', default: '120' },
     again: { type: 'string', default: '0' },

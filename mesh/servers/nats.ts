@@ -83,7 +83,7 @@ export async function launchNats(
   options: NatsOptions,
   beforeRun?: BeforeRun,
 ): Promise<DetachedProcess> {
-  const binary = options.binary ?? (await findNatsServer());
+  const binary = options.binary ?? (await findOnce());
   mkdirSync(options.folder, { recursive: true, mode: 0o700 });
   if (options.account !== undefined) giveFolder(options.folder, options.account);
   const log = openLogFile(logFile(options));
@@ -111,6 +111,18 @@ export async function launchNats(
     });
   } finally {
     closeSync(log);
+  }
+}
+
+let found: Promise<string> | undefined;
+
+/** To look whether it is what was fetched, and which version, takes a tenth of a second of a core. */
+async function findOnce(): Promise<string> {
+  try {
+    return await (found ??= findNatsServer());
+  } catch (error) {
+    found = undefined;
+    throw error;
   }
 }
 

@@ -94,6 +94,7 @@ async function compile(folder: string): Promise<void> {
       module: 'nodenext',
       target: 'es2022',
       lib: ['es2022', 'dom'],
+      skipDefaultLibCheck: true,
       types: [],
     },
     files: ['program.ts', 'node.d.ts'],

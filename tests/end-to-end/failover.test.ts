@@ -30,13 +30,13 @@ await t.test('a standby that is promoted under load has every count', async (t) 
     },
     endings,
   );
-  const load = startSteadyLoad({ urls: [gateway.url], perSecond: 300, scene });
-  await load.untilAccepted(600);
+  const load = startSteadyLoad({ urls: [gateway.url], perSecond: 150, scene });
+  await load.untilAccepted(300);
   pair.postgres.kill('SIGKILL');
   await pair.postgres.exited;
-  await load.untilAccepted(load.accepted + 300);
+  await load.untilAccepted(load.accepted + 150);
   await pair.promote();
-  await load.untilAccepted(load.accepted + 600);
+  await load.untilAccepted(load.accepted + 300);
 
   const report = await load.end();
   t.comment(describeLoad(report));

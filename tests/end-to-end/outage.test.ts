@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 
 const FAST = { FLUSH_INTERVAL_MS: '1000' };
 /** Each waits between two requests: what is tested is the outage. */
-const CLIENTS = { connections: 8, pauseMs: 20 };
+const CLIENTS = { connections: 8, pauseMs: 50 };
 
 // They wait more than they compute.
 t.jobs = 3;

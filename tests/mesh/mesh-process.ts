@@ -9,6 +9,7 @@ import { quoteForNats } from '../../mesh/servers/nats.ts';
 import { findFreePort, PORTS, PORTS_VARIABLE } from '../../mesh/servers/ports.ts';
 import type { MeshFile } from '../../mesh/local/mesh-file.ts';
 import { endWithUs } from '../support/end-with-us.ts';
+import { inheritedEnvironment } from '../support/inherited-environment.ts';
 import { isThere, until } from '../support/until.ts';
 
 /** A mesh as its user runs it, in a terminal of its own, and what it has printed. */
@@ -57,8 +58,6 @@ export async function launchMesh({
   ...rest
 }: MeshOptions): Promise<MeshProcess> {
   const port = rest.port ?? (await findFreePort());
-  // NODE_OPTIONS would load the test runner into every service.
-  const { NODE_OPTIONS: _, ...inherited } = process.env;
   const command = isByNpm ? 'npm' : process.execPath;
   const child = spawn(command, [isByNpm ? 'start' : 'mesh/local/start.ts'], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
@@ -66,7 +65,7 @@ export async function launchMesh({
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
-      ...inherited,
+      ...inheritedEnvironment(),
       [PORTS_VARIABLE]: portsOf(dataDir),
       DATA_DIR: dataDir,
       PORT: String(port),

@@ -20,6 +20,7 @@ import { runCommand } from '../mesh/cli/run-command.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { makeKeys, untilTotal } from '../support/counters.ts';
 import { makeFolder } from '../support/folders.ts';
+import { inheritedEnvironment } from '../support/inherited-environment.ts';
 import { makeAccount, writeSecrets } from '../support/nats-accounts.ts';
 import { send } from '../support/load.ts';
 import { PASSWORDS } from '../support/passwords.ts';
@@ -383,13 +384,18 @@ async function count(
 }
 
 async function runProvision(environment: NodeJS.ProcessEnv) {
-  const { NODE_OPTIONS: _testRunners, ...inherited } = process.env;
   const passwords = {
     GATEWAY_DATABASE_PASSWORD: PASSWORDS.gateway,
     COUNTER_DATABASE_PASSWORD: PASSWORDS.counter,
   };
   const child = spawn(process.execPath, ['mesh/deploy/provision.ts'], {
-    env: { ...inherited, ...passwords, REPLICAS: '1', FLUSH_INTERVAL_MS: '300', ...environment },
+    env: {
+      ...inheritedEnvironment(),
+      ...passwords,
+      REPLICAS: '1',
+      FLUSH_INTERVAL_MS: '300',
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

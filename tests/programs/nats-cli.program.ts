@@ -12,6 +12,7 @@ import type { NatsRole } from '../../nats/roles.ts';
 import { readVersion } from '../../schema/version.ts';
 import { startClusterMesh, type ClusterMesh } from '../mesh/cluster-mesh.ts';
 import { runCommand } from '../mesh/cli/run-command.ts';
+import { inheritedEnvironment } from '../support/inherited-environment.ts';
 import { send } from '../support/load.ts';
 import { freeze, sendSignal } from '../support/freeze.ts';
 import { makeFolder } from '../support/folders.ts';
@@ -148,7 +149,7 @@ function makeShell(
     mkdirSync(programs);
     symlinkSync(cli, join(programs, 'nats'));
   }
-  const { NODE_OPTIONS: _, ...inherited } = process.env;
+  const inherited = inheritedEnvironment();
   const env = {
     ...inherited,
     PATH: `${programs}:${inherited['PATH']}`,

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import t from 'tap';
+import { inheritedEnvironment } from './inherited-environment.ts';
 import { livingProcess } from './living-process.ts';
 import { until } from './until.ts';
 
@@ -18,9 +19,8 @@ console.log(JSON.stringify({ folder: servers.folder, pids: started.map(({ pid })
 `;
 
 void t.test('what a test has started is gone soon after a test that is killed', async (t) => {
-  const { NODE_OPTIONS: _testRunners, ...environment } = process.env;
   const child = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT], {
-    env: environment,
+    env: inheritedEnvironment(),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.teardown(() => child.kill('SIGKILL'));

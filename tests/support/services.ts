@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { findFreePort } from '../../mesh/servers/ports.ts';
 import { endWithUs } from './end-with-us.ts';
+import { inheritedEnvironment } from './inherited-environment.ts';
 import type { Servers } from './servers.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -112,10 +113,13 @@ export async function launchService(
   root = ROOT,
 ): Promise<LaunchedService> {
   const metricsPort = await findFreePort();
-  const { NODE_OPTIONS: _testRunners, ...inherited } = process.env;
   const child = spawn(process.execPath, [`${name}/main.ts`], {
     cwd: root,
-    env: { ...inherited, OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort), ...environment },
+    env: {
+      ...inheritedEnvironment(),
+      OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort),
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log: LogLine[] = [];

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Test } from 'tap';
 import { endWithUs } from './end-with-us.ts';
+import { inheritedEnvironment } from './inherited-environment.ts';
 import { send } from './load.ts';
 import { until } from './until.ts';
 
@@ -23,8 +24,10 @@ export async function startProgram(
   program: string,
   { args, readyUrl }: { args: string[]; readyUrl: string },
 ): Promise<StartedProgram> {
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, {
+    env: inheritedEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => (output += text));

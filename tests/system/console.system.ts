@@ -299,7 +299,9 @@ interface Opened {
 }
 
 async function openConsole(t: Test, browser: Browser, url: string): Promise<Opened> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  // What moves without end would take half of a core.
+  const reducedMotion = 'reduce';
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, reducedMotion });
   t.teardown(() => page.close());
   const faults: string[] = [];
   page.on('console', (message) => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { endWithUs } from '../support/end-with-us.ts';
+import { inheritedEnvironment } from '../support/inherited-environment.ts';
 
 const CLOCK = fileURLToPath(new URL('./clock.ts', import.meta.url));
 /** What it said last is most of the story. */
@@ -43,11 +44,13 @@ export function keepService(options: KeptServiceOptions): KeptService {
   let child = launch();
 
   function launch(): ChildProcess {
-    // NODE_OPTIONS would load a test runner into the service.
-    const { NODE_OPTIONS: _, ...inherited } = process.env;
     const launched = spawn(process.execPath, ['--import', CLOCK, program], {
       cwd: root,
-      env: { ...inherited, ...environment, CLOCK_AHEAD_MS: String(clockAheadMs) },
+      env: {
+        ...inheritedEnvironment(),
+        ...environment,
+        CLOCK_AHEAD_MS: String(clockAheadMs),
+      },
       stdio: ['ignore', log, log],
     });
     endWithUs({ pid: launched.pid ?? 0, exited: once(launched, 'exit') });

@@ -17,6 +17,9 @@ import { until } from '../../support/until.ts';
 /** A probe after five seconds and up to one more, and what a failure takes to be one. */
 const NOTICED_MS_MAX = 12_000;
 
+// They wait more than they compute.
+t.jobs = 2;
+
 async function openManager(t: Test, servers: Servers) {
   const url = servers.urls.nats.provisioner;
   const connection = await connectToNats({ url, role: 'provisioner' });
@@ -38,7 +41,7 @@ const untilStatus = (gateway: Service, status: number) =>
 const linesOf = (gateway: Service, pattern: RegExp) =>
   gateway.log.filter(({ level, msg }) => level >= 40 && pattern.test(msg));
 
-await t.test('a frozen broker makes an idle gateway unready, until it goes on', async (t) => {
+void t.test('a frozen broker makes an idle gateway unready, until it goes on', async (t) => {
   const servers = await startServers(t);
   const gateway = await startGateway(t, servers);
   t.match(await untilStatus(gateway, 200), { reason: null });
@@ -55,7 +58,7 @@ await t.test('a frozen broker makes an idle gateway unready, until it goes on', 
   await untilStatus(gateway, 200);
 });
 
-await t.test(
+void t.test(
   'settings by which the stream stores nothing make an idle gateway unready',
   async (t) => {
     const servers = await startServers(t);
@@ -105,7 +108,7 @@ await t.test(
   },
 );
 
-await t.test('what is stored to see that the stream stores adds nothing', async (t) => {
+void t.test('what is stored to see that the stream stores adds nothing', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: 300 });
   const gateways = await Promise.all([1, 2, 3].map(() => startGateway(t, servers)));
   const counter = await startCounter(t, servers, { FLUSH_INTERVAL_MS: '300' });

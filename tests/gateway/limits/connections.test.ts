@@ -11,7 +11,7 @@ import { startServers } from '../../support/servers.ts';
 import { startGateway } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
 
-const CONNECTIONS = 10_000;
+const CONNECTIONS = 3_000;
 /** At once, which the listening socket has room for. */
 const BURST = 250;
 /** The default. */
@@ -24,7 +24,7 @@ const POST = 'POST /increment HTTP/1.1\r\nhost: localhost\r\ncontent-type: appli
 /** The first bytes of a TLS handshake of 200 bytes. */
 const HALF_HELLO = Buffer.from('16030100c8010000c40303', 'hex');
 
-void t.test('ten thousand idle connections from one address lock nobody else out', async (t) => {
+void t.test('thousands of idle connections from one address lock nobody else out', async (t) => {
   if (process.platform === 'darwin') {
     t.pass('one loopback address there');
     return;

@@ -14,7 +14,7 @@ const [KEY = ''] = makeKeys(1);
 /** What answers late, what is sent bit by bit, and what is long. */
 const PATHS = ['/readyz', `/counters/${KEY}`, '/docs/static/swagger-ui-bundle.js', '/openapi.json'];
 const CONNECTIONS = 2;
-const FLOOD_MS = 500;
+const FLOOD_MS = 200;
 /** Of a core: turns of the event loop, each of which serves what has come on each connection. */
 const ANSWER_CPU_MS_MAX = 20_000;
 const MEMORY_BYTES_MAX = 1024 * 1024 * 1024;

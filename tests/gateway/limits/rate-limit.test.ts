@@ -8,7 +8,7 @@ import { startServers } from '../../support/servers.ts';
 import { startGateway } from '../../support/services.ts';
 import { until } from '../../support/until.ts';
 
-const LIMIT = 300;
+const LIMIT = 150;
 const WINDOW_MS = 5_000;
 
 void t.test(

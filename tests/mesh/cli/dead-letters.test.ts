@@ -7,6 +7,7 @@ import { STREAM_BYTES_MAX } from '../../../nats/streams.ts';
 import type { CounterActivity } from '../../../schema/message/heartbeat.ts';
 import { makeKeys, readCounters, untilTotal } from '../../support/counters.ts';
 import { hearCounters } from '../../support/counter-heartbeats.ts';
+import { inheritedEnvironment } from '../../support/inherited-environment.ts';
 import { post } from '../../support/load.ts';
 import { startServers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
@@ -141,12 +142,15 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
     await store(`{"version":1,"id":"00000000-0000-7000-8000-000000000000","increments":[]}`);
     await untilDead(1);
     const repaired = `{"key":"${other}","value":2}`;
-    const { NODE_OPTIONS: _testRunners, ...inherited } = process.env;
     execFileSync(
       process.execPath,
       [`--import=${CLOCK}`, MAIN, ...'dead-letters replay 3 --payload -'.split(' ')],
       {
-        env: { ...inherited, DATA_DIR: join(servers.folder, 'data'), CLOCK_AHEAD_MS: '-7200000' },
+        env: {
+          ...inheritedEnvironment(),
+          DATA_DIR: join(servers.folder, 'data'),
+          CLOCK_AHEAD_MS: '-7200000',
+        },
         input: repaired,
       },
     );

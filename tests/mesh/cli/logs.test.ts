@@ -8,6 +8,7 @@ import { followLogs } from '../../../mesh/cli/logs/follow-logs.ts';
 import { findLogs } from '../../../mesh/cli/logs/log-files.ts';
 import { openLog } from '../../../mesh/cli/logs/read-log.ts';
 import { openRotatedLog } from '../../../mesh/servers/log-file.ts';
+import { inheritedEnvironment } from '../../support/inherited-environment.ts';
 import { isThere, until } from '../../support/until.ts';
 import { runCommand } from './run-command.ts';
 
@@ -192,10 +193,10 @@ void t.test(
     const { folder } = meshWith(t, Object.fromEntries(files));
     // Half of this heap has what the command is made of; the whole of the logs does not fit beside it.
     const args = ['--max-old-space-size=48', 'mesh/cli/main.ts', 'logs', '--json'];
-    const { NODE_OPTIONS: _, ...environment } = process.env;
+    const env = { ...inheritedEnvironment(), DATA_DIR: folder };
     const child = spawn(process.execPath, args, {
       cwd: ROOT,
-      env: { ...environment, DATA_DIR: folder },
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let bytes = 0;
@@ -209,7 +210,7 @@ void t.test(
 
     const cut = spawn('sh', ['-c', `${process.execPath} mesh/cli/main.ts logs | head -n 1`], {
       cwd: ROOT,
-      env: { ...environment, DATA_DIR: folder },
+      env,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let cutErrors = '';

@@ -12,11 +12,11 @@ const GAP_MS_MAX = 15_000;
 await t.test('the death of the stream leader loses nothing and is waited out', async (t) => {
   const mesh = await startClusterMesh(t, { GATEWAYS: '2' });
   const urls = [`http://127.0.0.1:${mesh.port}`];
-  const load = startSteadyLoad({ urls, perSecond: 300, scene: mesh.scene });
-  await load.untilAccepted(600);
+  const load = startSteadyLoad({ urls, perSecond: 150, scene: mesh.scene });
+  await load.untilAccepted(300);
 
   await mesh.endAndAwait(await mesh.findLeader(), 'SIGKILL');
-  await load.untilAccepted(load.accepted + 1_200);
+  await load.untilAccepted(load.accepted + 600);
   const report = await load.end();
 
   t.comment(describeLoad(report));

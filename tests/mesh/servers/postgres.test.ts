@@ -6,6 +6,7 @@ import { Client } from 'pg';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../../mesh/servers/ports.ts';
 import { startPostgres } from '../../../mesh/servers/postgres.ts';
+import { inheritedEnvironment } from '../../support/inherited-environment.ts';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -44,7 +45,7 @@ await t.test('a user without a name is one line', { skip: !isRoot && 'only as ro
   const start = `import { startPostgres } from '${new URL('../../../mesh/servers/postgres.ts', import.meta.url).href}';
     await startPostgres({ folder: '${folder}/data', port: 1, password: 'p1' })
       .catch(({ name, message }) => process.stdout.write(name + ': ' + message));`;
-  const { NODE_OPTIONS: _, HOME: __, ...environment } = process.env;
+  const { HOME: _, ...environment } = inheritedEnvironment();
   const line = execFileSync(process.execPath, ['--input-type=module', '-e', start], {
     uid: 54_321,
     gid: 54_321,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import t from 'tap';
 import { makeFolder } from '../../support/folders.ts';
+import { inheritedEnvironment } from '../../support/inherited-environment.ts';
 import { startServers } from '../../support/servers.ts';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -21,10 +22,9 @@ void t.test(
     const url = pathToFileURL(join(project, 'schema/database/migrate.ts')).href;
     const script = `import { migrate } from ${JSON.stringify(url)};
     await migrate({ ownerUrl: process.env.OWNER_URL, passwords: { gateway: 'gw', counter: 'ct' } });`;
-    const { NODE_OPTIONS: _, ...environment } = process.env;
     t.doesNotThrow(() =>
       execFileSync(process.execPath, ['--input-type=module', '-e', script], {
-        env: { ...environment, OWNER_URL: urls.ownerDatabase },
+        env: { ...inheritedEnvironment(), OWNER_URL: urls.ownerDatabase },
         stdio: 'pipe',
       }),
     );
