@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { PORTS_VARIABLE } from '../../mesh/servers/ports.ts';
-import { CHILD_OPTIONS_VARIABLE } from '../support/inherited-environment.ts';
 import { SEED } from '../support/seed.ts';
-import { packPackages } from './pack-packages.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** After its time-out, at which a process says what it still waits for and stops what it started. */
@@ -34,7 +32,6 @@ export async function runTestProcess(
 ): Promise<Totals> {
   const { isLive, signal } = options;
   const timeoutS = options.timeoutS * files;
-  const packed = packPackages();
   const startedAt = performance.now();
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
@@ -43,8 +40,6 @@ export async function runTestProcess(
       ...process.env,
       // A service starts a third faster by what was compiled for those before it.
       NODE_COMPILE_CACHE: join(ROOT, '.cache/compile'),
-      NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} ${packed}`.trim(),
-      [CHILD_OPTIONS_VARIABLE]: packed,
       [PORTS_VARIABLE]: options.ports,
       TAP_TIMEOUT: String(timeoutS),
       // One for all processes of a run.
