@@ -1,11 +1,11 @@
 import type { Kysely } from 'kysely';
 import type { Database } from '../../schema/database/tables.ts';
-import { digest } from '../../schema/digest.ts';
+import { digestHex } from '../../schema/digest.ts';
 import type { Increment } from '../../schema/increment.ts';
 import { digestIncrements, encodeIncrement } from '../../schema/message/envelope.ts';
 import type { HeldMessage } from '../consume/flush-batch.ts';
 import { FlushConflict } from './flush-conflict.ts';
-import { claimKeys, findKeyPayloads, type KeyClaim } from './idempotency-keys.ts';
+import { claimKeys, findKeyPayloads, storedPart, type KeyClaim } from './idempotency-keys.ts';
 
 /** A message with a body, and what its idempotency keys decided. */
 export interface JudgedMessage {
@@ -38,13 +38,10 @@ export async function claimIdempotencyKeys(
 ): Promise<JudgedMessage[]> {
   const { messages, claims } = readClaims(fresh);
   const firsts = firstOfEachKey(claims);
-  const known = await claimKeys(
-    db,
-    [...firsts.values()].toSorted((left, right) => (left.key < right.key ? -1 : 1)),
-  );
+  const known = await claimKeys(db, firsts, rememberedFrom(fresh));
   const payloads = await findKeyPayloads(db, known);
   if (payloads.size < known.length) throw new FlushConflict('idempotency-key-pruned');
-  judge(claims, payloads);
+  judge(claims, firsts, payloads);
   return messages;
 }
 
@@ -65,13 +62,9 @@ function claimsOf(judged: JudgedMessage): Claim[] {
   const { message, counted } = judged;
   const { idempotency_key: batchKey, increments } = message.body!.envelope!;
   const source = message.body!.subject.split('.').slice(1).join('.');
-  // Formatted once: a message may have thousands of keys, and this is the slowest step here.
-  // The key of a parked message is remembered from when it counts.
-  const storedAt = new Date(message.unparkedAtMs ?? message.storedAtMs).toISOString();
   const claim = (idempotencyKey: string, covered: Increment[]): Claim => ({
-    key: digest(`${source} ${idempotencyKey}`),
+    key: digestHex(`${source} ${idempotencyKey}`),
     payload: digestIncrements(covered),
-    storedAt,
     judged,
     increments: covered,
   });
@@ -85,25 +78,37 @@ function claimsOf(judged: JudgedMessage): Claim[] {
   return claims;
 }
 
+/** The latest time of all, so that no key is forgotten early; of a parked message, when it counts. */
+export function rememberedFrom(messages: HeldMessage[]): number {
+  return messages.reduce(
+    (latest, { unparkedAtMs, storedAtMs }) => Math.max(latest, unparkedAtMs ?? storedAtMs),
+    0,
+  );
+}
+
 /**
  * Sorts increments into counted, repeated and reused. The first payload of a key decides: the one in the
  * database, or else the first in the batch.
  *
- * @param payloads by key, of the claims that existed before.
+ * @param payloads by key, of the claims that existed before, as the table has them.
  */
-export function judge(claims: Claim[], payloads: Map<string, string>): void {
-  const firsts = firstOfEachKey(claims);
+export function judge(
+  claims: Claim[],
+  firsts: ReadonlyMap<string, Claim>,
+  payloads: ReadonlyMap<string, string>,
+): void {
   for (const claim of claims) {
     const { judged, key, payload, increments } = claim;
-    const before = payloads.get(key);
-    const winner = before ?? firsts.get(key)?.payload;
-    if (before === undefined && firsts.get(key) === claim) judged.counted.push(...increments);
-    else if (winner === payload) judged.repeated += increments.length;
+    const before = payloads.size === 0 ? undefined : payloads.get(storedPart(key));
+    const first = firsts.get(key);
+    if (before === undefined && first === claim) judged.counted.push(...increments);
+    else if ((before ?? storedPart(first!.payload)) === storedPart(payload))
+      judged.repeated += increments.length;
     else judged.reused.push(...increments.map(encodeIncrement));
   }
 }
 
-function firstOfEachKey(claims: Claim[]): Map<string, Claim> {
+export function firstOfEachKey(claims: Claim[]): Map<string, Claim> {
   const firsts = new Map<string, Claim>();
   for (const claim of claims) if (!firsts.has(claim.key)) firsts.set(claim.key, claim);
   return firsts;

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import { array, STATEMENT_ROWS_MAX } from './statement-rows.ts';
+import { array, sortedChunks } from './statement-rows.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Tally } from '../consume/tally.ts';
 
@@ -32,19 +32,4 @@ function upsertChunk(db: Kysely<Database>, keys: string[], tally: Tally) {
         updated_at: eb.ref('excluded.updated_at'),
       })),
     );
-}
-
-/** All keys in order, each part sorted only when it is needed. */
-function* sortedChunks(keys: Iterable<string>): Generator<string[]> {
-  const parts = Array.from({ length: 256 }, (): string[] => []);
-  for (const key of keys) parts[Number.parseInt(key.slice(0, 2), 16)]?.push(key);
-  let chunk: string[] = [];
-  for (const part of parts) {
-    // Keys made from the time share their first digits, so one part may hold all of them.
-    chunk = chunk.concat(part.toSorted());
-    for (; chunk.length >= STATEMENT_ROWS_MAX; chunk = chunk.slice(STATEMENT_ROWS_MAX)) {
-      yield chunk.slice(0, STATEMENT_ROWS_MAX);
-    }
-  }
-  if (chunk.length > 0) yield chunk;
 }

@@ -1,4 +1,4 @@
-import { digest } from '../digest.ts';
+import { digestHex } from '../digest.ts';
 import type { Increment } from '../increment.ts';
 import { isKey } from '../increment.ts';
 import { isIncrementValue, parseExactJson, stringifyExactJson } from '../int64.ts';
@@ -81,11 +81,11 @@ export function encodeIncrement({ key, value, idempotency_key: once }: Increment
 
 /**
  * What a repeat under one idempotency key must have: the same increments, however they are written and by
- * whichever route they came.
+ * whichever route they came. In hexadecimal digits.
  */
 export function digestIncrements(increments: Increment[]): string {
   const written = increments.map(({ key, value }) => encodeIncrement({ key, value }));
-  return digest(written.join('\n'));
+  return digestHex(written.join('\n'));
 }
 
 /**

@@ -1,5 +1,11 @@
 import t from 'tap';
-import { judge, readClaims } from '../../../counter/flush/claim-keys.ts';
+import {
+  firstOfEachKey,
+  judge,
+  readClaims,
+  rememberedFrom,
+} from '../../../counter/flush/claim-keys.ts';
+import { storedPart } from '../../../counter/flush/idempotency-keys.ts';
 import type { HeldMessage } from '../../../counter/consume/flush-batch.ts';
 import type { Increment } from '../../../schema/increment.ts';
 
@@ -20,10 +26,12 @@ const increment = (value: number, idempotencyKey?: string): Increment => ({
 /** @param before messages that were counted earlier. */
 function judgeAll(messages: HeldMessage[], before: HeldMessage[] = []) {
   const earlier = readClaims(before).claims;
-  const payloads = new Map(earlier.map(({ key, payload }) => [key, payload]));
+  const payloads = new Map(
+    earlier.map(({ key, payload }) => [storedPart(key), storedPart(payload)]),
+  );
   const { messages: judged, claims } = readClaims(messages);
-  const keys = new Set(claims.map(({ key }) => key));
-  judge(claims, new Map([...payloads].filter(([key]) => keys.has(key))));
+  const keys = new Set(claims.map(({ key }) => storedPart(key)));
+  judge(claims, firstOfEachKey(claims), new Map([...payloads].filter(([key]) => keys.has(key))));
   return judged.map(({ counted, repeated, reused }) => [
     counted.map(({ value }) => value),
     repeated,
@@ -65,5 +73,13 @@ void t.test('a key of one source means nothing to another', (t) => {
   const before = [messageOf([increment(1, 'a')])];
   const other = messageOf([increment(1, 'a')], { subject: 'increments.replay' });
   t.strictSame(judgeAll([other], before), [[[1], 0, 0]]);
+  t.end();
+});
+
+void t.test('no idempotency key is forgotten early', (t) => {
+  const storedAt = (storedAtMs: number, unparkedAtMs?: number) =>
+    ({ storedAtMs, ...(unparkedAtMs !== undefined && { unparkedAtMs }) }) as HeldMessage;
+  t.equal(rememberedFrom([storedAt(1), storedAt(3), storedAt(2)]), 3, 'the latest of a flush');
+  t.equal(rememberedFrom([storedAt(1, 5), storedAt(3)]), 5, 'parked: from when it counts');
   t.end();
 });
