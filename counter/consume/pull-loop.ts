@@ -15,8 +15,8 @@ import { createWithheldBodies } from './withheld-bodies.ts';
 const PULL_MESSAGES_MAX = 500;
 /** Far below the server's limit of 64 MB of pending bytes for a connection. */
 const PULL_BYTES_MAX = 8 * 1024 * 1024;
-/** A stop waits for the current pull, so it must be short. */
-const PULL_EXPIRES_MS = 1_000;
+/** A stop waits for the current pull, so it must be short; each costs the broker and this service a wake-up. */
+const PULL_EXPIRES_MS = 2_000;
 /**
  * The pause after a pull that emptied the stream. Pulling each message as soon as it is stored would wake
  * the broker and this service each time, though a flush is seconds away.

@@ -32,6 +32,7 @@ export function createCountedIncrements(db: Kysely<Database>): CountedIncrements
   let base: Base | undefined;
   let isDue = false;
   let counted: bigint | undefined;
+  let readOf: SettledThrough | undefined;
 
   /** A database that went back must not let it go back. */
   function atLeast(increments: bigint): bigint {
@@ -48,7 +49,9 @@ export function createCountedIncrements(db: Kysely<Database>): CountedIncrements
     }
     if (base === undefined || base.incarnation !== incarnation || floor < base.floor)
       return counted;
-    if (floor === base.floor && lastSettled <= floor) return counted;
+    // What other counter services settle between the two shows once one of them moves.
+    if (floor === readOf?.floor && lastSettled === readOf.lastSettled) return counted;
+    readOf = settled;
     const { through, above, prunedThrough } = await readSince(db, base, floor);
     // Some of these rows may have been pruned meanwhile, so they are missed here until all is read anew.
     if (prunedThrough > base.floor) base = undefined;
