@@ -10,7 +10,7 @@ import { formatNumber, formatTable } from './harness/table.ts';
 import { startThreeBrokers } from './harness/three-brokers.ts';
 import type { BenchOptions } from './options.ts';
 import { ceiling } from './lineup.ts';
-import type { Point, PointShape } from './scaling/point.ts';
+import { PREDICTED, type Point, type PointShape } from './scaling/point.ts';
 
 const BASE = { gateways: 1, counters: 1, brokers: 1, keys: 1_000, connections: 64 } as const;
 
@@ -29,6 +29,7 @@ const SHAPES: PointShape[] = [
   { ...BASE, brokers: 3 },
   { ...BASE, brokers: 3, connections: 256 },
   { gateways: 3, counters: 3, brokers: 3, keys: 300_000, connections: 128 },
+  PREDICTED,
 ];
 
 /**
@@ -39,13 +40,14 @@ export const scaling: Benchmark = {
   about:
     'what a request, a message and a row cost each part, with more gateways, counters and brokers',
   run: async (options, say) => {
-    const yardstickUs = await measureYardstick(options);
-    say(`Fastify that stores nothing: ${formatNumber(yardstickUs)} µs of CPU a request`);
     const points: Point[] = [];
     for (const shape of choose(SHAPES, options, nameOf)) {
       for (let round = 0; round < options.rounds; round++) {
+        const yardstickUs = await measureYardstick(options);
         const point = { ...(await measurePoint(shape, options)), yardstickUs };
-        say(`${nameOf(shape)}: ${Math.round(point.requests / point.seconds)} requests/s`);
+        const rate = Math.round(point.requests / point.seconds);
+        const yardstick = `${formatNumber(yardstickUs)} µs of CPU for a request that stores nothing`;
+        say(`${nameOf(shape)}: ${rate} requests/s; before, ${yardstick}`);
         points.push(point);
       }
     }

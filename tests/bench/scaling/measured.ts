@@ -4,7 +4,7 @@ import type { TableSizeRun } from '../table-size.ts';
 import { medianOf } from '../harness/median.ts';
 import { fitPrices } from './fit.ts';
 import { FLUSH_INTERVAL_S, type Prices } from './model.ts';
-import type { Point } from './point.ts';
+import { PREDICTED, type Point } from './point.ts';
 
 /** As `--json` of the benchmarks wrote them. */
 export const points = read('scaling.json') as Point[];
@@ -22,7 +22,7 @@ export function slownessAt({ yardstickUs }: Point): number {
 export const slowness = medianOf(points.map(slownessAt));
 
 /** The point that was predicted, and those from which it was. */
-export const predicted = points.find(({ gateways }) => gateways === 3);
+export const predicted = points.find(({ keys }) => keys === PREDICTED.keys);
 export const fitted = points.filter((point) => point !== predicted);
 
 /** At the speed of docs/benchmarks.md. */

@@ -1,4 +1,4 @@
-/* The tables of docs/scaling.md, from what was measured, the model and the simulation. */
+/* The tables and figures of docs/scaling.md, from what was measured, the model and the simulation. */
 import {
   sentenceOfSlowness,
   tableOfPoints,
@@ -6,7 +6,7 @@ import {
   tableOfRows,
   tableOfStream,
 } from './cost-tables.ts';
-import { tableOfLoads } from './loads-table.ts';
+import { summaryOfLoads, tableOfLoads } from './loads-table.ts';
 import { tableOfPrediction } from './prediction-table.ts';
 import { tableOfQueues, tableOfValidation } from './queue-tables.ts';
 
@@ -22,5 +22,6 @@ export function makeTables(): Record<string, string> {
     validation: tableOfValidation(),
     queues: tableOfQueues(),
     loads: tableOfLoads(),
+    summary: summaryOfLoads(),
   };
 }

@@ -10,9 +10,6 @@ const LOOPBACK_MS = 0.02;
 /** The load generator's CPU for a request. */
 const CLIENT_MS = 0.004;
 
-/** When the points were measured, a message waited for nobody. */
-const RULE_THEN = { inFlightMax: 2, lateMs: 5, holdTurns: 0 };
-
 /** Where no more than two processes want the two cores most of the time. */
 export function tableOfValidation(): string {
   const rows = points
@@ -28,7 +25,6 @@ export function tableOfValidation(): string {
         brokers: point.brokers,
         load: { connections: point.connections, clientMs: CLIENT_MS * scale },
         costs: queueCosts(messageMsOfStream(1), scale, LOOPBACK_MS * scale),
-        inFlight: RULE_THEN,
         warmupMs: 500,
         measuredMs: 4_000,
       });
