@@ -116,12 +116,10 @@ export async function startCounter(
     onCommitted: (result, times) => {
       stats.flushed(result, times);
       tracing?.flushed(result, times);
+      if (result.deadLetters > 0) void maintenance.sendDeadLetters();
     },
     warn: throttleWarnings(log),
-    onFlushed: () => {
-      void settler.settle();
-      void maintenance.sendDeadLetters();
-    },
+    onFlushed: () => void settler.settle(),
   });
   pulling.catch(failure.reject);
   flushing.catch(failure.reject);

@@ -54,7 +54,7 @@ import { createReport } from './telemetry/report.ts';
 import { createStats } from './telemetry/stats.ts';
 import { tracePublisher } from './telemetry/tracing.ts';
 import { watchDatabase } from './health/database-watch.ts';
-import { watchDiagnosis } from './health/diagnosis.ts';
+import { createDiagnosis } from './health/diagnosis.ts';
 import { collectReports } from './health/service-reports.ts';
 import { listenForRisk } from './health/reported-risk.ts';
 import { createReadiness, STREAM_AWAY } from './health/readiness.ts';
@@ -185,7 +185,7 @@ async function main(): Promise<void> {
       else log.error(`not ready, since accepted increments may be lost: ${risk}`);
     },
   });
-  const diagnosis = watchDiagnosis({
+  const diagnosis = createDiagnosis({
     own,
     reports,
     isBrokerConnected: () => watch.isConnected,
@@ -194,7 +194,6 @@ async function main(): Promise<void> {
     readRisk,
     readDatabase: () => databaseWatch.latest,
   });
-  stopSteps.push(() => Promise.resolve(diagnosis.stop()));
   const readiness = createReadiness({
     isStopping: () => isStopping,
     isBrokerConnected: () => watch.isConnected,

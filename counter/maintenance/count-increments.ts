@@ -11,8 +11,8 @@ export interface SettledThrough {
 /** How many increments the ledger says are counted, ever. */
 export interface CountedIncrements {
   /**
-   * Reads what was settled since the last time, and everything the first time. It is exact but for messages
-   * that were parked, which are in it once it is read anew.
+   * Reads what was settled since the last time, and everything the first time. It is exact where all up to the
+   * last settled message is settled, but for messages that were parked, which are in it once it is read anew.
    *
    * @returns undefined before everything was read.
    */
@@ -32,6 +32,7 @@ export function createCountedIncrements(db: Kysely<Database>): CountedIncrements
   let base: Base | undefined;
   let isDue = false;
   let counted: bigint | undefined;
+  let readOf: SettledThrough | undefined;
 
   /** A database that went back must not let it go back. */
   function atLeast(increments: bigint): bigint {
@@ -48,8 +49,10 @@ export function createCountedIncrements(db: Kysely<Database>): CountedIncrements
     }
     if (base === undefined || base.incarnation !== incarnation || floor < base.floor)
       return counted;
-    if (floor === base.floor && lastSettled <= floor) return counted;
+    // What other counter services settle between the two shows once one of them moves.
+    if (floor === readOf?.floor && lastSettled === readOf.lastSettled) return counted;
     const { through, above, prunedThrough } = await readSince(db, base, floor);
+    readOf = settled;
     // Some of these rows may have been pruned meanwhile, so they are missed here until all is read anew.
     if (prunedThrough > base.floor) base = undefined;
     else {

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Kysely } from 'kysely';
 import type { ConnectionWatch } from '../../nats/connect.ts';
@@ -14,6 +15,8 @@ import { watchTables } from './watch-tables.ts';
 import type { StoreHealth } from '../settle/store-health.ts';
 
 const PRUNE_MS = 10_000;
+/** Where there was nothing to prune; what is past its time harms nobody. */
+const PRUNE_IDLE_MS = 60_000;
 /**
  * Each flush sends its own dead letters; these were left by a service that died, or while the broker was
  * away.
@@ -48,6 +51,8 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const { database, watch, stores, idempotencyKeptMs, stats, log } = options;
   let sending: Promise<void> | undefined;
   let isPruning = false;
+  let prunedAt = -Infinity;
+  let isNothingPruned = false;
   let counting: Promise<void> | undefined;
   let isStopped = false;
   const timers = [
@@ -107,11 +112,18 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
 
   async function pruneLedgers(): Promise<void> {
     if (isPruning || !watch.isConnected || stores.isDatabaseAway) return;
+    if (isNothingPruned && performance.now() - prunedAt < PRUNE_IDLE_MS - PRUNE_MS / 2) return;
     isPruning = true;
     try {
       const { stream, floor } = await stores.readSettled();
       const isStopping = () => isStopped;
-      await prune(database, stream, { floor, idempotencyKeptMs, isStopping });
+      const { messages, keys } = await prune(database, stream, {
+        floor,
+        idempotencyKeptMs,
+        isStopping,
+      });
+      isNothingPruned = messages === 0 && keys === 0;
+      prunedAt = performance.now();
     } catch (error) {
       // Where the stores disagree, that is said already.
       if (!(error instanceof StoresDisagree))

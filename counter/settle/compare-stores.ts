@@ -1,6 +1,7 @@
 import { sql, type Kysely } from 'kysely';
 import { readDatabaseId } from '../../schema/database/database-id.ts';
 import type { Database } from '../../schema/database/tables.ts';
+import { selectSettledFloor } from './settled-floor.ts';
 import type { StreamReaders, StreamState } from './stream-state.ts';
 
 /**
@@ -35,6 +36,8 @@ export interface Proof {
   /** The last settled sequence, and when its message was stored (milliseconds since 1970). */
   last: number;
   lastStoredMs: number;
+  /** The end of the run of settled sequences from the stream's first message on. */
+  floor: number;
   /** Whether the sequence that was proven before is still known. */
   isProvenKnown: boolean;
   /** How many of the removed messages are settled, above what was pruned or proven before. */
@@ -46,7 +49,7 @@ export interface Proof {
  *
  * @param provenThrough every removed message up to this sequence was found settled before.
  * @returns the last sequence that the database has settled, or the last removed one, if that is later: up to
- * there the two are sure to speak of the same messages.
+ * there the two are sure to speak of the same messages. With the settled floor.
  * @throws StoresDisagree
  */
 export async function compareStores(
@@ -54,7 +57,7 @@ export async function compareStores(
   stream: StreamState,
   readers: StreamReaders,
   provenThrough = 0,
-): Promise<number> {
+): Promise<{ last: number; floor: number }> {
   const proof = await readProof(db, stream, provenThrough);
   const { found } = await compareLast(db, stream, { ...readers, proof, provenThrough });
   if (found !== undefined) throw found;
@@ -64,9 +67,9 @@ export async function compareStores(
       .values({ incarnation: String(stream.incarnation), pruned_through: '0' })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
-    return 0;
+    return { last: 0, floor: 0 };
   }
-  return Math.max(proof.last, stream.firstSequence - 1);
+  return { last: Math.max(proof.last, stream.firstSequence - 1), floor: proof.floor };
 }
 
 /** The same without a change, for commands; with what was compared. */
@@ -107,20 +110,23 @@ async function compareLast(
 /** Undefined if the database does not know the stream. */
 async function readProof(
   db: Kysely<Database>,
-  { incarnation, firstSequence }: StreamState,
+  stream: StreamState,
   provenThrough = 0,
 ): Promise<Proof | undefined> {
-  const removed = firstSequence - 1;
+  const { incarnation } = stream;
+  const removed = stream.firstSequence - 1;
   // One statement: pruning moves the proof from rows of the ledger to the row of the stream.
   const { rows } = await sql<{
     pruned: string;
     last: string | null;
     lastStoredAt: Date | null;
+    floor: string | null;
     isProvenKnown: boolean;
     settled: string;
   }>`
     select pruned_through as pruned,
       last.sequence as last, last.stored_at as "lastStoredAt",
+      (${selectSettledFloor(db, stream)}) as floor,
       exists (select from ledger where incarnation = ${incarnation}
         and sequence = ${provenThrough}) as "isProvenKnown",
       (select count(*) from ledger where incarnation = ${incarnation}
@@ -136,6 +142,7 @@ async function readProof(
     prunedThrough: Number(row.pruned),
     last: Number(row.last ?? 0),
     lastStoredMs: row.lastStoredAt?.getTime() ?? 0,
+    floor: Number(row.floor ?? removed),
     isProvenKnown: row.isProvenKnown,
     settled: Number(row.settled),
   };

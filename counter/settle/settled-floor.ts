@@ -7,6 +7,12 @@ import type { StreamState } from './stream-state.ts';
  * below was proven when it was removed.
  */
 export async function findSettledFloor(db: Kysely<Database>, stream: StreamState): Promise<number> {
+  const floor = await selectSettledFloor(db, stream).executeTakeFirst();
+  return Number(floor?.sequence ?? stream.firstSequence - 1);
+}
+
+/** The same as a query, for a part of another one; null if nothing above the stream's first message is settled. */
+export function selectSettledFloor(db: Kysely<Database>, stream: StreamState) {
   const below = stream.firstSequence - 1;
   const numbered = db
     .selectFrom('ledger')
@@ -14,10 +20,8 @@ export async function findSettledFloor(db: Kysely<Database>, stream: StreamState
     .select(sql<string>`sequence - row_number() over (order by sequence)`.as('run'))
     .where('incarnation', '=', String(stream.incarnation))
     .where('sequence', '>', String(below));
-  const floor = await db
+  return db
     .selectFrom(numbered.as('numbered'))
-    .select((eb) => eb.fn.max('sequence').as('sequence'))
-    .where('run', '=', String(below))
-    .executeTakeFirst();
-  return Number(floor?.sequence ?? below);
+    .select((eb) => eb.fn.max<string | null>('sequence').as('sequence'))
+    .where('run', '=', String(below));
 }

@@ -182,15 +182,15 @@ export async function openStores(
   }
 
   /**
-   * @returns the last settled sequence.
+   * @returns the last settled sequence, and the settled floor.
    * @throws StoresDisagree, also where it is only suspected: nothing may be removed then.
    */
-  async function compare(current: StreamState): Promise<number> {
+  async function compare(current: StreamState): Promise<{ last: number; floor: number }> {
     if (agreement.replaced !== undefined) throw agreement.replaced;
-    let last: number;
+    let found: { last: number; floor: number };
     try {
       const same = { ...readers, readStream: () => readSameStream() };
-      last = await compareStores(database, current, same, agreement.provenThrough);
+      found = await compareStores(database, current, same, agreement.provenThrough);
     } catch (error) {
       if (error instanceof StoresDisagree) suspect(error);
       throw error;
@@ -199,7 +199,7 @@ export async function openStores(
     agreement = afterAgreed(agreement, current);
     stats.risk = undefined;
     stats.disagreement = undefined;
-    return last;
+    return found;
   }
 
   function suspect(error: StoresDisagree): void {
@@ -225,17 +225,14 @@ export async function openStores(
     reading?: StreamReading,
   ): Promise<{ stream: StreamReading; floor: number }> {
     const current = await readSameStream(reading);
-    const last = await compare(current);
-    // What was settled stays so: where all up to the last one was, no floor need be found.
-    const isKnown = settled?.incarnation === current.incarnation && settled.floor === last;
-    const floor = isKnown ? last : Math.min(last, await findSettledFloor(database, current));
+    const { last, floor } = await compare(current);
     settled = { incarnation: current.incarnation, floor, lastSettled: last };
     return { stream: current, floor };
   }
 
   async function readProven(): Promise<{ stream: StreamReading; floor: number }> {
     const current = await readSameStream();
-    const last = await compare(current);
+    const { last } = await compare(current);
     const floor = await database.transaction().execute(async (transaction) => {
       const settled = await findSettledFloor(transaction, current);
       // On the same server: after a fail-over another one may have less.

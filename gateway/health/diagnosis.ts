@@ -1,4 +1,5 @@
-/* What is wrong with the mesh, as this gateway sees it: anew once a second, for all who ask. */
+/* What is wrong with the mesh, as this gateway sees it: anew when somebody asks, once a second for all who do. */
+import { performance } from 'node:perf_hooks';
 import { diagnose, oldestAge } from '../../telemetry/diagnosis/diagnose.ts';
 import type { Finding } from '../../telemetry/diagnosis/findings.ts';
 import { lookAtProcess } from '../../telemetry/diagnosis/look-at-process.ts';
@@ -18,7 +19,6 @@ export interface Diagnosis {
   readonly findings: Finding[];
   /** Of the oldest increment that is not counted; undefined if no counter service reports it. */
   readonly stalenessMs: number | undefined;
-  stop: () => void;
 }
 
 export interface DiagnosisOptions {
@@ -31,26 +31,29 @@ export interface DiagnosisOptions {
   readDatabase: () => Reached | undefined;
 }
 
-export function watchDiagnosis(options: DiagnosisOptions): Diagnosis {
+export function createDiagnosis(options: DiagnosisOptions): Diagnosis {
+  let lookedAt = -Infinity;
   let findings: Finding[] = [];
   let stalenessMs: number | undefined;
 
   function look(): void {
+    const now = performance.now();
+    if (now - lookedAt < LOOK_MS) return;
+    lookedAt = now;
     const seen = observe(options);
     findings = diagnose(seen);
     stalenessMs = oldestAge(seen);
   }
 
-  const timer = setInterval(look, LOOK_MS).unref();
-  look();
   return {
     get findings() {
+      look();
       return findings;
     },
     get stalenessMs() {
+      look();
       return stalenessMs;
     },
-    stop: () => clearInterval(timer),
   };
 }
 

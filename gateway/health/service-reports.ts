@@ -52,9 +52,17 @@ export function collectReports(options: {
   function receive(text: string): void {
     if (text.length > HEARTBEAT_LENGTH_MAX) return;
     const id = /"id":"([^"]{1,64})"/.exec(text)?.[1];
-    if (id === undefined || (!received.has(id) && received.size >= INSTANCES_MAX)) return;
+    if (id === undefined) return;
+    if (!received.has(id) && received.size >= INSTANCES_MAX) dropSilent();
+    if (!received.has(id) && received.size >= INSTANCES_MAX) return;
     received.set(id, { text, at: performance.now() });
     for (const listener of listeners) listener(text);
+  }
+
+  /** For weeks nobody may look, and services are started again and again. */
+  function dropSilent(): void {
+    const now = performance.now();
+    for (const [id, { at }] of received) if (now - at > SILENCE_MS_MAX) received.delete(id);
   }
 
   function read(): ServiceReport[] {

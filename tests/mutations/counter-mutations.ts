@@ -130,8 +130,8 @@ export const COUNTER_MUTATIONS: Mutation[] = [
   {
     promise: 'the settled floor ends at the first hole',
     file: 'counter/settle/settled-floor.ts',
-    find: "    .where('run', '=', String(below))\n",
-    replacement: '',
+    find: "\n    .where('run', '=', String(below));",
+    replacement: ';',
     tests: ['tests/counter/settle/settled-floor.test.ts'],
   },
   {

@@ -167,6 +167,13 @@ export const GATEWAY_MUTATIONS: Mutation[] = [
     tests: ['tests/gateway/health/store.test.ts'],
   },
   {
+    promise: 'a service is heard of after any number of others',
+    file: 'gateway/health/service-reports.ts',
+    find: 'if (now - at > SILENCE_MS_MAX) received.delete(id);',
+    replacement: 'if (at > now) received.delete(id);',
+    tests: ['tests/gateway/health/service-reports.unit.test.ts'],
+  },
+  {
     promise: 'what the stream refuses at once makes a gateway unready at once',
     file: 'gateway/health/store-state.ts',
     find: 'now - trouble.since >= RULES[trouble.failure].graceMs',

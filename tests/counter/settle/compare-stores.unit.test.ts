@@ -20,6 +20,7 @@ const PROOF: Proof = {
   isProvenKnown: true,
   settled: 6,
   lastStoredMs: 1_000,
+  floor: 12,
 };
 
 const CASES: [string, Partial<Proof> | undefined, number, Disagreement | undefined][] = [
