@@ -50,6 +50,8 @@ export interface FlushBatch {
   tally: Tally;
   /** Of the kept bodies. */
   bodyBytes: number;
+  /** Of the messages with bodies; each may have an idempotency key of its own. */
+  bodyIncrements: number;
   /** How many messages are of a newer version. */
   newer: number;
   /** A time of performance.now(); Infinity if nothing is held. */
@@ -62,6 +64,7 @@ export function createFlushBatch(): FlushBatch {
     ids: new Set(),
     tally: new Map(),
     bodyBytes: 0,
+    bodyIncrements: 0,
     newer: 0,
     oldestEnteredAt: Infinity,
   };
@@ -71,10 +74,16 @@ export function addToBatch(batch: FlushBatch, message: HeldMessage): void {
   batch.messages.set(message.sequence, message);
   if (message.id !== '') batch.ids.add(message.id);
   if (message.body !== undefined) {
+    batch.bodyIncrements += message.increments;
     batch.bodyBytes += message.body.text.length + (message.body.newer?.payload.length ?? 0);
   }
   if (message.body?.newer !== undefined) batch.newer++;
   batch.oldestEnteredAt = Math.min(batch.oldestEnteredAt, message.enteredAt);
+}
+
+/** How many rows a flush of it writes at most, about. */
+export function rowsOf({ messages, tally, bodyIncrements }: FlushBatch): number {
+  return messages.size + tally.size + bodyIncrements;
 }
 
 /** Splits a batch into tallied messages, whose sums can't be separated, and those with bodies. */

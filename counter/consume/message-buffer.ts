@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks';
 import type { Delivery } from '../../nats/pull.ts';
 import type { FlushClock } from './flush-clock.ts';
 import { acceptMessage } from './accept-message.ts';
-import { createFlushBatch, type HeldMessage, type FlushBatch } from './flush-batch.ts';
+import { createFlushBatch, rowsOf, type HeldMessage, type FlushBatch } from './flush-batch.ts';
 import type { Settler } from '../settle/settle.ts';
 
 /**
@@ -128,7 +128,8 @@ export function createMessageBuffer(options: MessageBufferOptions): MessageBuffe
         collecting.newer + (flushing?.newer ?? 0) >= NEWER_MAX;
       return isFull ? 0 : Math.max(0, messagesMax - this.messages);
     },
-    dueAt: (clock) => (isLarge(collecting) ? 0 : collecting.oldestEnteredAt + clock.dueAgeMs()),
+    dueAt: (clock) =>
+      isLarge(collecting) ? 0 : collecting.oldestEnteredAt + clock.dueAgeMs(rowsOf(collecting)),
     accept,
     startFlush: () => {
       flushing = collecting;

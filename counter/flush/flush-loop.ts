@@ -5,7 +5,7 @@ import { IN_PROGRESS, NAK, nakAfter } from '../../nats/acknowledgement.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Log } from '../../telemetry/log.ts';
 import type { DeadlineTimer } from '../consume/deadline-timer.ts';
-import type { FlushBatch, HeldMessage } from '../consume/flush-batch.ts';
+import { rowsOf, type FlushBatch, type HeldMessage } from '../consume/flush-batch.ts';
 import type { FlushClock } from '../consume/flush-clock.ts';
 import type { MessageBuffer } from '../consume/message-buffer.ts';
 import type { Suspects } from '../consume/suspects.ts';
@@ -84,6 +84,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
   const { buffer, settler, stores, stopping, log } = options;
   const startedAt = performance.now();
   const batch = buffer.startFlush();
+  const rows = rowsOf(batch);
   const committed: FlushResult[] = [];
   /** What is left to the broker already. */
   const left = new Set<number>();
@@ -124,7 +125,7 @@ async function flushCollected(options: FlushLoopOptions): Promise<void> {
         }
       },
     });
-    options.clock.record(performance.now() - startedAt);
+    options.clock.record(performance.now() - startedAt, rows);
   } catch (error) {
     for (const sequence of left) batch.messages.delete(sequence);
     handleFailure(error, batch, options);

@@ -98,6 +98,20 @@ void t.test('a full buffer takes nothing more, and is flushed at half', (t) => {
   t.end();
 });
 
+void t.test('when it is due is asked with the rows that a flush would write', (t) => {
+  const { buffer, deliver } = createBuffer();
+  const asked: number[] = [];
+  const clock = { dueAgeMs: (rows: number) => asked.push(rows), record: () => undefined };
+  deliver(1);
+  buffer.dueAt(clock);
+  deliver(2, { deliveryCount: 2 });
+  buffer.dueAt(clock);
+  const ledgerAndCounter = 2;
+  const ledgerAndKey = 2;
+  t.strictSame(asked, [ledgerAndCounter, ledgerAndCounter + ledgerAndKey]);
+  t.end();
+});
+
 void t.test('what waited for its flush longest is known by its ack_wait', (t) => {
   const { buffer, deliver } = createBuffer();
   deliver(1);
