@@ -12,7 +12,7 @@ import { isUnitTest } from './runner/share-processes.ts';
  *     npm test                                          all but tests/system, tests/long and tests/programs
  *     npm test -- tests/counter/flush/flush.test.ts     one file, shown as it goes
  *     npm test -- --jobs=1 'tests/nats/*.test.ts'
- *     npm test -- --again=2                             two files that fail may be run once more, alone
+ *     npm test -- --again=3                             three files that fail may be run once more, alone
  *     SEED=123456 npm test                              what a run drew at random, once more
  *
  * tap's own runner loads module hooks into every process, which is half a second of a core for each
@@ -22,7 +22,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     /** How many processes at once: tests wait as much as they compute. */
-    jobs: { type: 'string', default: String(availableParallelism() + 2) },
+    jobs: { type: 'string', default: String(availableParallelism() + 1) },
     /** How many seconds a file may take. */
     timeout: { type: 'string', default: '120' },
     again: { type: 'string', default: '0' },

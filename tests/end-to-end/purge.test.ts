@@ -16,7 +16,7 @@ const FLUSH_INTERVAL_MS = 3_000;
 const SETTINGS = { FLUSH_INTERVAL_MS: String(FLUSH_INTERVAL_MS) };
 
 // They wait more than they compute.
-t.jobs = 4;
+t.jobs = 2;
 
 void t.test('what counters hold is committed though the stream is purged by hand', async (t) => {
   const servers = await startServers(t, { flushIntervalMs: FLUSH_INTERVAL_MS });

@@ -23,7 +23,7 @@ const SOON = { FLUSH_INTERVAL_MS: '300' };
 const HELD_MS = 5_000;
 
 // They wait more than they compute.
-t.jobs = 3;
+t.jobs = 2;
 
 void t.test('both stores, copied together, are exact where they are restored', async (t) => {
   const servers = await startServers(t, { ownPostgres: true });

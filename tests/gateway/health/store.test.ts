@@ -17,9 +17,6 @@ import { until } from '../../support/until.ts';
 /** A probe after five seconds and up to one more, and what a failure takes to be one. */
 const NOTICED_MS_MAX = 12_000;
 
-// They wait more than they compute.
-t.jobs = 2;
-
 async function openManager(t: Test, servers: Servers) {
   const url = servers.urls.nats.provisioner;
   const connection = await connectToNats({ url, role: 'provisioner' });
