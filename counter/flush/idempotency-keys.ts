@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import { chunks, sortedChunks, uuidArray } from './statement-rows.ts';
+import { chunks, executeEach, sortedChunks, uuidArray } from './statement-rows.ts';
 import type { Database } from '../../schema/database/tables.ts';
 
 export interface KeyClaim {
@@ -9,8 +9,7 @@ export interface KeyClaim {
 }
 
 /**
- * Claims idempotency keys, in their order: other counter services wait for the same rows. Prepares the next
- * statement while the database runs the current one.
+ * Claims idempotency keys, in their order: other counter services wait for the same rows.
  *
  * @param claims by key.
  * @param storedAtMs from when all are remembered. One time for all is cheaper than one for each, above all in
@@ -23,18 +22,10 @@ export async function claimKeys(
   storedAtMs: number,
 ): Promise<string[]> {
   const storedAt = new Date(storedAtMs);
-  const known: string[] = [];
-  let running: Promise<{ key: string }[]> | undefined;
-  const end = async () => {
-    for (const { key } of (await running) ?? []) known.push(withoutHyphens(key));
-  };
-  for (const keys of sortedChunks(claims.keys())) {
-    const statement = claimChunk(db, keys, { claims, storedAt });
-    await end();
-    running = statement.execute();
-  }
-  await end();
-  return known;
+  const known = await executeEach(sortedChunks(claims.keys()), (keys) =>
+    claimChunk(db, keys, { claims, storedAt }),
+  );
+  return known.map(({ key }) => withoutHyphens(key));
 }
 
 function claimChunk(
@@ -66,7 +57,10 @@ function claimChunk(
     .where('batch.key', 'not in', (query) => query.selectFrom('inserted').select('inserted.key'));
 }
 
-/** The payloads of claimed keys, both as the table has them. A separate statement, so that it sees the claims that won. */
+/**
+ * The payloads of claimed keys, both as the table has them. A separate statement, so that it sees the claims
+ * that won.
+ */
 export async function findKeyPayloads(
   db: Kysely<Database>,
   keys: string[],

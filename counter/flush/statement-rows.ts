@@ -25,6 +25,26 @@ export function* sortedChunks(uuids: Iterable<string>): Generator<string[]> {
   if (chunk.length > 0) yield chunk;
 }
 
+/**
+ * Runs one statement after the other, and prepares the next one while the database runs the current one.
+ *
+ * @returns the rows of all.
+ */
+export async function executeEach<Part, Row>(
+  parts: Iterable<Part>,
+  prepare: (part: Part) => { execute: () => Promise<Row[]> },
+): Promise<Row[]> {
+  const results: Row[][] = [];
+  let running: Promise<Row[]> | undefined;
+  for (const part of parts) {
+    const statement = prepare(part);
+    if (running !== undefined) results.push(await running);
+    running = statement.execute();
+  }
+  if (running !== undefined) results.push(await running);
+  return results.flat();
+}
+
 /** Of the type uuid in PostgreSQL. */
 const UUID_OID = 2950;
 const UUID_BYTES = 16;

@@ -1,20 +1,11 @@
 import { sql, type Kysely } from 'kysely';
-import { array, sortedChunks } from './statement-rows.ts';
+import { array, executeEach, sortedChunks } from './statement-rows.ts';
 import type { Database } from '../../schema/database/tables.ts';
 import type { Tally } from '../consume/tally.ts';
 
-/**
- * Adds a tally's sums to the counters, keys sorted: other counter services lock the same rows. Prepares the
- * next statement while the database runs the current one.
- */
+/** Adds a tally's sums to the counters, keys sorted: other counter services lock the same rows. */
 export async function upsertCounters(db: Kysely<Database>, tally: Tally): Promise<void> {
-  let running: Promise<unknown> | undefined;
-  for (const keys of sortedChunks(tally.keys())) {
-    const statement = upsertChunk(db, keys, tally);
-    await running;
-    running = statement.execute();
-  }
-  await running;
+  await executeEach(sortedChunks(tally.keys()), (keys) => upsertChunk(db, keys, tally));
 }
 
 function upsertChunk(db: Kysely<Database>, keys: string[], tally: Tally) {
