@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { inheritedEnvironment } from '../support/inherited-environment.ts';
 
 /** Linters and generators of other people, at the versions with which they were tried. */
 const NPM = [
@@ -24,9 +25,7 @@ export async function run(
   args: string[],
   options: { cwd?: string; env?: Record<string, string>; timeout?: number } = {},
 ): Promise<string> {
-  const env = { ...process.env, ...options.env };
-  // A test's own loader is nothing to them.
-  delete env['NODE_OPTIONS'];
+  const env = { ...inheritedEnvironment(), ...options.env };
   try {
     const { stdout } = await execute(program, args, { timeout: RUN_MS_MAX, ...options, env });
     return stdout;
