@@ -1,4 +1,11 @@
+import { Agent } from 'node:http';
 import { send } from './load.ts';
+
+/**
+ * A connection for each request: the port for metrics closes one that was idle for 5 s, and a service that
+ * is late does so without having read what has come meanwhile. Prometheus asks again then.
+ */
+const agent = new Agent({ keepAlive: false });
 
 export interface Sample {
   name: string;
@@ -8,7 +15,7 @@ export interface Sample {
 
 /** Reads a service's metrics in the text format of Prometheus. */
 export async function readMetrics(url: string): Promise<Sample[]> {
-  const { body } = await send(url);
+  const { body } = await send(url, { agent });
   return body
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
