@@ -6,6 +6,7 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
+  rmSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -168,21 +169,28 @@ async function answers(options: PostgresOptions): Promise<boolean> {
 /**
  * Where the main process was killed by SIGKILL, its children leave by themselves, and a new one refuses
  * to start before that. They are known by their working folder, which Linux shows.
+ *
+ * It also refuses where any process has the pid that the lock of the killed one names, be it a zombie, for
+ * which nobody has waited, or a stranger, as in a container or after a power cut. Such a lock is removed.
  */
 async function untilPredecessorsLeft(folder: string): Promise<void> {
   if (process.platform !== 'linux') return;
   const workingFolder = realpathSync(folder);
   const deadline = performance.now() + 10_000;
-  while (performance.now() < deadline && readdirSync('/proc').some(worksThere)) await delay(25);
+  const isChild = (pid: string) => worksThere(pid, 'postgres: ');
+  while (performance.now() < deadline && readdirSync('/proc').some(isChild)) await delay(25);
+  const lock = join(folder, 'postmaster.pid');
+  const [holder = ''] = existsSync(lock) ? readFileSync(lock, 'utf8').split('\n') : [];
+  if (!worksThere(holder)) rmSync(lock, { force: true });
 
-  function worksThere(pid: string): boolean {
+  function worksThere(pid: string, command = ''): boolean {
     try {
       return (
         readlinkSync(`/proc/${pid}/cwd`) === workingFolder &&
-        readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('postgres: ')
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(command)
       );
     } catch {
-      // No process, one that has just ended, or another user's.
+      // No process, one that has ended, or another user's.
       return false;
     }
   }

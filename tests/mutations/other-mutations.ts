@@ -171,8 +171,20 @@ export const OTHER_MUTATIONS: Mutation[] = [
         find: "if (fsync !== 'on')",
         replacement: "if (fsync === 'never')",
       },
+      {
+        file: 'schema/database/survey.ts',
+        find: 'fsync: server.fsync,',
+        replacement: "fsync: 'on',",
+      },
     ],
     tests: ['tests/long/power-loss.long.ts'],
+  },
+  {
+    promise: 'PostgreSQL starts whoever has the pid of one that was killed',
+    file: 'mesh/servers/postgres.ts',
+    find: 'if (!worksThere(holder)) rmSync(lock, { force: true });',
+    replacement: '',
+    tests: ['tests/mesh/servers/postgres.test.ts'],
   },
   {
     promise: 'all attempts of a call share one idempotency key',

@@ -1,10 +1,12 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import t, { type Test } from 'tap';
 import { findFreePort } from '../../../mesh/servers/ports.ts';
+import { findPostgresAccount } from '../../../mesh/servers/postgres-account.ts';
 import { startPostgres } from '../../../mesh/servers/postgres.ts';
 import { inheritedEnvironment } from '../../support/inherited-environment.ts';
 
@@ -30,6 +32,33 @@ await t.test('PostgreSQL keeps its promises through a kill', async (t) => {
   await t.rejects(ask(url.replace(':p1@', ':p2@'), 'select 1'), { code: '28P01' });
   await second.stop();
   t.strictSame(await second.exited, { code: 0, signal: null });
+});
+
+await t.test('PostgreSQL starts whoever has the pid of one that was killed', async (t) => {
+  const folder = temporaryFolder(t, 0o711);
+  const options = { folder: join(folder, 'data'), port: await findFreePort(), password: 'p1' };
+  await (await startPostgres(options)).stop();
+  // It takes no notice of processes of other users.
+  const account = await findPostgresAccount();
+  const readPid = async (script: string) => {
+    const stranger = spawn('sh', ['-c', script], { ...account });
+    t.teardown(() => stranger.kill('SIGKILL'));
+    const [pid] = (await once(stranger.stdout, 'data')) as [Buffer];
+    return String(pid);
+  };
+  const locks = {
+    'of a process': await readPid('echo $$; exec sleep 60'),
+    'of a zombie': await readPid('true & echo $!; exec sleep 60'),
+    'that was not written any more': '',
+  };
+  for (const [which, lock] of Object.entries(locks)) {
+    writeFileSync(join(options.folder, 'postmaster.pid'), lock);
+    const outcome = await startPostgres(options).then(
+      (server) => server.stop().then(() => 'started'),
+      (error: Error) => error.message,
+    );
+    t.equal(outcome, 'started', `a lock ${which}`);
+  }
 });
 
 await t.test('a folder out of reach is named', { skip: !isRoot && 'only as root' }, async (t) => {
