@@ -29,6 +29,8 @@ import type { FlushTracing } from './telemetry/tracing.ts';
 
 /** How long a stop waits for the commits of other services, so that one purge acknowledges everything. */
 const SETTLE_AT_STOP_MS = 2_000;
+/** How long it sends dead letters; those that are left wait in the database for any counter service. */
+const SEND_AT_STOP_MS = 2_000;
 
 export interface CounterOptions {
   database: Kysely<Database>;
@@ -39,7 +41,7 @@ export interface CounterOptions {
   /** Publishes to an acknowledgement's reply subject. */
   send: (reply: string, kind: string) => void;
   /** Publishes the dead letters that flushes have written. */
-  sendDeadLetters: () => Promise<void>;
+  sendDeadLetters: (isEnough: () => boolean) => Promise<void>;
   flushIntervalMs: number;
   ackWaitMs: number;
   keysHeldMax: number;
@@ -141,7 +143,7 @@ export async function startCounter(
     await clears.drain();
     await flushing.catch(() => undefined);
     await maintained;
-    await maintenance.sendDeadLetters();
+    await maintenance.sendDeadLetters(SEND_AT_STOP_MS);
     await settler.finish(SETTLE_AT_STOP_MS);
     stores.database.stop();
     puller.close();

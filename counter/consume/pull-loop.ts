@@ -24,6 +24,8 @@ const PULL_EXPIRES_MS = 1_000;
 const PULL_SPACING_MS = 100;
 /** At a stop: takes what is there and does not wait for more. */
 const LAST_PULL_EXPIRES_MS = 0;
+/** A backlog is left to others, or to the next start: to count all of it may take longer than a stop may. */
+const LAST_PULLS_MS_MAX = 2_000;
 /** How often to check for room while a limit is reached. */
 const FULL_TICK_MS = 25;
 const REFUSED_MS = 1_000;
@@ -124,7 +126,9 @@ export async function pullUntilStopped(options: PullLoopOptions): Promise<void> 
     else await pullOnce();
   }
   // When the whole mesh stops, gateways first, this leaves nothing uncounted in the stream.
+  const until = performance.now() + LAST_PULLS_MS_MAX;
   const canPull = () =>
+    performance.now() < until &&
     watch.isConnected &&
     isSure &&
     stores.disagreement === undefined &&

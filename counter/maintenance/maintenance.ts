@@ -31,7 +31,7 @@ export interface MaintenanceOptions {
   watch: ConnectionWatch;
   stores: StoreHealth;
   /** Publishes the dead letters that flushes have written. */
-  sendDeadLetters: () => Promise<void>;
+  sendDeadLetters: (isEnough: () => boolean) => Promise<void>;
   idempotencyKeptMs: number;
   /** The shortest ack_wait that leaves time for a flush. */
   ackWaitMsMin: number;
@@ -40,8 +40,8 @@ export interface MaintenanceOptions {
 }
 
 export interface Maintenance {
-  /** Sends the dead letters that wait; concurrent calls share one run. */
-  sendDeadLetters: () => Promise<void>;
+  /** Sends the dead letters that wait, for so long at most; concurrent calls share one run. */
+  sendDeadLetters: (forMs?: number) => Promise<void>;
   /** Resolves when nothing is being counted any more. */
   stop: () => Promise<void>;
 }
@@ -50,6 +50,7 @@ export interface Maintenance {
 export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const { database, watch, stores, idempotencyKeptMs, stats, log } = options;
   let sending: Promise<void> | undefined;
+  let sendUntil = Infinity;
   let isPruning = false;
   /** Until then nothing is pruned, since there was nothing to prune. */
   let idleUntil = -Infinity;
@@ -64,7 +65,8 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const stopWatchingTables = watchTables(options);
   const stopWatchingBroker = watchBroker({ ...options, onReading: compareStores });
 
-  function sendDeadLetters(): Promise<void> {
+  function sendDeadLetters(forMs = Infinity): Promise<void> {
+    sendUntil = performance.now() + forMs;
     sending ??= sendWritten().finally(() => (sending = undefined));
     return sending;
   }
@@ -73,7 +75,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   async function sendWritten(): Promise<void> {
     if (!watch.isConnected || stores.isDatabaseAway) return;
     try {
-      await options.sendDeadLetters();
+      await options.sendDeadLetters(() => performance.now() >= sendUntil);
     } catch (error) {
       log.warn({ err: error }, 'dead letters could not be sent and wait in the database');
     }
@@ -115,13 +117,9 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     if (performance.now() < idleUntil) return;
     isPruning = true;
     try {
-      const { stream, floor } = await stores.readSettled();
+      const { stream } = await stores.readSettled();
       const isStopping = () => isStopped;
-      const { messages, keys } = await prune(database, stream, {
-        floor,
-        idempotencyKeptMs,
-        isStopping,
-      });
+      const { messages, keys } = await prune(database, stream, { idempotencyKeptMs, isStopping });
       // Half a turn less, so that a timer that rings early does not miss it.
       if (messages === 0 && keys === 0)
         idleUntil = performance.now() + PRUNE_IDLE_MS - PRUNE_MS / 2;

@@ -6,8 +6,6 @@ import type { StreamState } from '../settle/stream-state.ts';
 const PRUNE_ROWS_MAX = 10_000;
 
 export interface PruneOptions {
-  /** The end of the contiguous settled run: nothing above it may be deleted. */
-  floor: number;
   idempotencyKeptMs: number;
   /** Whether to stop before everything is deleted. */
   isStopping?: () => boolean;
@@ -34,7 +32,7 @@ export async function prune(
       const isMine = await lockStream(db, stream);
       if (!isMine) return { messages: 0, keys: 0, keysThrough: null };
       return {
-        messages: await pruneMessages(db, stream, options.floor),
+        messages: await pruneMessages(db, stream),
         ...(await pruneKeys(db, keysFrom, keysBefore)),
       };
     });
@@ -62,11 +60,7 @@ async function lockStream(db: Kysely<Database>, { incarnation }: StreamState): P
 }
 
 /** Deletes rows and carries their totals in one statement, so that the books always balance. */
-async function pruneMessages(
-  db: Kysely<Database>,
-  stream: StreamState,
-  floor: number,
-): Promise<number> {
+async function pruneMessages(db: Kysely<Database>, stream: StreamState): Promise<number> {
   const before = new Date(stream.unsettledSinceMs - LEDGER_KEPT_MS);
   const current = String(stream.incarnation);
   const result = await db
@@ -77,7 +71,10 @@ async function pruneMessages(
         .where((where) =>
           where.or([
             where('incarnation', '!=', current),
-            where.and([where('incarnation', '=', current), where('sequence', '<=', String(floor))]),
+            where.and([
+              where('incarnation', '=', current),
+              where('sequence', '<', String(stream.firstSequence)),
+            ]),
           ]),
         )
         .where('stored_at', '<', before)

@@ -20,12 +20,12 @@ const FOREIGN_SUBJECT = `${SUBJECTS_PREFIX}foreign`;
 /**
  * Returns a function that publishes all dead letters in the table and deletes each once it is stored; one
  * that can't be stored does not stop the others. Several counter services may run it at once: the stream
- * drops repeated ids for 30 days.
+ * drops repeated ids for 30 days. What is left once `isEnough` says so stays in the table.
  */
 export function createDeadLetterSender(database: Kysely<Database>, connection: NatsConnection) {
   const client = jetstream(connection, { timeout: STORE_TIMEOUT_MS });
 
-  return async function sendDeadLetters(): Promise<void> {
+  return async function sendDeadLetters(isEnough = () => false): Promise<void> {
     let failure: unknown;
     let triedThrough = '';
     for (;;) {
@@ -49,6 +49,7 @@ export function createDeadLetterSender(database: Kysely<Database>, connection: N
       if (stored.length === 0) break;
       await database.deleteFrom('dead_letters').where('id', 'in', stored).execute();
       triedThrough = deadLetters.at(-1)?.id ?? triedThrough;
+      if (isEnough()) break;
     }
     if (failure !== undefined) throw failure;
   };

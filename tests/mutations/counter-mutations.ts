@@ -225,11 +225,25 @@ export const COUNTER_MUTATIONS: Mutation[] = [
     tests: ['tests/end-to-end/failover.test.ts'],
   },
   {
-    promise: 'the ledger is pruned up to the settled floor',
+    promise: 'the ledger knows what is in the stream, whatever its time',
     file: 'counter/maintenance/prune.ts',
-    find: "where('sequence', '<=', String(floor))",
+    find: "where('sequence', '<', String(stream.firstSequence))",
     replacement: "where('sequence', '>', '0')",
     tests: ['tests/counter/maintenance/prune.test.ts'],
+  },
+  {
+    promise: 'a stop does not wait for the end of a backlog',
+    file: 'counter/consume/pull-loop.ts',
+    find: 'performance.now() < until &&',
+    replacement: '',
+    tests: ['tests/long/stop.long.ts'],
+  },
+  {
+    promise: 'a stop does not wait until all dead letters are sent',
+    file: 'counter/app.ts',
+    find: 'maintenance.sendDeadLetters(SEND_AT_STOP_MS)',
+    replacement: 'maintenance.sendDeadLetters()',
+    tests: ['tests/long/stop.long.ts'],
   },
   {
     promise: 'the sums of pruned rows are carried',

@@ -239,7 +239,7 @@ function stopAtOnce(): () => boolean {
 }
 
 function pruneAll(database: Kysely<Database>) {
-  return prune(database, streamNow(), { floor: 9, idempotencyKeptMs: 24 * HOUR_MS });
+  return prune(database, streamNow(), { idempotencyKeptMs: 24 * HOUR_MS });
 }
 
 function streamNow() {
