@@ -14,6 +14,9 @@ const SESSION_SETTINGS = {
   bytea_output: 'hex',
   extra_float_digits: '1',
   standard_conforming_strings: 'on',
+  array_nulls: 'on',
+  // Else a session ends at whatever is refused, such as the probe that takes back what it wrote.
+  exit_on_error: 'off',
 };
 
 const ROLE_SETTINGS: Record<DatabaseRole, SessionSettings> = {

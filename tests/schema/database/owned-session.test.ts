@@ -12,6 +12,8 @@ import { untilCounted } from '../../support/counters.ts';
 import { post, send } from '../../support/load.ts';
 import { startServers, type Servers } from '../../support/servers.ts';
 import { startCounter, startGateway } from '../../support/services.ts';
+import { openStreams } from '../../support/stream.ts';
+import { until } from '../../support/until.ts';
 
 /** What somebody may set for a database, none of which the services are made for. */
 const HOSTILE: Record<string, string> = {
@@ -27,6 +29,8 @@ const HOSTILE: Record<string, string> = {
   synchronous_commit: 'off',
   row_security: 'off',
   statement_timeout: '1d',
+  array_nulls: 'off',
+  exit_on_error: 'on',
 };
 
 void t.test('whatever is set for a database, its increments are counted and read', async (t) => {
@@ -43,6 +47,15 @@ void t.test('whatever is set for a database, its increments are counted and read
   const { value, updated_at: updatedAt = '' } = JSON.parse(answer.body) as Record<string, string>;
   t.equal(value, '5');
   t.ok(Math.abs(Date.parse(updatedAt) - before) < 60_000, updatedAt);
+
+  // What has no value is written too.
+  const streams = await openStreams(t, servers);
+  await streams.store('{"version":2}');
+  await until(
+    'a parked message without an id',
+    () => servers.database.selectFrom('parked_messages').select('id').execute(),
+    (parked) => parked.length === 1 && parked[0]?.id === null,
+  );
 });
 
 void t.test('a database that is read-only by default for a while stops nothing', async (t) => {
