@@ -147,7 +147,8 @@ export const CounterActivity = Type.Object({
   risk: Type.Optional(
     Type.Object({
       text: Type.String({ maxLength: 1_000 }),
-      database: Type.Optional(Type.String({ maxLength: 64 })),
+      /** A number of 20 digits, one of 10, and the name of a schema. */
+      database: Type.Optional(Type.String({ maxLength: 128 })),
     }),
   ),
   /** What is in the stream of dead letters, under the numbers of `dead-letters list`; absent before it was read. */
