@@ -27,8 +27,10 @@ export interface Call<Answer> {
 
 /** Time and chance, which tests replace. */
 export interface Clock {
-  /** Milliseconds. */
+  /** Milliseconds, by a clock that is never set; it stops while the machine sleeps. */
   now: () => number;
+  /** Milliseconds, by a clock that goes on then. */
+  date: () => number;
   /** From 0 to 1. */
   random: () => number;
   /** Ends early when the signal aborts. */
@@ -43,7 +45,14 @@ export interface Clock {
 export async function send<Answer>(call: Call<Answer>, clock: Clock = realClock): Promise<Answer> {
   const { deadlineMs, signal } = call;
   const startedAt = clock.now();
-  const msLeft = () => startedAt + deadlineMs - clock.now();
+  const startedOn = clock.date();
+  // By both: after a sleep of a day gateways have forgotten the idempotency key.
+  const msLeft = () => deadlineMs - Math.max(clock.now() - startedAt, clock.date() - startedOn);
+  const giveUp = (failure: Failure, attempt: number, retryAfterMs: number) => {
+    const wait = retryAfterMs > 0 ? `, which asks for a pause of ${retryAfterMs} ms` : '';
+    const detail = `${failure.detail} (given up within ${deadlineMs} ms, after attempt ${attempt}${wait})`;
+    return explain(call, { ...failure, detail, mayBeStored });
+  };
   let mayBeStored = false;
   for (let attempt = 1; ; attempt++) {
     if (signal !== undefined && hasAborted(signal)) {
@@ -59,12 +68,10 @@ export async function send<Answer>(call: Call<Answer>, clock: Clock = realClock)
     }
     if (signal !== undefined && hasAborted(signal)) continue;
     const ms = pauseMs(attempt, retryAfterMs, clock.random);
-    if (ms >= msLeft()) {
-      const wait = retryAfterMs > 0 ? `, which asks for a pause of ${retryAfterMs} ms` : '';
-      const detail = `${failure.detail} (given up within ${deadlineMs} ms, after attempt ${attempt}${wait})`;
-      throw explain(call, { ...failure, detail, mayBeStored });
-    }
+    if (ms >= msLeft()) throw giveUp(failure, attempt, retryAfterMs);
     await clock.sleep(ms, signal);
+    // The machine may have slept in the pause.
+    if (msLeft() <= 0 && signal?.aborted !== true) throw giveUp(failure, attempt, retryAfterMs);
   }
 }
 
@@ -136,7 +143,12 @@ function explain(call: Call<unknown>, { code, detail, ...facts }: Failure): Incr
   });
 }
 
-const realClock: Clock = { now: () => performance.now(), random: Math.random, sleep };
+const realClock: Clock = {
+  now: () => performance.now(),
+  date: () => Date.now(),
+  random: Math.random,
+  sleep,
+};
 
 /** Resolves after a time, or as soon as the signal aborts. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {

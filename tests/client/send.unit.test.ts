@@ -95,6 +95,25 @@ void t.test('an attempt without an answer ends, and is repeated', async (t) => {
   t.equal(attempts, 2);
 });
 
+void t.test('nothing is sent again where the machine slept past the deadline', async (t) => {
+  // Meanwhile a gateway forgets the idempotency key, and the clock of the deadline stands still.
+  for (const sleptIn of ['an attempt', 'a pause']) {
+    const clock = fakeClock();
+    const { fetch, sent } = fakeGateway(() => {
+      if (sleptIn === 'an attempt') clock.sleepMachine(25 * 3_600_000);
+      return new TypeError('fetch failed');
+    }, accepted);
+    const { sleep } = clock;
+    clock.sleep = async (ms) => {
+      if (sleptIn === 'a pause') clock.sleepMachine(25 * 3_600_000);
+      await sleep(ms);
+    };
+    const expected = { code: 'no-answer', retryable: true, mayBeStored: true, idempotencyKey: 'k' };
+    await t.rejects(send(callOf(fetch), clock), expected, sleptIn);
+    t.equal(sent.length, 1, sleptIn);
+  }
+});
+
 function callOf(fetch: Call<unknown>['fetch']): Call<unknown> {
   return {
     fetch,
@@ -110,12 +129,15 @@ function callOf(fetch: Call<unknown>['fetch']): Call<unknown> {
 }
 
 /** Time that passes only in pauses, which are as long as they can be. */
-function fakeClock(): Clock & { pauses: number[] } {
+function fakeClock(): Clock & { pauses: number[]; sleepMachine: (ms: number) => void } {
   let now = 0;
+  let slept = 0;
   const pauses: number[] = [];
   return {
     pauses,
     now: () => now,
+    date: () => now + slept,
+    sleepMachine: (ms) => (slept += ms),
     random: () => 1,
     sleep: (ms) => {
       pauses.push(ms);
