@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { context, trace } from '@opentelemetry/api';
 import { pino, type Logger } from 'pino';
 import { Type } from 'typebox';
@@ -15,6 +16,9 @@ export type Log = Logger;
 
 /** What waits for an output that takes nothing; further lines are lost. */
 const WAITING_BYTES_MAX = 1024 * 1024;
+
+/** At an exit, an output that has taken nothing for so long is not waited for. */
+const STUCK_MS = 3_000;
 
 /** One for all logs of a process. */
 let output: ReturnType<typeof openOutput> | undefined;
@@ -35,11 +39,25 @@ export function createLog(service: string, level: string): Log {
 function openOutput() {
   const destination = pino.destination({ dest: 1, maxLength: WAITING_BYTES_MAX });
   let isBroken = false;
+  /** Since when lines wait and none is taken, by performance.now(). */
+  let waitingSince: number | undefined;
+  const write = destination.write.bind(destination);
+  destination.write = (line) => {
+    waitingSince ??= performance.now();
+    return write(line);
+  };
+  destination.on('drain', () => (waitingSince = undefined));
   destination.on('error', () => (isBroken = true));
-  destination.on('write', () => (isBroken = false));
+  destination.on('write', () => {
+    isBroken = false;
+    waitingSince = performance.now();
+  });
   // Before pino's own listener, which would try to write the rest for ever.
   process.prependListener('exit', () => {
     if (isBroken) destination.destroy();
+    // A thread is stuck in a write, which Node would wait for: behind a pipe that nobody reads, for ever.
+    else if (waitingSince !== undefined && performance.now() - waitingSince > STUCK_MS)
+      process.kill(process.pid, 'SIGKILL');
   });
   return destination;
 }

@@ -82,8 +82,8 @@ export const FINDINGS = {
   StreamUnsafe: {
     level: 'bad',
     cause: 'Accepted increments may be lost',
-    effect: REFUSED,
-    next: 'Do what it says',
+    effect: 'No gateway is ready, but what is sent all the same is answered 200 and may be lost',
+    next: 'Do what it says, and stop whoever sends without asking `/readyz`',
   },
   NoGateway: {
     level: 'bad',

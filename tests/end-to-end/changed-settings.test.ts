@@ -51,6 +51,13 @@ void t.test('a setting that is changed while the mesh runs is named by all of it
   );
   const unready = await until('not ready', ready, ({ status }) => status === 503);
   t.match(JSON.parse(unready.body), { status: 'not ready', stream: 'unsafe' });
+  // Who sends all the same gets a 200, so nothing may say that it would be refused.
+  const sent = await post(gateway.url, { key: KEY, value: 1 });
+  t.equal(sent.status, 200);
+  const { findings } = JSON.parse(unready.body) as { findings: { name: string; effect: string }[] };
+  const unsafe = findings.find(({ name }) => name === 'StreamUnsafe');
+  t.match(unsafe?.effect, /answered 200/);
+  t.notMatch(unsafe?.effect, /refused/);
   t.ok(
     gateway.log.some(({ msg }) => msg.includes('max_age 600 s')),
     'and it says why',

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { spawnDetached } from '../../mesh/servers/detached-process.ts';
@@ -41,4 +43,26 @@ await t.test(
 
 await t.test('a closed pipe ends no service', async (t) => {
   t.strictSame(await runWith('pipe'), { said: 'alive', code: 0 });
+});
+
+await t.test('a pipe that nobody reads keeps no service from its end', async (t) => {
+  const script = `
+    const { createLog } = await import(${JSON.stringify(LOG)});
+    const log = createLog('test', 'info');
+    for (let line = 0; line < 10_000; line++) log.info('x'.repeat(100));
+    await new Promise((resolve) => setTimeout(resolve, 3_500));
+    process.stderr.write('alive');
+    process.exit(0);`;
+  const service = await spawnDetached(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH },
+  });
+  t.teardown(() => service.kill('SIGKILL'));
+  const [said] = (await once(service.stderr!, 'data')) as [Buffer];
+  t.equal(String(said), 'alive');
+  const ended = await Promise.race([
+    service.exited.then(() => true),
+    delay(5_000, false, { ref: false }),
+  ]);
+  t.ok(ended, 'it has ended');
 });
