@@ -37,6 +37,20 @@ export async function readDeadLetters(
   return deadLetters;
 }
 
+/** The last `max` dead letters, in order, also where later ones were removed one by one. */
+export async function readNewestDeadLetters(
+  manager: JetStreamManager,
+  { first_seq: first, last_seq: last }: { first_seq: number; last_seq: number },
+  max: number,
+): Promise<StoredDeadLetter[]> {
+  let newest: StoredDeadLetter[] = [];
+  for (let end = last + 1; end > first && newest.length < max; end -= max) {
+    const part = await readDeadLetters(manager, Math.max(first, end - max), max);
+    newest = [...part.filter(({ sequence }) => sequence < end), ...newest];
+  }
+  return newest.slice(-max);
+}
+
 /** Undefined where there is none. */
 export async function findDeadLetter(
   manager: JetStreamManager,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { readCounterLines } from '../../gateway/reads/counter-lines.ts';
@@ -44,27 +45,40 @@ gateways, and export when status shows that nothing waits.
   },
 };
 
-/** Others see the file when it is whole. @returns its last line. */
+/**
+ * Others see the file when it is whole. What is no file, such as /dev/null or a named pipe, is written into,
+ * and never replaced.
+ *
+ * @returns its last line.
+ */
 async function writeLines(file: string, lines: AsyncIterable<string>): Promise<LastLine> {
-  const draft = `${file}.${randomUUID()}`;
+  const draft = isSomethingElse(file) ? undefined : `${file}.${randomUUID()}`;
   try {
-    const handle = await open(draft, 'wx', 0o600);
+    const handle = await (draft === undefined ? open(file, 'w') : open(draft, 'wx', 0o600));
     let last = '';
     try {
       for await (const chunk of lines) {
         await handle.writeFile(chunk);
         last = chunk;
       }
-      await handle.sync();
+      if (draft !== undefined) await handle.sync();
     } finally {
       await handle.close();
     }
-    await rename(draft, file);
+    if (draft !== undefined) await rename(draft, file);
     return JSON.parse(last) as LastLine;
   } catch (error) {
-    await rm(draft, { force: true });
+    if (draft !== undefined) await rm(draft, { force: true });
     const { code, message, syscall } = error as NodeJS.ErrnoException;
     if (code === undefined || syscall === undefined) throw error;
     throw new UsageError(`${file} can't be written: ${message}`, { cause: error });
+  }
+}
+
+function isSomethingElse(path: string): boolean {
+  try {
+    return !statSync(path).isFile();
+  } catch {
+    return false;
   }
 }

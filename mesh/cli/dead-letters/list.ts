@@ -1,6 +1,7 @@
 import {
   printable,
   readDeadLetters,
+  readNewestDeadLetters,
   type StoredDeadLetter,
 } from '../../../nats/stored-dead-letter.ts';
 import { INCREMENTS_DEAD } from '../../../nats/streams.ts';
@@ -28,11 +29,12 @@ Shows the newest ${DEAD_LETTERS_MAX}, the oldest of them first. Dead letters are
     const manager = await servers.manager('inspector');
     const { state } = await manager.streams.info(INCREMENTS_DEAD);
     const limit = readLimit(options.limit);
-    const from =
-      options.from === undefined
-        ? Math.max(1, state.last_seq - limit + 1)
-        : readSequence(String(options.from));
-    const deadLetters = state.messages === 0 ? [] : await readDeadLetters(manager, from, limit);
+    const from = options.from === undefined ? undefined : readSequence(String(options.from));
+    const read = () =>
+      from === undefined
+        ? readNewestDeadLetters(manager, state, limit)
+        : readDeadLetters(manager, from, limit);
+    const deadLetters = state.messages === 0 ? [] : await read();
     print({ total: state.messages, letters: deadLetters }, () =>
       asText(deadLetters, state.messages),
     );

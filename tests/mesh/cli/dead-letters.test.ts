@@ -167,6 +167,20 @@ void t.test('dead letters are looked at, repaired, counted once or removed', asy
     t.strictSame((await mesh('dead-letters purge 4 --yes --json')).answer(), { purged: 1 });
     const first = (await mesh('dead-letters list --from 1 --limit 1 --json')).answer();
     t.match(first, { total: 2, letters: [{ sequence: 5, payload: 'broken 1' }] });
+    for (let count = 3; count < 6; count++) await store(`broken ${count}`);
+    await untilDead(5);
+    t.strictSame((await mesh('dead-letters purge 7 8 9 --yes --json')).answer(), { purged: 3 });
+    for (const limit of [1, 2, 50]) {
+      const { letters } = (await mesh(`dead-letters list --limit ${limit} --json`)).answer() as {
+        letters: { payload: string }[];
+      };
+      const newest = ['broken 1', 'broken 2'].slice(-limit);
+      t.strictSame(
+        letters.map(({ payload }) => payload),
+        newest,
+        `the newest ${limit}, though later ones were removed`,
+      );
+    }
     const { dead_letters_waiting: left } = await heartbeats.until(
       'the others',
       ({ dead_letters_waiting: seen }) => seen?.messages === 2,

@@ -1,5 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { createReadStream, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { makeKeys, readCounters, readTotal, untilTotal } from '../../support/counters.ts';
 import { post } from '../../support/load.ts';
@@ -33,9 +35,19 @@ void t.test('counters move to another mesh by export and import', async (t) => {
   t.match(JSON.parse(lines.at(-1)!), { counters: 20, complete_sequence: Number });
   const file = join(former.folder, 'counters.ndjson');
   t.match((await exporting(`export --json --out ${file}`)).answer(), { file, counters: 20 });
-  const text = readFileSync(file, 'utf8');
-  t.strictSame(text.split('\n').slice(0, 20), lines.slice(0, 20));
+  const written = readFileSync(file, 'utf8');
+  t.strictSame(written.split('\n').slice(0, 20), lines.slice(0, 20));
   t.match(await exporting('export --out /nowhere/file'), { code: 2, error: /can't be written/ });
+  // As /dev/null, which root could replace.
+  const pipe = join(former.folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const [{ code: toPipe }, read] = await Promise.all([
+    exporting(`export --out ${pipe}`),
+    text(createReadStream(pipe)),
+  ]);
+  t.equal(toPipe, 0);
+  t.equal(read.split('\n').length, 22, 'what is no file is written into');
+  t.ok(statSync(pipe).isFIFO(), 'and not replaced');
 
   const bad = join(next.folder, 'bad');
   const tryImport = (content: string) => {
@@ -44,7 +56,7 @@ void t.test('counters move to another mesh by export and import', async (t) => {
   };
   const cutOff = await tryImport(`${lines.slice(0, 20).join('\n')}\n`);
   t.match(cutOff, { code: 1, error: /nothing was imported: the file was cut off after line 20/ });
-  const broken = await tryImport(text.replace('"value":"5"', '"value":"five"'));
+  const broken = await tryImport(written.replace('"value":"5"', '"value":"five"'));
   t.match(broken, { code: 1, error: /line \d+ is not a counter/ });
   t.equal((await readCounters(next.database)).size, 0, 'nothing of a refused file is kept');
   t.match(await importing(`import ${file}`), { code: 2, error: /pass --yes/ });
