@@ -4,6 +4,7 @@ import type { NatsRole } from '../../nats/connect.ts';
 import { generatePassword } from '../files/generate-password.ts';
 import { writeFileAtomically } from '../files/write-file-atomically.ts';
 import { readPostgresAccount } from '../servers/postgres-account.ts';
+import { StartError } from '../servers/start-error.ts';
 import { acquireLock } from './lock.ts';
 import { checkOwnFolder, makeOwnFolder } from './own-folder.ts';
 import { ACCOUNTS } from './run-as.ts';
@@ -44,7 +45,7 @@ export async function openDataFolder(
     signal,
     onWait: (pid) =>
       say(`waiting for process ${pid}, which ends what an earlier mesh left running`),
-  });
+  }).catch((error: unknown) => refuse(path, error));
   try {
     mkdirSync(join(path, 'logs'), { recursive: true, mode: 0o700 });
     return {
@@ -60,8 +61,15 @@ export async function openDataFolder(
     };
   } catch (error) {
     release();
-    throw error;
+    return refuse(path, error);
   }
+}
+
+/** What the system refuses, such as a disk that is full or only there to read, is for the user to change. */
+function refuse(path: string, error: unknown): never {
+  const { message, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) throw error;
+  throw new StartError(`the folder ${path} can't be used: ${message}`, { cause: error });
 }
 
 function isRoot(): boolean {

@@ -10,6 +10,8 @@ export function describeMesh(mesh: {
   listeners: Record<string, GatewayListener>;
   /** Of the metrics, by the program's name. */
   ports: Record<string, number>;
+  /** Of the services' metrics. */
+  metricsHost: string;
   running: Record<'gateways' | 'proxy' | 'counters' | 'nats' | 'postgres', Supervised[]>;
   /** The inspector's; of a cluster, separated by commas. */
   natsUrl: string;
@@ -20,19 +22,25 @@ export function describeMesh(mesh: {
   schema: string;
 }): MeshFile {
   const { ports, running, url, natsAccess } = mesh;
-  const metrics = ({ program }: Supervised) => metricsUrl(ports[program.name]!);
+  const metrics = ({ program }: Supervised, host?: string) =>
+    metricsUrl(ports[program.name]!, host);
   const [proxy] = running.proxy;
   const natsUrls = mesh.natsUrl.split(',');
   return {
     gateways: running.gateways.map((one) => {
       const { url } = mesh.listeners[one.program.name]!;
-      return { name: one.program.name, pid: one.pid!, url, metrics: metrics(one) };
+      return {
+        name: one.program.name,
+        pid: one.pid!,
+        url,
+        metrics: metrics(one, mesh.metricsHost),
+      };
     }),
     proxy: proxy === undefined ? null : { pid: proxy.pid!, url, metrics: metrics(proxy) },
     counters: running.counters.map((one) => ({
       name: one.program.name,
       pid: one.pid!,
-      metrics: metrics(one),
+      metrics: metrics(one, mesh.metricsHost),
     })),
     nats:
       running.nats.length === 0

@@ -28,8 +28,8 @@ export async function acquireLock(
   let { onWait } = options;
   const own = `${identifyProcess(process.pid)!}${isBrief ? BRIEF : ''}`;
   const draft = `${path}.${randomUUID()}`;
-  writeFileSync(draft, own, { mode: 0o600, flag: 'wx' });
   try {
+    writeFileSync(draft, own, { mode: 0o600, flag: 'wx' });
     // A link appears with its content or not at all, and only where no lock is.
     while (!tryLink(draft, path)) {
       const owner = readLock(path);

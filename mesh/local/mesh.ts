@@ -19,6 +19,7 @@ import type { ServerGroup } from './server-group.ts';
 import {
   counterProgram,
   gatewayProgram,
+  metricsHost,
   type GatewayListener,
   type ServiceContext,
 } from './services.ts';
@@ -133,6 +134,7 @@ export function createMesh(
         url: meshUrl(settings),
         listeners,
         ports,
+        metricsHost: metricsHost(environment),
         running,
         natsUrl: nats.urls.inspector,
         natsAccess: meshNatsAccess(settings),
@@ -151,7 +153,12 @@ export function createMesh(
   /** Gateways can share a port with each other, but two meshes would mix their clients. */
   async function checkPort(): Promise<void> {
     const { PORT, HOST } = settings;
-    if (await isPortFree(PORT, HOST)) return;
+    const isFree = await isPortFree(PORT, HOST).catch((error: Error) => {
+      throw new StartError(`the gateways can't listen on HOST and PORT: ${error.message}`, {
+        cause: error,
+      });
+    });
+    if (isFree) return;
     throw new StartError(
       `port ${PORT} on ${HOST} is in use: choose another one, such as PORT=${PORT + 1} npm start`,
     );

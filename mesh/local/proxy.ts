@@ -57,6 +57,8 @@ export function proxyProgram(
           HOME: user?.home ?? join(dataFolder.path, 'proxy'),
           PROXY_HOST: settings.HOST,
           PROXY_PORT: String(settings.PORT),
+          // Whatever the address that others reach.
+          PROXY_METRICS_HOST: '127.0.0.1',
           PROXY_METRICS_PORT: String(metricsPort),
           GATEWAYS: listeners.map(({ port }) => `127.0.0.1:${port}`).join(' '),
         },

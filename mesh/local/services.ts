@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Value } from 'typebox/value';
@@ -77,7 +78,8 @@ export function gatewayProgram(
     },
     // Which gateway answers on a shared port is unknown; the metrics are those of this one.
     isReady: async () =>
-      (await answers(metricsUrl(metricsPort))) && answers(`${listener.url}/readyz`),
+      (await answers(metricsUrl(metricsPort, metricsHost(environment)))) &&
+      answers(`${listener.url}/readyz`),
     // A broker or a database that is away, or another mesh's: that is told, and no reason to end it.
     readWait: () => readReason(`${listener.url}/readyz`),
   });
@@ -105,12 +107,20 @@ export function counterProgram(
     metricsPort,
     variables: {},
     readWait: () => Promise.resolve(undefined),
-    isReady: () => answers(metricsUrl(metricsPort)),
+    isReady: () => answers(metricsUrl(metricsPort, metricsHost(options.context.environment))),
   });
 }
 
-export function metricsUrl(port: number): string {
-  return `http://127.0.0.1:${port}/metrics`;
+export function metricsUrl(port: number, host = '127.0.0.1'): string {
+  return `http://${host}:${port}/metrics`;
+}
+
+/** Where the user lets services serve their metrics, as a URL has it. */
+export function metricsHost({
+  OTEL_EXPORTER_PROMETHEUS_HOST: host = '',
+}: NodeJS.ProcessEnv): string {
+  if (['', '0.0.0.0', '::'].includes(host)) return '127.0.0.1';
+  return isIPv6(host) ? `[${host}]` : host;
 }
 
 function serviceProgram(
@@ -160,7 +170,7 @@ function serviceProgram(
           // Our own brokers sync, as nats/server.conf says.
           NATS_SYNC: settings.NATS_URL === undefined ? 'always' : settings.NATS_SYNC,
           DATABASE_URL: urls.database,
-          OTEL_METRICS_EXPORTER: withPrometheus(environment.OTEL_METRICS_EXPORTER),
+          ...telemetryVariables(environment),
           OTEL_EXPORTER_PROMETHEUS_PORT: String(metricsPort),
           ...variables,
         },
@@ -250,7 +260,18 @@ const FILE_VARIABLES = {
   counter: /^(NATS|OTEL|NODE)_.*_(FILE|CERTIFICATE|CLIENT_KEY|CA_CERTS)$/,
 };
 
-/** The mesh reads the metrics of every service, in addition to the user's exporters. */
+/** The mesh reads the metrics of every service, also where the user has turned OpenTelemetry off. */
+function telemetryVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  if (environment.OTEL_SDK_DISABLED !== 'true')
+    return { OTEL_METRICS_EXPORTER: withPrometheus(environment.OTEL_METRICS_EXPORTER) };
+  return {
+    OTEL_SDK_DISABLED: 'false',
+    OTEL_TRACES_EXPORTER: 'none',
+    OTEL_METRICS_EXPORTER: 'prometheus',
+  };
+}
+
+/** In addition to the user's exporters. */
 function withPrometheus(exporters: string | undefined): string {
   if (!exporters || exporters === 'none') return 'prometheus';
   return exporters.split(',').includes('prometheus') ? exporters : `prometheus,${exporters}`;

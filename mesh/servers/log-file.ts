@@ -4,11 +4,13 @@ import {
   existsSync,
   fstatSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readSync,
   renameSync,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { StartError } from './start-error.ts';
 
 /** Each log keeps so many files of this size, as in compose.yaml: the current one, and `.1`, `.2` before it. */
@@ -24,6 +26,8 @@ const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
  * @throws StartError where it is a link or no file: what is written would land elsewhere.
  */
 export function openLogFile(path: string, bytesMax = LOG_BYTES_MAX): number {
+  // Whoever made room by removing the folder must not keep a server from being started again.
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const found = lstatSync(path, { throwIfNoEntry: false });
   const isFull = found !== undefined && found.size > bytesMax;
   const hasOtherName = found?.isFile() === true && found.nlink > 1;

@@ -10,6 +10,27 @@ export const OPERATING_MUTATIONS: Mutation[] = [
     tests: ['tests/mesh/servers/log-file.test.ts'],
   },
   {
+    promise: 'a server is started again, though somebody has removed the folder of its log',
+    file: 'mesh/servers/log-file.ts',
+    find: 'mkdirSync(dirname(path), { recursive: true, mode: 0o700 });',
+    replacement: '',
+    tests: ['tests/mesh/servers/log-file.test.ts'],
+  },
+  {
+    promise: 'the newest dead letters are listed, though later ones were removed',
+    file: 'nats/stored-dead-letter.ts',
+    find: 'end > first && newest.length < max',
+    replacement: 'end > last',
+    tests: ['tests/mesh/cli/dead-letters.test.ts'],
+  },
+  {
+    promise: 'a pipe that nobody reads keeps no service from its end',
+    file: 'telemetry/log.ts',
+    find: "process.kill(process.pid, 'SIGKILL');",
+    replacement: 'waitingSince = undefined;',
+    tests: ['tests/telemetry/log-output.test.ts'],
+  },
+  {
     promise: 'the log of a broker is bounded while it runs',
     file: 'nats/server.conf',
     find: 'logfile_max_num: 3',

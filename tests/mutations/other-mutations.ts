@@ -196,6 +196,13 @@ export const OTHER_MUTATIONS: Mutation[] = [
     tests: ['tests/client/client.unit.test.ts', 'tests/end-to-end/client.test.ts'],
   },
   {
+    promise: 'nothing is sent again where the machine slept past the deadline',
+    file: 'client/src/send.ts',
+    find: 'clock.date() - startedOn',
+    replacement: '0',
+    tests: ['tests/client/send.unit.test.ts'],
+  },
+  {
     promise: 'a batch of a buffer keeps its idempotency key',
     file: 'client/src/batch-queue.ts',
     find: '{ idempotencyKey, signal }',

@@ -152,6 +152,7 @@ async function startProxy(t: Test, ports: number[]): Promise<{ url: string; metr
       HOME: '/nonexistent',
       PROXY_HOST: '127.0.0.1',
       PROXY_PORT: String(port),
+      PROXY_METRICS_HOST: '127.0.0.1',
       PROXY_METRICS_PORT: String(metricsPort),
       // As in compose.yaml, one that does not run is named too.
       GATEWAYS: [...ports.map((one) => `127.0.0.1:${one}`), 'gateway-9.invalid:3000'].join(' '),

@@ -13,6 +13,7 @@ import { ProvisionConfig, SecretsConfig } from '../../../mesh/deploy/config.ts';
 import { USERS } from '../../../mesh/deploy/secrets.ts';
 import { readEnvironment } from '../../../schema/settings/environment.ts';
 import { readTelemetrySettings, TelemetrySettings } from '../../../telemetry/settings.ts';
+import { STREAM_BYTES_MAX } from '../../../nats/streams.ts';
 import { environmentOf, readComposeFile, ROOT } from './compose-file.ts';
 
 const compose = readComposeFile();
@@ -81,6 +82,12 @@ await t.test('every variable of the proxy is one that the Caddyfile reads', (t) 
     (name) => name !== 'GOMEMLIMIT',
   );
   t.same([...new Set(read)].toSorted(), given.toSorted());
+  t.end();
+});
+
+await t.test('what the runbook provisions with is handed on', (t) => {
+  const text = readFileSync(join(ROOT, 'compose.yaml'), 'utf8');
+  t.match(text, `STREAM_BYTES_MAX: \${STREAM_BYTES_MAX:-${STREAM_BYTES_MAX}}`);
   t.end();
 });
 

@@ -88,7 +88,7 @@ await t.test('a service whose log can not be kept is not left running', async (t
     context: {
       settings: readMeshSettings({}),
       environment: { PATH: process.env.PATH },
-      dataFolder: { logs: join(t.testdir(), 'gone') },
+      dataFolder: { logs: join(t.testdir({ file: '' }), 'file') },
       say: () => undefined,
       runAs: () => Promise.resolve(undefined),
     },
@@ -96,7 +96,7 @@ await t.test('a service whose log can not be kept is not left running', async (t
   let started = 0;
   await t.rejects(
     program.launch((pid) => (started = pid)),
-    { code: 'ENOENT' },
+    { code: 'EEXIST' },
   );
   t.not(started, 0);
   await until('it ends', () => livingProcess(started) === undefined);

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,6 +16,7 @@ import {
   total,
 } from '../mesh-process.ts';
 import { runCommand } from '../cli/run-command.ts';
+import { inheritedEnvironment } from '../../support/inherited-environment.ts';
 import { livingProcess } from '../../support/living-process.ts';
 import { until } from '../../support/until.ts';
 
@@ -33,6 +34,8 @@ const OF_OTHERS = {
   PGOPTIONS: '-c search_path=elsewhere',
   PGCLIENT_ENCODING: 'LATIN1',
   PGREPLICATION: 'database',
+  // The mesh reads the metrics of its services all the same.
+  OTEL_SDK_DISABLED: 'true',
 };
 const SMALL = { GATEWAYS: '1', COUNTERS: '1' };
 
@@ -198,6 +201,9 @@ void t.test('a mesh whose supervisor is killed', async (t) => {
     const processes = () => processesOf(dataDir);
     await until('the end of all', processes, ({ length }) => length === 0, 60_000);
     t.notOk(existsSync(join(dataDir, 'lock')), 'the folder is free');
+    const { code, error } = await runCommand('status', { DATA_DIR: dataDir });
+    t.equal(code, 3);
+    t.match(error, /^mesh: no mesh runs on .*: start one with npm start/);
   });
 
   const next = await start();
@@ -250,6 +256,29 @@ void t.test('a mesh whose supervisor is killed', async (t) => {
     t.ok(performance.now() - since < 2000);
     t.strictSame(processesOf(dataDir), [], 'no process is left');
   });
+});
+
+void t.test('what keeps a mesh from its folder or its address is a line, no stack', async (t) => {
+  const dataDir = makeDataDir(t);
+  const elsewhere = await launchMesh({ dataDir, environment: { HOST: '203.0.113.1' } });
+  await elsewhere.exited;
+  t.match(elsewhere.output(), /mesh the gateways can't listen on HOST and PORT: .*EADDRNOTAVAIL/);
+  t.notMatch(elsewhere.output(), /\n +at /);
+
+  const full = makeDataDir(t);
+  // As a full disk, it lets files be made and nothing be written.
+  const script = 'ulimit -f 0 && exec "$0" mesh/local/start.ts 2>&1';
+  const { stdout: output } = spawnSync('sh', ['-c', script, process.execPath], {
+    encoding: 'utf8',
+    env: { ...inheritedEnvironment(), DATA_DIR: full },
+  });
+  t.match(output, /mesh the folder .* can't be used: EFBIG/);
+  t.notMatch(output, /\n +at /);
+  t.strictSame(
+    readdirSync(full).filter((name) => name.startsWith('lock')),
+    [],
+    'nothing is left of each try',
+  );
 });
 
 function readSecrets(dataDir: string): string[] {

@@ -22,6 +22,14 @@ await t.test('a log is appended to, and only its owner reads it', (t) => {
   t.end();
 });
 
+await t.test('a log is written again, though somebody has removed its folder', (t) => {
+  const folder = join(t.testdir(), 'logs');
+  append(join(folder, 'one.log'), 'a\n');
+  t.equal(readFileSync(join(folder, 'one.log'), 'utf8'), 'a\n');
+  t.equal(statSync(folder).mode & 0o777, 0o700);
+  t.end();
+});
+
 await t.test('a log is not written through a link', (t) => {
   const folder = t.testdir({ victim: 'precious' });
   const victim = join(folder, 'victim');
