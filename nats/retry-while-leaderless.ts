@@ -12,11 +12,14 @@ export class NoLeader extends Error {
 const ELECTION_MS_MAX = 30_000;
 /** Of no JetStream at all: more than a server needs that has just started. */
 const NO_JETSTREAM_MS_MAX = 3_000;
+/** Of servers that are not there yet, or are known and away: a cluster that starts has its leader first. */
+const NO_PEERS_MS_MAX = 15_000;
+const NO_PEERS = /^no suitable peers for placement(, (peer offline|miscellaneous issue))*$/;
 const RETRY_MS = 250;
 
 /**
  * Sends a request to JetStream, and repeats it while a leader is being elected: servers are healthy before
- * their streams have a leader. Other errors are thrown at once.
+ * their streams have a leader, and have one before all of them are there. Other errors are thrown at once.
  *
  * @throws NoLeader
  */
@@ -29,10 +32,15 @@ export async function retryWhileLeaderless<Answer>(
     try {
       return await request();
     } catch (cause) {
+      const passedMs = performance.now() - startedAt;
+      if (isWithoutPeers(cause) && passedMs <= Math.min(timeoutMs, NO_PEERS_MS_MAX)) {
+        await delay(RETRY_MS);
+        continue;
+      }
       if (!isLeaderless(cause)) throw cause;
       const isAbsent = isWithoutJetStream(cause);
       const waitMs = isAbsent ? Math.min(timeoutMs, NO_JETSTREAM_MS_MAX) : timeoutMs;
-      if (performance.now() - startedAt > waitMs) {
+      if (passedMs > waitMs) {
         const remedy = isAbsent
           ? 'enable JetStream for the account, and set NATS_JETSTREAM_DOMAIN if it has a domain'
           : 'the one server, or two of the three of a cluster, must run with JetStream and reach each ' +
@@ -54,6 +62,11 @@ function isLeaderless(error: unknown): error is Error {
     return isAway && !isRefusal(error, 'too-few-servers');
   }
   return error instanceof errors.TimeoutError || isWithoutJetStream(error);
+}
+
+/** Servers that have too little room, or other tags, are told at once. */
+function isWithoutPeers(error: unknown): boolean {
+  return isRefusal(error, 'too-few-servers') && NO_PEERS.test(error.message);
 }
 
 /** Nobody listens where JetStream would, or a server says that it is not enabled. */

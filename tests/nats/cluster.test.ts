@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
 import { connectToNats, watchConnection } from '../../nats/connect.ts';
 import { provision } from '../../nats/provision.ts';
 import { createPublisher } from '../../nats/publisher.ts';
+import { retryWhileLeaderless } from '../../nats/retry-while-leaderless.ts';
 import { watchStream } from '../../nats/stream-watch.ts';
 import { COUNTER, HTTP_SUBJECT, INCREMENTS } from '../../nats/streams.ts';
 import { until } from '../support/until.ts';
@@ -53,6 +55,25 @@ await t.test('a cluster keeps what it acknowledged when the leader dies', async 
     30_000,
   );
   t.pass('the server that comes back catches up');
+});
+
+await t.test('streams are made as soon as all servers of a cluster are there', async (t) => {
+  const cluster = await start(t);
+  // Of a server that they have not seen yet, the others do not know that it runs.
+  const [first = '', second = '', third = ''] = cluster.processes.map(({ name }) => name);
+  for (const name of [first, second, third]) await cluster.kill(name);
+  await Promise.all([cluster.start(first), cluster.start(second)]);
+  const url = cluster.url('provisioner');
+  const connection = await connectToNats({ url, role: 'provisioner' });
+  t.teardown(() => connection.close());
+  const manager = await jetstreamManager(connection, { checkAPI: false, timeout: 2_000 });
+  const lookFor = retryWhileLeaderless(() => manager.streams.info(INCREMENTS));
+  await t.rejects(lookFor, { code: 10059 }, 'the other two have a leader');
+  const options = { url, replicas: 3, flushIntervalMs: 9_000 };
+  const provisioned = provision(options).then(() => 'provisioned');
+  t.equal(await Promise.race([provisioned, delay(1_000, 'waiting')]), 'waiting');
+  await cluster.start(third);
+  t.equal(await provisioned, 'provisioned');
 });
 
 await t.test('a cluster accepts no server without its password', async (t) => {
