@@ -16,6 +16,7 @@ import {
   makeDataDir,
   processesOf,
   startMesh,
+  stopMesh,
   total,
   type MeshProcess,
 } from '../mesh/mesh-process.ts';
@@ -125,6 +126,7 @@ void t.test('a mesh that is started with another number of brokers', async (t) =
 
   await t.test('leaves nothing running after a Ctrl-C while it looks', async (t) => {
     const mesh = await launchMesh({ dataDir, environment: { NATS_NODES: '1' } });
+    t.teardown(() => stopMesh(mesh));
     await until('three brokers', () => processesOf(dataDir).filter(isBroker).length === 3);
     process.kill(-mesh.child.pid!, 'SIGINT');
     await mesh.exited;
@@ -163,7 +165,7 @@ async function purge(url: string, stream: string): Promise<number> {
 }
 
 function isBroker(command: string): boolean {
-  return /nats-server.* -c .*\.conf$/.test(command);
+  return /nats-server.* -c .*\.conf\b/.test(command) && !command.startsWith('/bin/sh');
 }
 
 async function stop(mesh: MeshProcess): Promise<void> {
