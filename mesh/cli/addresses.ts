@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { NatsAccess } from '../../nats/access-settings.ts';
 import type { NatsRole } from '../../nats/connect.ts';
 import type { Secrets } from '../local/data-folder.ts';
+import { isAbandoned } from '../local/lock.ts';
 import { natsUrlOf, readMeshFile, type MeshFile } from '../local/mesh-file.ts';
 import { NoAnswer, Refusal } from './errors.ts';
 
@@ -39,7 +40,7 @@ export function findAddresses(given: {
   const { natsUrl, databaseUrl } = given;
   const folder = resolve(given.dataDir);
   const isWhole = natsUrl !== undefined && databaseUrl !== undefined;
-  const mesh = isWhole ? undefined : readMeshFile(folder);
+  const mesh = isWhole ? undefined : readRunningMesh(folder);
 
   const find = (url: string | undefined, ofMesh: (mesh: MeshFile) => string) => {
     if (url !== undefined) return url;
@@ -66,6 +67,12 @@ export function findAddresses(given: {
     // Another broker may have other services than those in mesh.json.
     mesh: natsUrl === undefined ? mesh : undefined,
   };
+}
+
+/** After a power cut, or the end of a container, `mesh.json` is still there. */
+function readRunningMesh(folder: string): MeshFile | undefined {
+  const mesh = readMeshFile(folder);
+  return mesh === undefined || isAbandoned(join(folder, 'lock')) ? undefined : mesh;
 }
 
 /** In one NATS account the streams of several meshes differ by their names alone. */

@@ -53,6 +53,14 @@ export async function acquireLock(
   };
 }
 
+/** Whether the process that has the lock is gone, as after a power cut. Where there is no lock, it is not known. */
+export function isAbandoned(path: string): boolean {
+  const owner = readLock(path);
+  if (owner === undefined) return false;
+  const identity = identifyProcess(Number.parseInt(owner, 10));
+  return identity === undefined || (owner !== identity && owner !== `${identity}${BRIEF}`);
+}
+
 class DataFolderInUse extends StartError {
   constructor(path: string, pid: number) {
     super(

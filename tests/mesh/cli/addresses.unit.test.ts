@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { findAddresses } from '../../../mesh/cli/addresses.ts';
 import { takeStreamName } from '../../../mesh/cli/take-stream-name.ts';
+import { identifyProcess } from '../../../mesh/servers/processes.ts';
 import { makeFolder } from '../../support/folders.ts';
 
 const MESH = {
@@ -59,5 +60,25 @@ void t.test("a command for another stream than that of the data folder's mesh is
   t.equal(find({ natsUrl: 'nats://other' }).nats('inspector'), 'nats://other');
   writeFileSync(join(folder, 'mesh.json'), JSON.stringify(MESH));
   t.equal(find({}).database, 'postgres://of-the-mesh', "an earlier version's file has no name");
+  t.end();
+});
+
+void t.test('after a power cut no mesh runs, whatever mesh.json says', (t) => {
+  const left = makeFolder(t);
+  writeFileSync(join(left, 'mesh.json'), JSON.stringify(MESH));
+  const own = identifyProcess(process.pid)!;
+  for (const [owner, isGone] of [
+    [`${process.pid} 1 an-earlier-boot`, true],
+    ['4194305 1 an-earlier-boot', true],
+    [own, false],
+    [`${own} cleanup`, false],
+  ] as const) {
+    writeFileSync(join(left, 'lock'), owner);
+    const { mesh, nats } = find({ dataDir: left });
+    t.equal(mesh === undefined, isGone, owner);
+    const look = () => nats('inspector');
+    if (isGone) t.throws(look, { name: 'NoAnswer', message: /^no mesh runs on / });
+    else t.doesNotThrow(look);
+  }
   t.end();
 });
