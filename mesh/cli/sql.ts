@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import {
+  DatabaseSchemaSetting,
   defaultRolePrefix,
   RolePrefixSetting,
   roleNames,
@@ -9,6 +10,7 @@ import { writeSql } from '../database/write-sql.ts';
 import { EXIT, type Command } from './command.ts';
 
 const Settings = Type.Object({
+  ...DatabaseSchemaSetting,
   ...RolePrefixSetting,
   GATEWAY_DATABASE_PASSWORD: Type.Optional(Type.String()),
   COUNTER_DATABASE_PASSWORD: Type.Optional(Type.String()),
@@ -36,10 +38,11 @@ database has such roles and another prefix is printed, psql shows a warning.
   --roles-only   only the roles; the owner of the database makes the rest by npm run provision`,
   options: { 'roles-only': { type: 'boolean' } },
   words: { min: 0, max: 1 },
-  run: async ({ words, options, servers, terminal, print }) => {
+  run: async ({ words, options, terminal, print }) => {
     const [database = 'increments'] = words;
     const settings = readEnvironment(Settings, terminal.environment);
-    const schema = servers.addresses.databaseSchema;
+    // Not that of the mesh which runs here: it is for another server.
+    const schema = settings.DATABASE_SCHEMA;
     const prefix = settings.DATABASE_ROLE_PREFIX ?? defaultRolePrefix(database, schema);
     const { GATEWAY_DATABASE_PASSWORD: gateway, COUNTER_DATABASE_PASSWORD: counter } = settings;
     const { READER_DATABASE_PASSWORD: reader } = settings;

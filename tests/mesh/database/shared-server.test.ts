@@ -154,6 +154,34 @@ await t.test(
       t.strictSame(await warningsOf('mesh'), []);
     });
 
+    await t.test('and moves the tables of an earlier version, with what they count', async (t) => {
+      const url = await makeDatabase('moved');
+      await makeFormerTables(url, { gateway: 'former', counter: 'former' });
+      const database = inDatabase(server.url, 'moved');
+      await ask(
+        database,
+        'insert into public.increments (key, value) values (gen_random_uuid(), 7)',
+      );
+      const text = await writeSql({
+        database: 'moved',
+        schema: DEFAULT_SCHEMA,
+        names: roleNames('mesh'),
+        passwords: PASSWORDS,
+        rolesOnly: false,
+      });
+      for (const _ of [1, 2]) await ask(database, text);
+      const counts = `select value::integer from ${DEFAULT_SCHEMA}.increments`;
+      t.strictSame(await ask(database, counts), [{ value: 7 }]);
+      t.strictSame(await ask(database, "select to_regclass('public.increments') as left"), [
+        { left: null },
+      ]);
+      const serviceUrls = {
+        gateway: withDatabaseUser(database, 'mesh_gateway', 'gw'),
+        counter: withDatabaseUser(database, 'mesh_counter', 'ct'),
+      };
+      await t.resolves(provisionDatabase({ ownerUrl: undefined, serviceUrls, passwords: {} }));
+    });
+
     await t.test('and sql --roles-only for an owner who may make no roles', async (t) => {
       await ask(all, "create role humble login password 'humble'");
       const ownerUrl = await makeDatabase('humble', 'humble');
