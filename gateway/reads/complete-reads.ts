@@ -42,7 +42,9 @@ export function createCompleteReads(reads: DatabaseReads, waits: CompleteWaits):
       const waitS = parseWaitSeconds(request.headers['prefer'] as string | undefined);
       if (waitS > 0) {
         void reply.header('preference-applied', `wait=${waitS}`);
-        if (await waits.until(target, { timeoutMs: waitS * 1_000, signal })) found = await read();
+        await waits.until(target, { timeoutMs: waitS * 1_000, signal });
+        // Also where the time is over: the last look was up to a second ago.
+        if (!signal.aborted) found = await read();
       }
       if (!isReached(found.complete, target)) throw notYetComplete(found.complete);
     }

@@ -30,11 +30,13 @@ answer.`,
   run: async (context) => {
     if (context.options['watch'] !== true) return show(context);
     for (;;) {
-      const { terminal } = context;
-      if (terminal.isTerminal === true) terminal.write(CLEAR);
-      terminal.write(`${describeTime(new Date())}\n`);
+      const { terminal, options } = context;
+      // A program reads JSON and nothing else.
+      const isText = options['json'] !== true;
+      if (isText && terminal.isTerminal === true) terminal.write(CLEAR);
+      if (isText) terminal.write(`${describeTime(new Date())}\n`);
       await show(context);
-      terminal.write('\n');
+      if (isText) terminal.write('\n');
       await delay(WATCH_MS);
     }
   },

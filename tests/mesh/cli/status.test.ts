@@ -141,3 +141,19 @@ void t.test('a command line that is not understood', async (t) => {
     error: /NATS_URL is not understood/,
   });
 });
+
+void t.test('status --watch --json writes JSON and nothing else', (t) => {
+  const nowhere = '--nats-url nats://127.0.0.1:1 --database-url postgres://nobody@127.0.0.1:1/none';
+  const line = `mesh/cli/main.ts status --watch --json ${nowhere}`;
+  // It ends at the first Ctrl-C, by when it has looked at least once.
+  const { stdout } = spawnSync(process.execPath, line.split(' '), {
+    encoding: 'utf8',
+    timeout: 6_000,
+    killSignal: 'SIGINT',
+    env: { ...process.env, DATA_DIR: join(tmpdir(), 'increment-mesh-none') },
+  });
+  const [first = ''] = stdout.split(/(?<=^\}\n)/m);
+  t.match(JSON.parse(first), { findings: [{ name: 'BrokerAway' }] });
+  t.notMatch(stdout, / UTC$/m);
+  t.end();
+});
