@@ -19,11 +19,12 @@ export function authorization() {
 
 /**
  * @param {string} path from the page, which a proxy may have below a path of its own
- * @param {RequestInit} [options]
+ * @param {Omit<RequestInit, 'headers'> & { headers?: Record<string, string> }} [options]
  * @returns {Promise<Answer>} the status 0 if there was no answer
  */
 export async function ask(path, options = {}) {
   const headers = {
+    ...options.headers,
     ...authorization(),
     ...(options.body && { 'content-type': 'application/json' }),
   };

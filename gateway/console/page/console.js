@@ -25,8 +25,9 @@ const SAVED = 'increment-mesh-history';
 const history = createHistory(sessionStorage.getItem(SAVED), Date.now());
 /** @type {{ event: MeshEvent, at: number } | undefined} */
 let last;
+const NOT_REFUSED = { status: 0, code: '', detail: '' };
 /** The HTTP status of a refused request for events, and what the answer says. */
-let refusal = { status: 0, detail: '' };
+let refusal = NOT_REFUSED;
 /** Since when events are awaited; a hidden page looks only now and then. */
 let visibleSince = performance.now();
 
@@ -45,7 +46,7 @@ const flushCursor = followCursor(byId('flush-plot'), byId('flush-reading'), {
 /** @param {MeshEvent} event */
 function onEvent(event) {
   last = { event, at: performance.now() };
-  refusal = { status: 0, detail: '' };
+  refusal = NOT_REFUSED;
   history.record(event, Date.now());
   render();
   if (document.hidden) return;
@@ -60,7 +61,7 @@ function onEvent(event) {
 /** Shows what also changes while no event arrives. */
 function render() {
   const silentMs = performance.now() - (last?.at ?? 0);
-  const isAsking = refusal.status === 401 || refusal.status === 403;
+  const isAsking = asksForKey();
   const oldMs = document.hidden ? OLD_WHILE_HIDDEN_MS : OLD_MS;
   const isOld = last === undefined || isAsking || silentMs > oldMs;
   document.body.classList.toggle('old', isOld);
@@ -72,6 +73,7 @@ function render() {
     verdictOf({
       event: isOld ? undefined : last?.event,
       refusal: refusal.status,
+      code: refusal.code,
       detail: refusal.detail,
       hasKey: apiKey.read() !== null,
       waitingMs: performance.now() - visibleSince,
@@ -82,6 +84,10 @@ function render() {
   showStaleness(isOld ? undefined : last?.event);
   show('source', isAsking ? '' : describeSource(silentMs));
   plot();
+}
+
+function asksForKey() {
+  return refusal.status === 401 || refusal.status === 403;
 }
 
 function plot() {
@@ -128,8 +134,12 @@ lookUpCounters();
 setInterval(render, 500);
 void followMesh({
   onEvent,
-  onRefused: (status, detail) => {
-    refusal = { status, detail };
+  onRefused: (found) => {
+    refusal = found;
     render();
+  },
+  onAway: () => {
+    // Whoever types a key goes on.
+    if (!asksForKey()) refusal = NOT_REFUSED;
   },
 });

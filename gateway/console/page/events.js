@@ -3,6 +3,7 @@
 import { authorization } from './api-key.js';
 
 /** @typedef {import('../../../schema/message/heartbeat.ts').MeshEvent} MeshEvent */
+/** @typedef {{ status: number, code: string, detail: string }} Refusal of a request for events */
 
 const RETRY_MS = 1_000;
 /** Events come twice a second; a connection that is silent for this long is broken. */
@@ -17,9 +18,10 @@ const HIDDEN_MS = 10_000;
  *
  * @param {object} options
  * @param {(event: MeshEvent) => void} options.onEvent
- * @param {(status: number, detail: string) => void} options.onRefused called for an answer that is not 200
+ * @param {(refusal: Refusal) => void} options.onRefused called for an answer that is not 200
+ * @param {() => void} options.onAway called where there is no answer
  */
-export async function followMesh({ onEvent, onRefused }) {
+export async function followMesh({ onEvent, onRefused, onAway }) {
   for (;;) {
     const connection = new AbortController();
     const endIfHidden = () => {
@@ -44,9 +46,10 @@ export async function followMesh({ onEvent, onRefused }) {
           }
           endIfHidden();
         });
-      } else onRefused(response.status, await readDetail(response));
+      } else onRefused(await readRefusal(response));
     } catch {
-      // The gateway is away; the page shows for how long.
+      // The page shows for how long.
+      onAway();
     } finally {
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', endIfHidden);
@@ -71,12 +74,14 @@ function pause() {
   });
 }
 
-/** @param {Response} response @returns {Promise<string>} */
-async function readDetail(response) {
+/** @param {Response} response @returns {Promise<Refusal>} */
+async function readRefusal(response) {
+  const { status } = response;
   try {
-    return String((await response.json()).detail ?? '');
+    const { code, detail } = await response.json();
+    return { status, code: String(code ?? ''), detail: String(detail ?? '') };
   } catch {
-    return '';
+    return { status, code: '', detail: '' };
   }
 }
 

@@ -11,6 +11,7 @@
  * @typedef {object} Seen
  * @property {MeshEvent | undefined} event the last one; undefined if there is none, or if it is too old
  * @property {number} refusal the HTTP status of a refused request for events, else 0
+ * @property {string} code of that answer, where it is a gateway's
  * @property {string} detail what that answer said
  * @property {boolean} hasKey whether an API key was sent
  * @property {number} waitingMs for how long an event is awaited
@@ -24,14 +25,15 @@ export const OLD_MS = 3_000;
 export const OLD_WHILE_HIDDEN_MS = 90_000;
 
 /** @param {Seen} seen @returns {Verdict} */
-export function verdictOf({ event, refusal, detail, hasKey, waitingMs }) {
+export function verdictOf({ event, refusal, code, detail, hasKey, waitingMs }) {
   if (event !== undefined) return verdictOfEvent(event);
   // What the gateway says is written for programs, and names a key that has expired.
   const said = { advice: 'Use another one.', evidence: detail };
   if (refusal === 401 && !hasKey) return only('unknown', 'This mesh requires an API key.');
   if (refusal === 401) return { ...only('warning', 'This API key is not valid here.'), ...said };
   if (refusal === 403) return { ...only('warning', 'This API key may not read.'), ...said };
-  if (refusal === 503) return only('unknown', 'Too many consoles are open; waiting …');
+  // Other answers of 503 are those of a proxy that reaches no gateway, or of one that stops.
+  if (code === 'too-many-watchers') return only('unknown', 'Too many consoles are open; waiting …');
   if (waitingMs < OLD_MS) return only('unknown', 'Connecting …');
   return only('bad', 'No data: the gateway does not answer.');
 }

@@ -7,6 +7,7 @@ const page = new URL('../../../gateway/console/page/verdict.js', import.meta.url
 interface Seen {
   event?: MeshEvent;
   refusal: number;
+  code: string;
   detail: string;
   hasKey: boolean;
   waitingMs: number;
@@ -15,7 +16,7 @@ const { verdictOf } = (await import(page)) as {
   verdictOf: (seen: Seen) => Record<'level' | 'text' | 'advice' | 'evidence' | 'runbook', string>;
 };
 
-const SEEN = { refusal: 0, detail: '', hasKey: false, waitingMs: 60_000 };
+const SEEN = { refusal: 0, code: '', detail: '', hasKey: false, waitingMs: 60_000 };
 const EVENT: MeshEvent = {
   reported_by: 'own',
   broker_connected: true,
@@ -58,6 +59,9 @@ void t.test('the page judges nothing but what it alone knows', (t) => {
   const expired = { ...SEEN, refusal: 401, hasKey: true, detail: 'The key a has expired.' };
   t.match(verdictOf(expired), { text: /not valid/, evidence: 'The key a has expired.' });
   t.match(verdictOf({ ...SEEN, refusal: 403, hasKey: true }).text, /may not read/);
-  t.match(verdictOf({ ...SEEN, refusal: 503 }).text, /Too many consoles/);
+  const many = { ...SEEN, refusal: 503, code: 'too-many-watchers' };
+  t.match(verdictOf(many).text, /Too many consoles/);
+  const proxy = { ...SEEN, refusal: 503, code: 'outcome-unknown' };
+  t.match(verdictOf(proxy), { level: 'bad', text: /^No data/ }, 'a proxy that reaches no gateway');
   t.end();
 });
