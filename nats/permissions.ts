@@ -131,7 +131,6 @@ function needsOf(role: NatsRole, api: string): Permissions {
           `${api}.CONSUMER.NAMES.*`,
           `${api}.CONSUMER.INFO.${INCREMENTS}.${COUNTER}`,
           `${api}.CONSUMER.INFO.${INCREMENTS_DEAD}.*`,
-          `${api}.CONSUMER.CREATE.${INCREMENTS_DEAD}.>`,
           `${api}.CONSUMER.MSG.NEXT.${INCREMENTS_DEAD}.*`,
           `${api}.CONSUMER.DELETE.${INCREMENTS_DEAD}.*`,
           ...ACKS_OF_DEAD_LETTERS,

@@ -34,7 +34,7 @@ Then, for example
   nats --context ${NAME} stream info ${INCREMENTS}
   nats --context ${NAME} consumer info ${INCREMENTS} ${COUNTER}
   nats --context ${NAME} stream view ${INCREMENTS}
-  nats --context ${NAME} stream view ${INCREMENTS_DEAD}
+  nats --context ${NAME} stream get ${INCREMENTS_DEAD} 1
   nats --context ${NAME} micro ls
   nats --context ${NAME} micro stats counter`,
   options: {

@@ -163,6 +163,32 @@ await t.test('a role hears only what is meant for it', async (t) => {
   ]);
 });
 
+await t.test('an inspector takes nothing from counter services', async (t) => {
+  const servers = await startServers(t);
+  const connections = await connectAll(t, (role) => servers.urls.nats[role]);
+  const manager = await jetstreamManager(connections.provisioner, { checkAPI: false });
+  await connections.gateway.request('increments.http', HONEST, { timeout: 5_000 });
+  await connections.counter.request('dead.increments.http', HONEST, { timeout: 5_000 });
+  // The server delivers a dead letter there, which is a pull of the counter services' consumer.
+  const config = {
+    name: 'mine',
+    deliver_subject: '$JS.API.CONSUMER.MSG.NEXT.INCREMENTS.counter',
+    headers_only: true,
+    ack_policy: 'explicit',
+    deliver_policy: 'all',
+    replay_policy: 'instant',
+  };
+  connections.inspector.publish(
+    '$JS.API.CONSUMER.CREATE.INCREMENTS_DEAD.mine',
+    JSON.stringify({ stream_name: 'INCREMENTS_DEAD', config }),
+    { reply: createInbox('_INBOX.inspector') },
+  );
+  await connections.inspector.flush();
+  await delay(500);
+  const counter = await manager.consumers.info('INCREMENTS', 'counter');
+  t.match(counter, { num_ack_pending: 0, num_waiting: 0, num_pending: 1 });
+});
+
 await t.test('nobody without a right password gets anything', async (t) => {
   const servers = await startServers(t);
   const url = new URL(servers.urls.nats.gateway);
