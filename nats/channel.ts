@@ -19,8 +19,8 @@ export const TRACE_SUBJECT = `${MESH_SUBJECT}.trace`;
 export interface Channel {
   /** @param topic below the channel's subject. */
   publish: (topic: string, text: string) => void;
-  /** Listens until the returned function is called. */
-  subscribe: (topic: string, listener: (text: string) => void) => () => void;
+  /** Listens until the returned function is called; of a pattern, the listener is told each topic. */
+  subscribe: (topic: string, listener: (text: string, topic: string) => void) => () => void;
 }
 
 export function openChannel(connection: NatsConnection, subject: string): Channel {
@@ -30,6 +30,8 @@ export function openChannel(connection: NatsConnection, subject: string): Channe
       if (!connection.isClosed()) connection.publish(`${subject}.${topic}`, text);
     },
     subscribe: (topic, listener) =>
-      listen(connection, `${subject}.${topic}`, (message) => listener(message.string())),
+      listen(connection, `${subject}.${topic}`, (message) =>
+        listener(message.string(), message.subject.slice(subject.length + 1)),
+      ),
   };
 }

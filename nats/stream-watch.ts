@@ -6,6 +6,7 @@
  * (`Nats-Trace-Only`, nats-server 2.11) the server reports, on a subject of ours, where and when it would
  * have stored it. It costs the stream nothing, and the gateway's role needs no right to inspect the stream.
  */
+import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { headers, nuid, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { CLOCK_ANSWER_MS_MAX, createBrokerClock, type Clocks } from './broker-clock.ts';
@@ -37,7 +38,6 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
   const inbox = createOwnInbox(connection);
   const clock = createBrokerClock();
   let probe: { subject: string; sentAt: Clocks } | undefined;
-  let count = 0;
   /** In a row. */
   let unanswered = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -57,7 +57,8 @@ export function watchStream(connection: NatsConnection, broker: ConnectionWatch)
     else if (probe !== undefined && !isProbePending()) unanswered++;
     timer = setTimeout(sendProbe, pauseMs()).unref();
     if (!broker.isConnected || connection.isClosed() || isProbePending()) return;
-    probe = { subject: `${subject}.${++count}`, sentAt: readClocks() };
+    // Not to be guessed: other gateways hear this one's traces, and a client that knew the next could set its clock.
+    probe = { subject: `${subject}.${randomUUID()}`, sentAt: readClocks() };
     const trace = headers();
     trace.set('Nats-Trace-Dest', probe.subject);
     trace.set('Nats-Trace-Only', 'true');

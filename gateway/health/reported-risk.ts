@@ -47,8 +47,10 @@ export function listenForRisk({
   }
 
   // Without its database's identity it can't know whom a report concerns; the next comes in a second.
-  reports.onReport((text) => {
-    if (text.includes('"risk"')) void receive(text).then(read, () => undefined);
+  // A gateway's user may not speak for a counter service.
+  reports.onReport((text, kind) => {
+    if (kind === 'counter' && text.includes('"risk"'))
+      void receive(text).then(read, () => undefined);
     // Its end is told too, whether or not somebody asks.
     else if (said !== undefined) read();
   });

@@ -15,8 +15,8 @@ const INSTANCES_MAX = 256;
 export interface ServiceReports {
   /** The last report of each service and of this gateway, with the time since. */
   read: () => ServiceReport[];
-  /** Calls the listener with each report as it comes. */
-  onReport: (listener: (text: string) => void) => void;
+  /** Calls the listener with each report as it comes, and with the kind of service that may send it. */
+  onReport: (listener: (text: string, kind: string) => void) => void;
   /** For how long this gateway has listened without a break. */
   readonly listeningMs: number;
 }
@@ -41,7 +41,7 @@ export function collectReports(options: {
   onBroken: (forget: () => void) => void;
 }): ServiceReports {
   const received = new Map<string, Received>();
-  const listeners: ((text: string) => void)[] = [];
+  const listeners: ((text: string, kind: string) => void)[] = [];
   let listeningSince = performance.now();
   options.onBroken(() => {
     listeningSince = performance.now();
@@ -49,32 +49,35 @@ export function collectReports(options: {
   options.heartbeats.subscribe('*', receive);
 
   /** Any client of the broker may publish here; what is not a heartbeat is ignored. */
-  function receive(text: string): void {
+  function receive(text: string, kind: string): void {
     if (text.length > HEARTBEAT_LENGTH_MAX) return;
     const id = /"id":"([^"]{1,64})"/.exec(text)?.[1];
     if (id === undefined) return;
-    if (!received.has(id) && received.size >= INSTANCES_MAX) dropSilent();
-    if (!received.has(id) && received.size >= INSTANCES_MAX) return;
-    received.set(id, { text, at: performance.now() });
-    for (const listener of listeners) listener(text);
+    for (const listener of listeners) listener(text, kind);
+    // Whoever may publish as one kind does not take the place of another.
+    const key = `${kind} ${id}`;
+    if (!received.has(key) && received.size >= INSTANCES_MAX) dropSilent();
+    if (!received.has(key) && received.size >= INSTANCES_MAX) return;
+    received.set(key, { text, at: performance.now() });
   }
 
   /** For weeks nobody may look, and services are started again and again. */
   function dropSilent(): void {
     const now = performance.now();
-    for (const [id, { at }] of received) if (now - at > SILENCE_MS_MAX) received.delete(id);
+    for (const [key, { at }] of received) if (now - at > SILENCE_MS_MAX) received.delete(key);
   }
 
   function read(): ServiceReport[] {
     const now = performance.now();
     const own = options.readOwn();
     const found = [{ heartbeat: own, silentMs: 0 }];
-    for (const [id, one] of received) {
+    for (const [key, one] of received) {
       const heartbeat = (one.heartbeat ??= readHeartbeat(one.text));
       const silentMs = now - one.at;
       const keptMs = heartbeat?.is_stopping === true ? STOPPED_MS_MAX : SILENCE_MS_MAX;
-      if (heartbeat === null || heartbeat.id !== id || silentMs > keptMs) received.delete(id);
-      else if (id !== own.id) found.push({ heartbeat, silentMs });
+      if (heartbeat === null || `${heartbeat.name} ${heartbeat.id}` !== key || silentMs > keptMs)
+        received.delete(key);
+      else if (heartbeat.id !== own.id) found.push({ heartbeat, silentMs });
     }
     return withoutReplaced(found);
   }

@@ -2,6 +2,20 @@ import type { Mutation } from './mutation.ts';
 
 export const GATEWAY_MUTATIONS: Mutation[] = [
   {
+    promise: 'a gateway speaks for no counter service',
+    file: 'gateway/health/reported-risk.ts',
+    find: "kind === 'counter' && ",
+    replacement: "kind !== '' && ",
+    tests: ['tests/gateway/health/service-reports.unit.test.ts'],
+  },
+  {
+    promise: 'a list of keys that can be none is refused before it is parsed',
+    file: 'gateway/reads/counter-routes.ts',
+    find: 'addBodyParsers(queries, measureKeys);',
+    replacement: 'addBodyParsers(queries);',
+    tests: ['tests/gateway/reads/measure-keys.unit.test.ts'],
+  },
+  {
     promise: 'to clear a counter needs the scope operate',
     file: 'gateway/clear/clear-routes.ts',
     find: "scope: 'operate' as const",
@@ -169,8 +183,8 @@ export const GATEWAY_MUTATIONS: Mutation[] = [
   {
     promise: 'a service is heard of after any number of others',
     file: 'gateway/health/service-reports.ts',
-    find: 'if (now - at > SILENCE_MS_MAX) received.delete(id);',
-    replacement: 'if (at > now) received.delete(id);',
+    find: 'if (now - at > SILENCE_MS_MAX) received.delete(key);',
+    replacement: 'if (at > now) received.delete(key);',
     tests: ['tests/gateway/health/service-reports.unit.test.ts'],
   },
   {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { connectToNats, watchConnection } from '../../nats/connect.ts';
 import { watchStream } from '../../nats/stream-watch.ts';
@@ -35,3 +36,42 @@ void t.test(
     t.equal(Math.round(stream.clockAheadMs / HOUR_MS), 1);
   },
 );
+
+void t.test('the time of the broker can not be forged by who hears earlier traces', async (t) => {
+  const servers = await startServers(t);
+  const connect = async () => {
+    const connection = await connectToNats({ url: servers.urls.nats.gateway, role: 'gateway' });
+    t.teardown(() => connection.close());
+    return connection;
+  };
+  const attacker = await connect();
+  const forged = JSON.stringify({
+    events: [{ stream: 'INCREMENTS', ts: new Date(Date.now() - HOUR_MS).toISOString() }],
+  });
+  let heard = '';
+  attacker.subscribe('mesh.trace.>', {
+    callback: (_error, message) => {
+      if (message.string() !== forged) heard = message.subject;
+    },
+  });
+  await attacker.flush();
+  const connection = await connect();
+  const stream = watchStream(connection, watchConnection(connection));
+  await until(
+    'a trace',
+    () => heard,
+    (subject) => subject !== '',
+  );
+  let worstMs = 0;
+  const forging = setInterval(() => {
+    const [, start = '', last = ''] = /^(.*\.)([^.]*)$/.exec(heard) ?? [];
+    for (let ahead = 0; ahead < 3; ahead++)
+      attacker.publish(`${start}${Number(last) + ahead}`, forged);
+    attacker.publish(heard, forged);
+    worstMs = Math.max(worstMs, Math.abs(stream.brokerTimeMs() - Date.now()));
+  }, 1);
+  t.teardown(() => clearInterval(forging));
+  // Three more probes.
+  await delay(7_000);
+  t.ok(worstMs < 1_000, `${Math.round(worstMs)} ms wrong at worst`);
+});

@@ -78,20 +78,20 @@ void t.test('who watches needs to read, and there are not too many', async (t) =
   t.equal((await send(`${url}/events`, { headers: as('write') })).status, 403);
 
   // The largest mesh that is told of, and one console that does not read what it is told.
-  const nats = await connectToNats({ url: servers.urls.nats.counter, role: 'counter' });
+  const nats = await connectToNats({ url: servers.urls.nats.gateway, role: 'gateway' });
   t.teardown(() => nats.close());
   const timer = setInterval(() => {
     for (let index = 0; index < 64; index++) {
       nats.publish(
-        `${HEARTBEAT_SUBJECT}.counter`,
+        `${HEARTBEAT_SUBJECT}.gateway`,
         JSON.stringify(heartbeat(`i${index}`, 'x'.repeat(7_800))),
       );
     }
   }, 500);
   t.teardown(() => clearInterval(timer));
-  nats.publish(`${HEARTBEAT_SUBJECT}.counter`, 'not a heartbeat');
+  nats.publish(`${HEARTBEAT_SUBJECT}.gateway`, 'not a heartbeat');
   nats.publish(
-    `${HEARTBEAT_SUBJECT}.counter`,
+    `${HEARTBEAT_SUBJECT}.gateway`,
     JSON.stringify(heartbeat('long', 'x'.repeat(20_000))),
   );
 

@@ -23,7 +23,7 @@ function createBus() {
       subscribe: (topic, listener) => {
         const hear = (text: string) => {
           if (cutOff.has(name)) return;
-          listener(text);
+          listener(text, topic);
           if (topic === 'members')
             greetings.set(name, (greetings.get(name) ?? new Set()).add(text));
         };
