@@ -18,13 +18,25 @@ const readCharset = remember((type) => CHARSET.exec(type)?.[1]);
 /** What bytes are read as that are not UTF-8. */
 const REPLACEMENT = '\ufffd';
 
-/** Parses JSON without rounding a number. */
-export function addBodyParsers(app: FastifyInstance): void {
+/**
+ * Parses JSON without rounding a number.
+ *
+ * @param measure refuses, by a ProblemError, a text that would take long to parse.
+ */
+export function addBodyParsers(
+  app: FastifyInstance,
+  measure: (text: string) => void = () => undefined,
+): void {
   app.removeAllContentTypeParsers();
   addTextParser(app, 'application/json', (body, done) => {
     try {
+      measure(body);
       done(null, parseExactJson(body));
     } catch (error) {
+      if (error instanceof ProblemError) {
+        done(error);
+        return;
+      }
       // A RangeError means that it is nested too deeply.
       const detail = `The body is not JSON: ${(error as Error).message}`;
       done(new ProblemError('invalid-json', detail));

@@ -17,6 +17,8 @@ import type { ProblemCode } from '../../schema/http/problem.ts';
 import type { ApiKeys } from '../auth/api-keys.ts';
 import { hasScope } from '../auth/auth.ts';
 import { ProblemError } from '../errors/problem-details.ts';
+import { addBodyParsers } from '../increments/body-parsers.ts';
+import { measureKeys } from './measure-keys.ts';
 import { createCompleteReads, type CompleteRequest } from './complete-reads.ts';
 import type { CompleteWaits } from './complete-waits.ts';
 import { readCounterLines } from './counter-lines.ts';
@@ -163,9 +165,15 @@ export const counterRoutes: FastifyPluginCallbackTypebox<{
     config: { ...config, problems: QUERY_PROBLEMS },
     preValidation: refuseOtherBodies,
   };
-  app.post('/counters/query', query, (request, reply) =>
-    readKeys(request.body.keys, request, reply),
-  );
+  void app.register((queries, _options, registered) => {
+    addBodyParsers(queries, measureKeys);
+    queries.post<{ Body: { keys: string[] }; Querystring: { at_least?: string } }>(
+      '/counters/query',
+      query,
+      (request, reply) => readKeys(request.body.keys, request, reply),
+    );
+    registered();
+  });
   done();
 };
 

@@ -74,7 +74,7 @@ export const Cleared = Type.Object(
 
 /** Keys in one look-up by `GET`, and by `POST`, whose body has more room. */
 const KEYS_MAX = 100;
-const QUERY_KEYS_MAX = 10_000;
+export const QUERY_KEYS_MAX = 10_000;
 /** Counters in one answer of a list. */
 const LIST_MAX = 1_000;
 export const LIST_DEFAULT = 100;
