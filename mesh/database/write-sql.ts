@@ -14,18 +14,17 @@ import {
   roleNames,
   type RoleNames,
 } from '../../schema/database/database-names.ts';
+import { moveTables } from '../../schema/database/migrate.ts';
 import { createMigrationLock } from '../../schema/database/migration-lock.ts';
 import { DATABASE_ROLES, type DatabaseRole } from '../../schema/database/role-settings.ts';
 import {
   grantRights,
   limitTempFiles,
   makeRoles,
-  TABLES,
   type RolePlan,
 } from '../../schema/database/role-statements.ts';
 import { MIGRATIONS, readOurMigrations } from '../../schema/database/schema-version.ts';
 import { scramVerifier } from '../../schema/database/scram-verifier.ts';
-import { MIGRATION_TABLES } from '../../schema/database/survey.ts';
 import { readVersion } from '../../schema/version.ts';
 
 export interface SqlOptions {
@@ -87,7 +86,7 @@ async function makeTables(schema: string): Promise<string[]> {
   }
   return [
     `create schema if not exists ${name}`,
-    ...moveFormerTables(schema),
+    ...(await moveFormerTables(schema)),
     `set local search_path = ${name}, pg_temp`,
     ...(await compile(createMigrationLock)),
     'create table if not exists kysely_migration (name varchar(255) primary key, timestamp varchar(255) not null)',
@@ -96,15 +95,13 @@ async function makeTables(schema: string): Promise<string[]> {
 }
 
 /** Those of an earlier version are in `public`, with all counts: as migrate() moves them. */
-function moveFormerTables(schema: string): string[] {
+async function moveFormerTables(schema: string): Promise<string[]> {
   if (schema === 'public') return [];
   const is = (table: string) => `to_regclass(${pg.escapeLiteral(table)}) is not null`;
   const first = pg.escapeLiteral(readOurMigrations()[0]!);
   // As text, since a block is parsed as a whole where the tables are not there.
   const isOurs = pg.escapeLiteral(`select from public.kysely_migration where name = ${first}`);
-  const moves = [...TABLES, ...MIGRATION_TABLES].map(
-    (table) => `alter table if exists public.${table} set schema ${pg.escapeIdentifier(schema)};`,
-  );
+  const moves = await compile((db) => moveTables(db, schema));
   const isThere = `${is('public.ledger')} and ${is('public.kysely_migration')}`;
   const isFree = `not (${is(`${pg.escapeIdentifier(schema)}.ledger`)})`;
   const lines = [
@@ -114,7 +111,7 @@ function moveFormerTables(schema: string): string[] {
     '    get diagnostics found = row_count;',
     '  end if;',
     '  if found > 0 then',
-    ...moves.map((move) => `    ${move}`),
+    ...moves.map((move) => `    ${move};`),
     `    raise notice 'the tables were moved from the schema public to ${schema}';`,
     '  end if;',
     'end $former$',

@@ -34,16 +34,15 @@ export async function acquireLock(
     while (!tryLink(draft, path)) {
       const owner = readLock(path);
       if (owner === undefined) continue;
-      const pid = Number.parseInt(owner, 10);
-      const identity = identifyProcess(pid);
-      if (identity === owner) throw new DataFolderInUse(path, pid);
-      if (identity !== undefined && owner === `${identity}${BRIEF}`) {
-        onWait?.(pid);
-        onWait = undefined;
-        await delay(POLL_MS, undefined, { ...(signal && { signal }) });
-      } else {
+      const holder = findHolder(owner);
+      if (holder === undefined) {
         removeStale(path, owner);
+        continue;
       }
+      if (!holder.isBrief) throw new DataFolderInUse(path, holder.pid);
+      onWait?.(holder.pid);
+      onWait = undefined;
+      await delay(POLL_MS, undefined, { ...(signal && { signal }) });
     }
   } finally {
     rmSync(draft, { force: true });
@@ -56,9 +55,16 @@ export async function acquireLock(
 /** Whether the process that has the lock is gone, as after a power cut. Where there is no lock, it is not known. */
 export function isAbandoned(path: string): boolean {
   const owner = readLock(path);
-  if (owner === undefined) return false;
-  const identity = identifyProcess(Number.parseInt(owner, 10));
-  return identity === undefined || (owner !== identity && owner !== `${identity}${BRIEF}`);
+  return owner !== undefined && findHolder(owner) === undefined;
+}
+
+/** Undefined where the process that a lock names is gone. */
+function findHolder(owner: string): { pid: number; isBrief: boolean } | undefined {
+  const pid = Number.parseInt(owner, 10);
+  const identity = identifyProcess(pid);
+  if (identity === undefined) return undefined;
+  const isBrief = owner === `${identity}${BRIEF}`;
+  return isBrief || owner === identity ? { pid, isBrief } : undefined;
 }
 
 class DataFolderInUse extends StartError {

@@ -170,9 +170,14 @@ async function moveFormerTables(
 ): Promise<void> {
   await sql`lock table public.kysely_migration_lock in access exclusive mode`.execute(db);
   await createSchema(db, options);
+  await moveTables(db, options.schema);
+}
+
+/** From `public`, those that are there. */
+export async function moveTables(db: Kysely<Database>, schema: string): Promise<void> {
   for (const table of [...TABLES, ...MIGRATION_TABLES]) {
     const name = sql.table(`public.${table}`);
-    await sql`alter table if exists ${name} set schema ${sql.id(options.schema)}`.execute(db);
+    await sql`alter table if exists ${name} set schema ${sql.id(schema)}`.execute(db);
   }
 }
 

@@ -40,7 +40,7 @@ export const OPERATING_MUTATIONS: Mutation[] = [
   {
     promise: 'sql moves the tables of an earlier version, with what they count',
     file: 'mesh/database/write-sql.ts',
-    find: '...moveFormerTables(schema),',
+    find: '...(await moveFormerTables(schema)),',
     replacement: '',
     tests: ['tests/mesh/database/shared-server.test.ts'],
   },
